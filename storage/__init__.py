@@ -1,0 +1,1 @@
+"""What the house knows: the nouns, their tables and the pure arithmetic over them."""

@@ -1,0 +1,134 @@
+"""Opening the database and bringing its schema up to date; SQLite by default, PostgreSQL too.
+
+StoreError            the database cannot be used; the text names the remedy
+└── SchemaTooNew      written by a newer Joulery
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+class StoreError(Exception):
+    """The database cannot be used; the text says why and what to do."""
+
+
+class SchemaTooNew(StoreError):  # noqa: N818 -- reads as what happened
+    """The database was written by a newer Joulery."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `url`; its schema is not touched.
+
+    For writing transactions use `engine.execution_options(writes=True)`: on SQLite they take the
+    write lock at their start, so that no two writers read the same old state.
+
+    Raises:
+        StoreError: the URL is malformed, the driver is missing, or nothing answers there.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database not in (None, "", ":memory:"):
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(parsed)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        else:
+            engine = create_engine(parsed, pool_pre_ping=True)
+        with engine.connect():
+            pass
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as err:
+        raise StoreError(
+            f"JOULERY_DATABASE_URL cannot be used ({err}); write sqlite:///path/joulery.db or "
+            "postgresql+psycopg://user@host/name (extra: joulery[postgres])"
+        ) from err
+    except (OperationalError, OSError) as err:
+        where = make_url(url).render_as_string(hide_password=True)
+        reason = " ".join(str(getattr(err, "orig", err)).split())[:200]
+        raise StoreError(f"cannot reach the database {where}: {reason}; is it there?") from err
+    return engine
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema up to date; a SQLite file is copied aside first.
+
+    Raises:
+        SchemaTooNew: the database was written by a newer Joulery.
+    """
+    config = _config()
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == head:
+        return
+    if current is not None:
+        _refuse_unknown(config, current)
+        _back_up(engine, current)
+    with engine.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    log.info("schema upgraded", extra={"before": current, "after": head})
+
+
+def _config() -> Config:
+    config = Config()
+    folder = importlib.resources.files("storage") / "migrations"
+    config.set_main_option("script_location", str(folder))
+    return config
+
+
+def _refuse_unknown(config: Config, revision: str) -> None:
+    try:
+        ScriptDirectory.from_config(config).get_revision(revision)
+    except CommandError as err:
+        raise SchemaTooNew(
+            f"the database has schema {revision}, which this Joulery does not know; "
+            "install the newer version that wrote it"
+        ) from err
+
+
+def _back_up(engine: Engine, revision: str) -> None:
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or path in (None, "", ":memory:"):
+        return
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    copy = f"{path}.before-upgrade-{revision}-{stamp}"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (copy,))
+    log.info("database copied aside", extra={"copy": copy})
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",  # kill -9 loses nothing; a power cut may cost the last commits
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,1 @@
+"""Numbered steps of the schema, each applied once and recorded by Alembic."""

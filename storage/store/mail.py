@@ -1,0 +1,191 @@
+"""Inbox and outbox: what came in is committed before it is acknowledged, what goes out goes once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlmodel import col
+
+from storage.models import ClaimedItem, InboxEvent, OutboxItem, OutboxKind, Posting
+from storage.store.transactions import Transactions, add_new, change, find, table_of
+from storage.tables import InboxRow, OutboxRow, PostingRow
+
+LEASE = timedelta(seconds=30)
+"""How long a sender may take; longer than any network time-out, else two would send at once."""
+
+LOOK_AHEAD = 200
+OUTBOX = table_of(OutboxRow)
+
+
+def put(connection: Connection, items: Sequence[OutboxItem], now: datetime) -> None:
+    """Queue items inside somebody's transaction; a key that is queued already is left alone.
+
+    An edit replaces the pending edit of the same message: only the newest appearance counts.
+    """
+    for item in items:
+        values = {**item.model_dump(), "state": "new", "created_at": now, "not_before": now}
+        is_new = add_new(connection, OutboxRow, [values]) == 1
+        if item.kind is OutboxKind.EDIT and not is_new:
+            same = col(OutboxRow.key) == item.key
+            change(
+                connection, OutboxRow, same,
+                payload=item.payload, version=OUTBOX.c.version + 1, attempts=0,
+            )  # fmt: skip
+            # whoever is sending it sees the new version and sends again
+            change(connection, OutboxRow, same, col(OutboxRow.state) != "sending", state="new")
+
+
+class MailStore:
+    """The tables `inbox`, `outbox` and `posting`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def receive(self, platform: str, event_id: str, payload: dict[str, Any], now: datetime) -> bool:
+        """Commit an event; False when it was here before."""
+        values = {
+            "platform": platform, "event_id": event_id, "payload": payload, "received_at": now,
+        }  # fmt: skip
+        with self._transactions.write() as connection:
+            return add_new(connection, InboxRow, [values]) == 1
+
+    def unhandled(self, limit: int = LOOK_AHEAD) -> list[InboxEvent]:
+        """Events nobody has dealt with, in the order they came."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, InboxEvent, InboxRow, col(InboxRow.handled_at).is_(None),
+                by=[col(InboxRow.id)], limit=limit,
+            )  # fmt: skip
+
+    def handled(self, event_id: int, now: datetime, error: str = "") -> None:
+        """Mark an inbox row as dealt with; `error` says why it had no effect."""
+        with self._transactions.write() as connection:
+            change(connection, InboxRow, col(InboxRow.id) == event_id, handled_at=now, error=error)
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def enqueue(self, items: Sequence[OutboxItem], now: datetime) -> None:
+        """Queue items in a transaction of their own."""
+        with self._transactions.write() as connection:
+            put(connection, items, now)
+
+    def claim(self, platform: str, now: datetime) -> ClaimedItem | None:
+        """The next item to send, leased to the caller; None when nothing is due.
+
+        Order holds per channel: while an item waits for its next attempt, later ones of its
+        channel wait with it. An edit or a thread message waits for the post it belongs to.
+        """
+        is_due = or_(
+            OUTBOX.c.state == "new",
+            and_(OUTBOX.c.state == "sending", OUTBOX.c.lease_until < now),
+        )
+        statement = (
+            select(OUTBOX)
+            .where(OUTBOX.c.platform == platform, is_due)
+            .order_by(OUTBOX.c.id)
+            .limit(LOOK_AHEAD)
+            .with_for_update(skip_locked=True)
+        )
+        blocked: set[str] = set()
+        with self._transactions.write() as connection:
+            for row in connection.execute(statement).mappings().all():
+                if row["channel"] in blocked:
+                    continue
+                target_ref = _target_ref(connection, row)
+                if target_ref is None and _is_hopeless(connection, row):
+                    error = f"{row['target']} was never posted"
+                    change(
+                        connection, OutboxRow, OUTBOX.c.id == row["id"], state="failed", error=error
+                    )
+                elif row["not_before"] > now or (target_ref is None and _needs_target(row)):
+                    blocked.add(row["channel"])
+                else:
+                    return _take(connection, row, target_ref, now)
+        return None
+
+    def sent(self, item: ClaimedItem, ref: str | None) -> None:
+        """Done: remember where it stands. Sent again when it was replaced meanwhile."""
+        with self._transactions.write() as connection:
+            mine = and_(OUTBOX.c.id == item.id, OUTBOX.c.state == "sending")
+            is_same = OUTBOX.c.version == item.version
+            if change(connection, OutboxRow, mine, is_same, state="done") == 0:
+                change(connection, OutboxRow, mine, state="new")
+            if ref is not None and item.kind in (OutboxKind.POST, OutboxKind.SAY):
+                posting = Posting(
+                    key=item.key, platform=item.platform, channel=item.channel, ref=ref,
+                    run_id=item.run_id, ballot_id=item.ballot_id,
+                )  # fmt: skip
+                add_new(connection, PostingRow, [posting])
+
+    def retry(self, item: ClaimedItem, not_before: datetime, error: str, *, counts: bool) -> None:
+        """Try again later; an attempt the platform asked us to postpone is not counted."""
+        attempts = item.attempts if counts else item.attempts - 1
+        with self._transactions.write() as connection:
+            change(
+                connection, OutboxRow, OUTBOX.c.id == item.id,
+                state="new", not_before=not_before, error=error, attempts=attempts,
+            )  # fmt: skip
+
+    def refused(self, item: ClaimedItem, error: str) -> None:
+        """Never to be sent: the platform will not take it."""
+        with self._transactions.write() as connection:
+            change(connection, OutboxRow, OUTBOX.c.id == item.id, state="failed", error=error)
+
+    def pending(self, platform: str | None = None) -> int:
+        """Items that still have to go out."""
+        statement = select(func.count()).where(OUTBOX.c.state.in_(("new", "sending")))
+        if platform is not None:
+            statement = statement.where(OUTBOX.c.platform == platform)
+        with self._transactions.read() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    # --- where things stand ---------------------------------------------------------------------
+
+    def posting_at(self, ref: str) -> Posting | None:
+        """What stands at `ref`, if it is ours."""
+        with self._transactions.read() as connection:
+            found = find(connection, Posting, PostingRow, col(PostingRow.ref) == ref)
+            return found[0] if found else None
+
+    def postings(self, ballot_id: str) -> list[Posting]:
+        """The cards of a ballot, one per platform and channel."""
+        with self._transactions.read() as connection:
+            return find(connection, Posting, PostingRow, col(PostingRow.ballot_id) == ballot_id)
+
+
+def _take(
+    connection: Connection, row: RowMapping, target_ref: str | None, now: datetime
+) -> ClaimedItem:
+    attempts = row["attempts"] + 1
+    change(
+        connection, OutboxRow, OUTBOX.c.id == row["id"],
+        state="sending", lease_until=now + LEASE, attempts=attempts,
+    )  # fmt: skip
+    fields = {k: v for k, v in row.items() if k in ClaimedItem.model_fields}
+    return ClaimedItem.model_validate({**fields, "attempts": attempts, "target_ref": target_ref})
+
+
+def _needs_target(row: RowMapping) -> bool:
+    return row["target"] is not None and row["kind"] != OutboxKind.WHISPER
+
+
+def _target_ref(connection: Connection, row: RowMapping) -> str | None:
+    if not _needs_target(row):
+        return None
+    statement = select(col(PostingRow.ref)).where(
+        col(PostingRow.platform) == row["platform"], col(PostingRow.key) == row["target"]
+    )
+    return connection.execute(statement).scalar()
+
+
+def _is_hopeless(connection: Connection, row: RowMapping) -> bool:
+    """True when the message this item belongs to will never stand anywhere."""
+    if not _needs_target(row):
+        return False
+    state = connection.execute(select(OUTBOX.c.state).where(OUTBOX.c.key == row["target"])).scalar()
+    return state in (None, "failed")

@@ -1,0 +1,277 @@
+"""Runs, their arms, segments, checkpoints and evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from sqlmodel import col
+
+from storage.database import StoreError
+from storage.models import (
+    Arm,
+    ArmState,
+    Ballot,
+    Checkpoint,
+    Evaluation,
+    OutboxItem,
+    Round,
+    Run,
+    RunState,
+    Sample,
+    Segment,
+    SegmentState,
+    Transition,
+)
+from storage.store import mail
+from storage.store.transactions import Transactions, add_new, change, find
+from storage.tables import (
+    ArmRow,
+    BallotRow,
+    CheckpointRow,
+    EvaluationRow,
+    RoundRow,
+    RunRow,
+    SampleRow,
+    SegmentRow,
+    TransitionRow,
+)
+
+_ENDINGS = {RunState.STOPPED, RunState.FAILED}
+LEGAL: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.TRAINING, *_ENDINGS}),
+    RunState.TRAINING: frozenset({RunState.ASKING, RunState.PAUSED, RunState.FINISHED, *_ENDINGS}),
+    RunState.ASKING: frozenset({RunState.TRAINING, RunState.PAUSED, *_ENDINGS}),
+    RunState.PAUSED: frozenset({RunState.TRAINING, RunState.ASKING, *_ENDINGS}),
+    RunState.FAILED: frozenset({RunState.TRAINING}),  # resumed by a person, from its checkpoint
+    RunState.STOPPED: frozenset({RunState.TRAINING}),
+    RunState.FINISHED: frozenset(),
+}
+"""From each state the states a run may go to."""
+
+
+class RunStore:
+    """The tables `run`, `run_transition`, `arm`, `segment`, `checkpoint`, `evaluation`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    # --- runs -----------------------------------------------------------------------------------
+
+    def create(
+        self,
+        *,
+        name: str,
+        spec: dict[str, Any],
+        seed: int,
+        arms: Sequence[str],
+        runs_folder: Path,
+        who: str,
+        now: datetime,
+        comparison_id: str | None = None,
+    ) -> Run:
+        """A new run, queued, with its arms in order; ids count up: r1, r2, ..."""
+        with self._transactions.write() as connection:
+            number = connection.execute(select(func.count()).select_from(RunRow)).scalar_one() + 1
+            run = Run(
+                run_id=f"r{number}",
+                name=name,
+                spec=spec,
+                seed=seed,
+                state=RunState.QUEUED,
+                folder=str(runs_folder / f"r{number}"),
+                comparison_id=comparison_id,
+                created_by=who,
+                created_at=now,
+            )
+            if add_new(connection, RunRow, [run]) == 0:
+                raise StoreError(f"run {run.run_id} was just created by somebody else; try again")
+            _note(connection, run.run_id, "", RunState.QUEUED, who, "asked for", now)
+            add_new(
+                connection,
+                ArmRow,
+                [
+                    Arm(
+                        arm_id=f"{run.run_id}.{name}",
+                        run_id=run.run_id,
+                        name=name,
+                        position=position,
+                        state=ArmState.PENDING,
+                    )
+                    for position, name in enumerate(arms)
+                ],
+            )
+            return run
+
+    def get(self, run_id: str) -> Run | None:
+        """A run by its id."""
+        with self._transactions.read() as connection:
+            found = find(connection, Run, RunRow, col(RunRow.run_id) == run_id)
+            return found[0] if found else None
+
+    def all(self, *, is_open: bool | None = None) -> list[Run]:
+        """All runs, oldest first; only those that may still move by themselves when `is_open`."""
+        with self._transactions.read() as connection:
+            runs = find(connection, Run, RunRow)
+        runs.sort(key=lambda run: int(run.run_id.removeprefix("r")))
+        return [run for run in runs if is_open is None or run.state.is_final is not is_open]
+
+    def move(
+        self,
+        run_id: str,
+        to: RunState,
+        *,
+        who: str,
+        why: str,
+        now: datetime,
+        items: Sequence[OutboxItem] = (),
+    ) -> bool:
+        """Move a run to another state, and say so; False when it stands there already.
+
+        Raises:
+            StoreError: no such run, or it cannot go there from where it stands.
+        """
+        with self._transactions.write() as connection:
+            same = col(RunRow.run_id) == run_id
+            found = find(connection, Run, RunRow, same)
+            if not found:
+                raise StoreError(f"there is no run {run_id}; see: joulery status")
+            before = found[0].state
+            if before is to:
+                return False
+            if to not in LEGAL[before]:
+                raise StoreError(f"run {run_id} is {before}; it cannot become {to}")
+            ended_at = now if to.is_final else None
+            unmoved = col(RunRow.state) == before
+            if not change(
+                connection, RunRow, same, unmoved, state=to, reason=why, ended_at=ended_at
+            ):
+                raise StoreError(f"run {run_id} was moved by somebody else just now; try again")
+            _note(connection, run_id, before, to, who, why, now)
+            mail.put(connection, items, now)
+            return True
+
+    def transitions(self, run_id: str) -> list[Transition]:
+        """All changes of a run's state, oldest first."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Transition, TransitionRow, col(TransitionRow.run_id) == run_id,
+                by=[col(TransitionRow.id)],
+            )  # fmt: skip
+
+    # --- arms -----------------------------------------------------------------------------------
+
+    def arms(self, run_id: str) -> list[Arm]:
+        """The arms of a run, in order."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Arm, ArmRow, col(ArmRow.run_id) == run_id, by=[col(ArmRow.position)]
+            )
+
+    def move_arm(self, arm_id: str, state: ArmState, reason: str = "") -> None:
+        """Set where an arm stands."""
+        with self._transactions.write() as connection:
+            change(connection, ArmRow, col(ArmRow.arm_id) == arm_id, state=state, reason=reason)
+
+    # --- segments -------------------------------------------------------------------------------
+
+    def plan_segment(self, segment: Segment) -> None:
+        """Store a segment before its process is started; a repeat is a no-op."""
+        with self._transactions.write() as connection:
+            add_new(connection, SegmentRow, [segment])
+
+    def segments(self, arm_id: str) -> list[Segment]:
+        """All attempts of an arm, oldest first."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Segment, SegmentRow, col(SegmentRow.arm_id) == arm_id,
+                by=[col(SegmentRow.n), col(SegmentRow.attempt)],
+            )  # fmt: skip
+
+    def started(self, segment_id: str, handle: dict[str, Any]) -> None:
+        """A process carries the segment out; `handle` finds it again after a restart."""
+        with self._transactions.write() as connection:
+            same = col(SegmentRow.segment_id) == segment_id
+            change(connection, SegmentRow, same, state=SegmentState.RUNNING, handle=handle)
+
+    def segment_failed(
+        self, segment_id: str, error: str, now: datetime, report: dict[str, Any] | None = None
+    ) -> None:
+        """The process ended without a report, or reports that its input was refused."""
+        with self._transactions.write() as connection:
+            change(
+                connection, SegmentRow, col(SegmentRow.segment_id) == segment_id,
+                col(SegmentRow.state) != SegmentState.DONE,
+                state=SegmentState.FAILED, error=error, ended_at=now, report=report,
+            )  # fmt: skip
+
+    def book_report(
+        self,
+        segment: Segment,
+        report: dict[str, Any],
+        *,
+        planned_samples: int,
+        checkpoint: Checkpoint | None,
+        evaluations: Sequence[Evaluation],
+        now: datetime,
+        asked: Round | None = None,
+        ballots: Sequence[Ballot] = (),
+        samples: Sequence[Sample] = (),
+        items: Sequence[OutboxItem] = (),
+    ) -> bool:
+        """Book what a segment brought, and what is asked now, in one transaction.
+
+        False when the report was booked before, or carries another lease token.
+        """
+        with self._transactions.write() as connection:
+            booked = change(
+                connection, SegmentRow, col(SegmentRow.segment_id) == segment.segment_id,
+                col(SegmentRow.state) != SegmentState.DONE,
+                col(SegmentRow.lease_token) == report["lease_token"],
+                state=SegmentState.DONE, report=report, ended_at=now,
+            )  # fmt: skip
+            if not booked:
+                return False
+            arm = col(ArmRow.arm_id) == segment.arm_id
+            change(connection, ArmRow, arm, planned_samples=planned_samples)
+            add_new(connection, CheckpointRow, [checkpoint] if checkpoint else [])
+            add_new(connection, EvaluationRow, evaluations)
+            add_new(connection, SampleRow, samples)
+            add_new(connection, RoundRow, [asked] if asked else [])
+            add_new(connection, BallotRow, ballots)
+            mail.put(connection, items, now)
+            return True
+
+    def checkpoints(self, arm_id: str) -> list[Checkpoint]:
+        """The checkpoints of an arm, oldest first."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Checkpoint, CheckpointRow, col(CheckpointRow.arm_id) == arm_id,
+                by=[col(CheckpointRow.samples)],
+            )  # fmt: skip
+
+    def evaluations(self, arm_id: str) -> list[Evaluation]:
+        """The history of an arm, oldest first."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Evaluation, EvaluationRow, col(EvaluationRow.arm_id) == arm_id,
+                by=[col(EvaluationRow.samples)],
+            )  # fmt: skip
+
+    def samples(self, run_id: str, sample_ids: Iterable[str]) -> list[Sample]:
+        """Samples that people were asked about."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Sample, SampleRow, col(SampleRow.run_id) == run_id,
+                col(SampleRow.sample_id).in_(list(sample_ids)),
+            )  # fmt: skip
+
+
+def _note(
+    connection: Connection, run_id: str, before: str, after: str, who: str, why: str, now: datetime
+) -> None:
+    values = Transition(run_id=run_id, at=now, before=before, after=after, who=who, why=why)
+    add_new(connection, TransitionRow, [values])

@@ -1,0 +1,42 @@
+"""The database as the bot holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.database import open_engine, upgrade
+from storage.ledger import Ledger
+from storage.store.mail import MailStore
+from storage.store.runs import RunStore
+from storage.store.transactions import Transactions
+from storage.store.upkeep import UpkeepStore
+from storage.store.votes import VoteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All tables, by topic."""
+
+    runs: RunStore
+    votes: VoteStore
+    mail: MailStore
+    upkeep: UpkeepStore
+    ledger: Ledger
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """The database at `url`, its schema brought up to date.
+
+        Raises:
+            StoreError: it cannot be reached or used; the text names the remedy.
+        """
+        engine = open_engine(url)
+        upgrade(engine)
+        transactions = Transactions(engine)
+        return cls(
+            RunStore(transactions),
+            VoteStore(transactions),
+            MailStore(transactions),
+            UpkeepStore(transactions),
+            Ledger(open_engine(url)),
+        )

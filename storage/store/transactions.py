@@ -1,0 +1,99 @@
+"""Transactions and the few statements all stores are made of: core SQL, values in and out.
+
+Rows are not loaded as objects: reading them as frozen nouns is simpler, an upsert decides races the
+same on both databases, and select-then-write through the ORM lost votes on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped
+from sqlmodel import SQLModel
+
+from storage.models import Value
+
+N = TypeVar("N", bound=Value)
+Condition = ColumnElement[bool]
+
+
+class Transactions:
+    """Opens read and write transactions on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._readers = engine
+        self._writers = engine.execution_options(writes=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self._readers.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end, or leaves no trace when something is raised."""
+        with self._writers.begin() as connection:
+            yield connection
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """The table behind a row class."""
+    table: Table = row.__table__  # type: ignore[attr-defined]
+    return table
+
+
+def find(
+    connection: Connection,
+    kind: type[N],
+    row: type[SQLModel],
+    *where: Condition,
+    by: Sequence[Mapped[Any]] = (),
+    limit: int | None = None,
+) -> list[N]:
+    """The matching rows as nouns, ordered `by`."""
+    return query(connection, kind, select(table_of(row)).where(*where).order_by(*by).limit(limit))
+
+
+def query(connection: Connection, kind: type[N], statement: Select[Any]) -> list[N]:
+    """The rows of a statement as nouns."""
+    found = connection.execute(statement).mappings()
+    fields = kind.model_fields.keys()
+    return [kind.model_validate({k: v for k, v in r.items() if k in fields}) for r in found]
+
+
+def change(connection: Connection, row: type[SQLModel], *where: Condition, **values: Any) -> int:
+    """Set columns of the matching rows; how many there were."""
+    done = connection.execute(update(table_of(row)).where(*where).values(**values))
+    return done.rowcount
+
+
+def add_new(
+    connection: Connection, row: type[SQLModel], rows: Sequence[Value | Mapping[str, Any]]
+) -> int:
+    """Insert rows, leaving out those whose natural key is taken; how many came in.
+
+    A repeat of what was stored is no error: events arrive twice.
+    """
+    if not rows:
+        return 0
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table_of(row)).on_conflict_do_nothing()
+    defaults = _defaults(row)
+    given = [r.model_dump() if isinstance(r, Value) else r for r in rows]
+    complete = [{name: g.get(name, d) for name, d in defaults.items()} for g in given]
+    return connection.execute(statement, complete).rowcount
+
+
+@cache
+def _defaults(row: type[SQLModel]) -> dict[str, Any]:
+    """Every column but the counted id, with its default."""
+    fields = row.model_fields.items()
+    return {
+        name: field.get_default(call_default_factory=True) for name, field in fields if name != "id"
+    }

@@ -1,0 +1,62 @@
+"""What keeps the bot single and its appointments kept: lease, done periods, the command audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select
+
+from storage.models import OutboxItem
+from storage.store import mail
+from storage.store.transactions import Transactions, add_new, change, table_of
+from storage.tables import CommandRow, LeaseRow, PeriodRow
+
+
+class UpkeepStore:
+    """The tables `lease`, `period_done` and `command_audit`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def take_lease(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
+        """Take or renew a lease; False while another holder's is fresh."""
+        with self._transactions.write() as connection:
+            add_new(connection, LeaseRow, [{"name": name, "holder": holder, "expires_at": now}])
+            lease = table_of(LeaseRow).c
+            is_free = or_(lease.holder == holder, lease.expires_at <= now)
+            values = {"holder": holder, "expires_at": now + ttl}
+            return change(connection, LeaseRow, lease.name == name, is_free, **values) == 1
+
+    def give_up_lease(self, name: str, holder: str) -> None:
+        """Let the next bot start at once."""
+        lease = table_of(LeaseRow)
+        with self._transactions.write() as connection:
+            connection.execute(delete(lease).where(lease.c.name == name, lease.c.holder == holder))
+
+    def once(self, key: str, now: datetime, items: Sequence[OutboxItem] = ()) -> bool:
+        """Do a scheduled thing once: True, with `items` queued, for the first caller only."""
+        with self._transactions.write() as connection:
+            if add_new(connection, PeriodRow, [{"key": key, "done_at": now}]) == 0:
+                return False
+            mail.put(connection, items, now)
+            return True
+
+    def audit(
+        self, *, at: datetime, member_id: str, words: str, run_id: str | None, is_allowed: bool,
+        answer: str,
+    ) -> None:  # fmt: skip
+        """Keep who asked for what, and what came of it."""
+        values = {
+            "at": at, "member_id": member_id, "words": words, "run_id": run_id,
+            "is_allowed": is_allowed, "answer": answer,
+        }  # fmt: skip
+        with self._transactions.write() as connection:
+            add_new(connection, CommandRow, [values])
+
+    def commands(self) -> list[tuple[str, str, bool]]:
+        """(member, words, allowed) of every command so far, oldest first."""
+        row = table_of(CommandRow).c
+        statement = select(row.member_id, row.words, row.is_allowed).order_by(row.id)
+        with self._transactions.read() as connection:
+            return [(who, words, ok) for who, words, ok in connection.execute(statement)]

@@ -1,0 +1,179 @@
+"""Rounds, ballots, votes and the members who cast them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, column, func, select, table
+from sqlmodel import col
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from storage.models import Ballot, Member, OutboxItem, Round, RoundState, Vote, VoteEvent, VoteOp
+from storage.store import mail
+from storage.store.transactions import Transactions, add_new, change, find, query
+from storage.tables import BallotRow, MemberRow, RoundRow, VoteEventRow
+
+CURRENT_VOTE = table(
+    "current_vote",
+    *(column(name) for name in Vote.model_fields if name != "at"),
+    column("at", UTCDateTime()),
+)
+
+
+class VoteStore:
+    """The tables `round`, `ballot`, `vote_event`, `member` and the view `current_vote`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    # --- rounds and ballots ---------------------------------------------------------------------
+
+    def rounds(self, run_id: str) -> list[Round]:
+        """The rounds of a run, oldest first."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Round, RoundRow, col(RoundRow.run_id) == run_id,
+                by=[col(RoundRow.opened_at), col(RoundRow.n)],
+            )  # fmt: skip
+
+    def open_rounds(self) -> list[Round]:
+        """Rounds of all runs that are open or closing."""
+        with self._transactions.read() as connection:
+            return find(connection, Round, RoundRow, col(RoundRow.state) != RoundState.CLOSED)
+
+    def ballots(self, *, round_id: str | None = None, run_id: str | None = None) -> list[Ballot]:
+        """The ballots of a round, or of a run, in the order they were made."""
+        where = []
+        if round_id is not None:
+            where.append(col(BallotRow.round_id) == round_id)
+        if run_id is not None:
+            where.append(col(BallotRow.run_id) == run_id)
+        with self._transactions.read() as connection:
+            found = find(connection, Ballot, BallotRow, *where)
+        return sorted(found, key=lambda b: (b.round_id, int(b.ballot_id.rsplit(".", 1)[-1])))
+
+    def ballot(self, ballot_id: str) -> tuple[Ballot, Round] | None:
+        """A ballot and its round."""
+        with self._transactions.read() as connection:
+            found = find(connection, Ballot, BallotRow, col(BallotRow.ballot_id) == ballot_id)
+            if not found:
+                return None
+            same = col(RoundRow.round_id) == found[0].round_id
+            return found[0], find(connection, Round, RoundRow, same)[0]
+
+    def begin_closing(self, round_id: str, closed_by: str) -> bool:
+        """Take no more votes but those a last look finds; False when somebody began before."""
+        with self._transactions.write() as connection:
+            same = col(RoundRow.round_id) == round_id
+            is_open = col(RoundRow.state) == RoundState.OPEN
+            values = {"state": RoundState.CLOSING, "closed_by": closed_by}
+            return change(connection, RoundRow, same, is_open, **values) == 1
+
+    def close(
+        self, round_id: str, outcome: dict[str, Any], now: datetime, items: Sequence[OutboxItem]
+    ) -> bool:
+        """Close a round with its outcome and what is said of it; a second close changes nothing."""
+        with self._transactions.write() as connection:
+            same = col(RoundRow.round_id) == round_id
+            is_open = col(RoundRow.state) != RoundState.CLOSED
+            values = {"state": RoundState.CLOSED, "outcome": outcome, "closed_at": now}
+            if change(connection, RoundRow, same, is_open, **values) == 0:
+                return False
+            mail.put(connection, items, now)
+            return True
+
+    # --- votes ----------------------------------------------------------------------------------
+
+    def add(self, events: Sequence[VoteEvent]) -> None:
+        """Append vote events; those that come after the close are kept as late."""
+        with self._transactions.write() as connection:
+            states = _states(connection, {event.ballot_id for event in events})
+            add_new(
+                connection,
+                VoteEventRow,
+                [
+                    {**e.model_dump(), "is_late": e.is_late or _is_late(e, states[e.ballot_id])}
+                    for e in events
+                ],
+            )
+
+    def standing(self, ballot_id: str) -> list[VoteEvent]:
+        """Every mark that stands on a ballot: the last event of each, if it was not withdrawn."""
+        marks = ("voter", "subject", "mark")
+        newest = func.row_number().over(
+            partition_by=[getattr(VoteEventRow, name) for name in marks],
+            order_by=[col(VoteEventRow.at).desc(), col(VoteEventRow.id).desc()],
+        )
+        ranked = (
+            select(VoteEventRow.__table__, newest.label("newest"))  # type: ignore[attr-defined]
+            .where(col(VoteEventRow.ballot_id) == ballot_id, ~col(VoteEventRow.is_late))
+            .subquery()
+        )
+        standing = select(ranked).where(ranked.c.newest == 1, ranked.c.op == VoteOp.CAST)
+        with self._transactions.read() as connection:
+            return query(connection, VoteEvent, standing.order_by(ranked.c.id))
+
+    def events(self, ballot_id: str) -> list[VoteEvent]:
+        """All that ever happened on a ballot, late marks too."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, VoteEvent, VoteEventRow, col(VoteEventRow.ballot_id) == ballot_id,
+                by=[col(VoteEventRow.id)],
+            )  # fmt: skip
+
+    def current(self, ballot_ids: Sequence[str]) -> list[Vote]:
+        """The current vote of each person on each subject of some ballots."""
+        c = CURRENT_VOTE.c
+        wanted = select(CURRENT_VOTE).where(c.ballot_id.in_(list(ballot_ids)))
+        with self._transactions.read() as connection:
+            return query(connection, Vote, wanted.order_by(c.ballot_id, c.person, c.subject))
+
+    def answered(self, round_id: str) -> dict[str, tuple[int, int]]:
+        """Ballot -> (people who answered it, abstentions included; their votes)."""
+        c = CURRENT_VOTE.c
+        statement = (
+            select(
+                col(BallotRow.ballot_id),
+                func.count(c.person.distinct()),
+                func.count(c.subject),
+            )
+            .select_from(BallotRow)
+            .outerjoin(CURRENT_VOTE, c.ballot_id == col(BallotRow.ballot_id))
+            .where(col(BallotRow.round_id) == round_id)
+            .group_by(col(BallotRow.ballot_id))
+        )
+        with self._transactions.read() as connection:
+            rows = connection.execute(statement)
+            return {ballot_id: (people, votes) for ballot_id, people, votes in rows}
+
+    # --- members --------------------------------------------------------------------------------
+
+    def met(self, member: Member) -> None:
+        """Remember somebody; a name that became known is filled in."""
+        with self._transactions.write() as connection:
+            add_new(connection, MemberRow, [member])
+            if member.name:
+                same = col(MemberRow.member_id) == member.member_id
+                change(connection, MemberRow, same, name=member.name)
+
+    def members(self) -> dict[str, Member]:
+        """Everybody we know, by member_id."""
+        with self._transactions.read() as connection:
+            return {member.member_id: member for member in find(connection, Member, MemberRow)}
+
+
+def _states(connection: Connection, ballot_ids: set[str]) -> dict[str, RoundState]:
+    joined = select(col(BallotRow.ballot_id), col(RoundRow.state)).join(
+        RoundRow, col(RoundRow.round_id) == col(BallotRow.round_id)
+    )
+    rows = connection.execute(joined.where(col(BallotRow.ballot_id).in_(ballot_ids)))
+    return {ballot_id: RoundState(state) for ballot_id, state in rows}
+
+
+def _is_late(event: VoteEvent, state: RoundState) -> bool:
+    """While a round closes, only the last look at the platform still counts."""
+    if state is RoundState.OPEN:
+        return False
+    return state is RoundState.CLOSED or event.source == "event"
