@@ -1,0 +1,1 @@
+"""Chat platforms: payloads in, plain events out; cards in, messages out. Knows nobody."""

@@ -1,0 +1,173 @@
+"""What one viewer sees of a message: the same view feeds the page's templates and the JSON API.
+
+Seeds are controls and never counted: a count is the number of people. While a question is blind
+nobody learns how many people marked it or who they are. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from pydantic import Field
+
+from adapters.base import Button, Card, CardPart, Menu, Plain
+from adapters.web.state import Message
+
+WORDS: Final[Mapping[str, str]] = {
+    "up": "Yes",
+    "down": "No",
+    "unsure": "Can't tell",
+    "bad": "Bad data",
+    "fire": "Excellent",
+    **{
+        word: str(number)
+        for number, word in enumerate(
+            ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 1
+        )
+    },
+    **{letter: letter.upper() for letter in "abcdefghijkl"},
+}
+"""Canonical emoji and what a control says that has no label of its own."""
+
+
+class PersonView(Plain):
+    """Who wrote something."""
+
+    id: str
+    name: str
+
+
+class MarkView(Plain):
+    """A reaction as a control: count and names are None while the card is blind."""
+
+    emoji: str
+    label: str
+    is_answer: bool  # one of several answers: giving another takes it back
+    is_mine: bool
+    count: int | None
+    names: tuple[str, ...] | None
+
+
+class MineView(Plain):
+    """What the viewer gave on this message."""
+
+    reactions: tuple[str, ...] = ()
+    choice: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+
+
+class PictureView(Plain):
+    """A picture to load from `url`."""
+
+    url: str
+    alt: str
+    title: str
+
+
+class MessageView(Plain):
+    """A message as one viewer sees it; a card's fields are empty on plain messages."""
+
+    id: int
+    revision: int
+    thread: int | None  # the message it replies to
+    author: PersonView | None  # None: the bot
+    at: datetime
+    is_own: bool
+    is_edited: bool
+    is_whisper: bool
+    is_card: bool
+    text: str
+    pictures: tuple[PictureView, ...]
+    tone: str = "plain"
+    title: str = ""
+    parts: tuple[CardPart, ...] = ()
+    bars: tuple[tuple[str, float, str], ...] = ()
+    lines: tuple[str, ...] = ()
+    footer: str = ""
+    tally: str = ""
+    is_asking: bool = False  # open, and waits for this viewer's or others' answers
+    is_closed: bool = False
+    seeds: tuple[str, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    menu: Menu | None = None
+    marks: tuple[MarkView, ...] = ()  # reactions to draw: seeds first, labelled by their button
+    presses: tuple[Button, ...] = ()  # buttons to draw: those that are no seed
+    mine: MineView
+
+
+def message_view(message: Message, viewer: str) -> MessageView:
+    """The message as the person `viewer` sees it."""
+    post, card = message.post, message.card
+    mine = MineView(
+        reactions=tuple(e for e, people in message.reactions.items() if viewer in people),
+        choice=message.choice,
+        values=dict(message.levels),
+    )
+    plain = MessageView(
+        id=post.id,
+        revision=post.revision,
+        thread=post.thread,
+        author=PersonView(id=f"web:{post.author}", name=message.author_name)
+        if post.author
+        else None,
+        at=post.at,
+        is_own=viewer in (post.author, post.only_for),
+        is_edited=post.edited_at is not None,
+        is_whisper=post.only_for is not None,
+        is_card=card is not None,
+        text=post.text,
+        pictures=tuple(
+            PictureView(url=f"/files/{p['file']}", alt=p["alt"], title=p["title"])
+            for p in post.pictures
+        ),
+        marks=_marks(message, card or Card(text=""), viewer),
+        mine=mine,
+    )
+    return plain.model_copy(update=_card_fields(card)) if card else plain
+
+
+def _card_fields(card: Card) -> dict[str, object]:
+    return {
+        "tone": card.tone,
+        "title": card.title,
+        "parts": card.parts,
+        "bars": card.bars,
+        "lines": card.lines,
+        "footer": card.footer,
+        "tally": card.tally,
+        "is_asking": not card.is_closed
+        and bool(card.seeds or card.menu or (card.tone == "question" and card.buttons)),
+        "is_closed": card.is_closed,
+        "seeds": card.seeds,
+        "buttons": card.buttons,
+        "menu": card.menu,
+        "presses": tuple(b for b in card.buttons if b.emoji not in card.seeds),
+    }
+
+
+def is_answer(card: Card, emoji: str) -> bool:
+    """True for a reaction that answers the card's question, like its buttons do."""
+    labelled = {button.emoji for button in card.buttons if button.emoji in card.seeds}
+    return emoji in labelled or emoji in ("up", "down", "unsure", "bad")
+
+
+def _marks(message: Message, card: Card, viewer: str) -> tuple[MarkView, ...]:
+    labels = {b.emoji: b.label for b in card.buttons if b.emoji in card.seeds}
+    is_blind = card.is_blind and not card.is_closed
+    emoji = dict.fromkeys(card.seeds)
+    emoji |= {
+        e: None for e, people in message.reactions.items() if viewer in people or not is_blind
+    }
+    return tuple(
+        MarkView(
+            emoji=e,
+            label=labels.get(e) or WORDS.get(e, f":{e}:"),
+            is_answer=is_answer(card, e),
+            is_mine=viewer in (people := message.reactions.get(e, {})),
+            count=None if is_blind else len(people),
+            names=None if is_blind else tuple(people.values()),
+        )
+        for e in emoji
+    )
