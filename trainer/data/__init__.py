@@ -1,0 +1,1 @@
+"""Where samples come from: files, the hub, and text that every machine has. Torch-free."""

@@ -1,0 +1,92 @@
+"""Rows with named columns from csv, jsonl, parquet or the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.data.samples import DataError
+
+
+def read_rows(source: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of `source` (`csv:`, `jsonl:`, `parquet:` path or `hf:name[:config][@split]`).
+
+    Raises:
+        DataError: unreadable, or without one of `columns`.
+    """
+    reader, _, where = source.partition(":")
+    if reader == "hf":
+        yield from _hub_rows(where, columns)
+        return
+    if not Path(where).is_file():
+        raise DataError(f"no data file at {where}; check the path in the spec")
+    yield from _file_rows(reader, where, columns)
+
+
+def _file_rows(reader: str, path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa  # heavy, and only needed here
+
+    try:
+        table = _read_table(reader, path, columns)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
+        reason = " ".join(str(err).split())[:200]
+        raise DataError(f"cannot read {path} as {reader}: {reason}; check the file") from err
+    _require(path, table.column_names, columns)
+    for batch in table.select(list(dict.fromkeys(columns))).to_batches():
+        yield from batch.to_pylist()
+
+
+def _read_table(reader: str, path: str, columns: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    if reader == "csv":
+        import pyarrow.csv
+
+        return pyarrow.csv.read_csv(
+            path,
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            # labels such as 007 or true are names, not numbers or flags
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+            ),
+        )
+    if reader == "jsonl":
+        import pyarrow.json
+
+        return pyarrow.json.read_json(path)
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path)
+
+
+def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    name, _, split = where.partition("@")
+    name, _, config = name.partition(":")
+    try:
+        data = datasets.load_dataset(name, config or None, split=split or "train")
+    except Exception as err:
+        raise DataError(
+            f"cannot load {name!r} from the hub: {' '.join(str(err).split())[:200]}; "
+            "check the name, the split and the connection"
+        ) from err
+    _require(where, data.column_names, columns)
+    names = {
+        column: feature.int2str
+        for column in columns
+        if hasattr(feature := data.features[column], "int2str")
+    }
+    for row in data.select_columns(list(dict.fromkeys(columns))):
+        yield {c: names[c](v) if c in names and v is not None else v for c, v in row.items()}
+
+
+def _require(where: str, found: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in found]
+    if missing:
+        raise DataError(
+            f"{where} has no column {', '.join(map(repr, missing))}; "
+            f"it has {', '.join(map(repr, found))}: set data.text, data.label, data.id or "
+            "data.truth in the spec"
+        )

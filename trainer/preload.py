@@ -1,0 +1,16 @@
+"""What the fork server imports once, so that every child starts with it.
+
+Must start no thread and touch no CUDA call: both would be inherited broken.
+"""
+
+import os
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not survive a fork
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads burn joules at every barrier
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import peft  # noqa: F401
+import torch  # noqa: F401
+import transformers.models.bert.modeling_bert  # noqa: F401
+
+import trainer.loop  # noqa: F401

@@ -1,0 +1,59 @@
+"""The order in which samples are trained on: seeded, resumable at any step. Pure numpy."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.ragged import length_batches
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the sampler stands: the next batch of which pass over which selection."""
+
+    selection: str  # digest of the kept samples; another selection begins a new pass
+    epoch: int
+    batch: int
+
+
+class Sampler:
+    """Batches of pool indices, pass after pass, for ever.
+
+    The order of a pass depends on seed, epoch and selection alone, so a cursor is all it takes to
+    go on exactly where another process stopped.
+    """
+
+    def __init__(
+        self,
+        kept: np.ndarray,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+        cursor: Cursor | None = None,
+    ) -> None:
+        self._kept, self._lengths = kept, lengths
+        self._batch_size, self._seed = batch_size, seed
+        digest = hashlib.sha256(np.ascontiguousarray(kept).tobytes()).hexdigest()[:16]
+        if cursor is None:
+            cursor = Cursor(digest, 0, 0)
+        elif cursor.selection != digest:
+            cursor = Cursor(digest, cursor.epoch + 1, 0)
+        self.cursor = cursor
+        self._batches = self._order()
+
+    def next(self) -> np.ndarray:
+        """The next batch: int64 (batch,)."""
+        if self.cursor.batch >= len(self._batches):
+            self.cursor = Cursor(self.cursor.selection, self.cursor.epoch + 1, 0)
+            self._batches = self._order()
+        batch = self._batches[self.cursor.batch]
+        self.cursor = Cursor(self.cursor.selection, self.cursor.epoch, self.cursor.batch + 1)
+        return batch
+
+    def _order(self) -> list[np.ndarray]:
+        rng = np.random.default_rng([self._seed, 3, self.cursor.epoch])
+        batches = length_batches(self._lengths, rng.permutation(self._kept), self._batch_size)
+        return [batches[i] for i in rng.permutation(len(batches))]

@@ -1,0 +1,172 @@
+"""Which samples to ask about, and which to train on. Pure numpy; randomness is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from trainer.surrogate import PROBIT_NOISE, Array, PoolView, VoteModel
+
+Role = Literal["ask", "audit", "gold", "repeat"]
+
+CANDIDATES = 400
+TARGETS = 1000
+KEEP_THRESHOLD = 0.3  # only the surely bad leave: hard but good samples are worth more than purity
+MIN_AUC = 0.65
+MIN_LEAN, MAX_LEAN = 0.25, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One sample to ask about, shown with `label`.
+
+    For gold cards `truth` is the answer we are sure of: 1, or 0 where the label was swapped.
+    """
+
+    index: int
+    label: int
+    role: Role
+    truth: float | None = None
+
+
+def what_to_ask(
+    model: VoteModel,
+    n: int,
+    *,
+    asked: Sequence[int],
+    audit_share: float,
+    gold_share: float,
+    rng: np.random.Generator,
+) -> list[Asked]:
+    """`n` samples: mostly those whose answers tell most about the rest, some random, some gold.
+
+    Never asks twice about a sample or its exact duplicate. Fewer than `n` when the pool is small.
+    """
+    pool = model.pool
+    taken = {int(pool.group[i]) for i in asked}
+    first = pool.group == np.arange(len(pool))
+    free = np.array([i for i in np.flatnonzero(first) if int(i) not in taken], dtype=np.int64)
+    n = min(n, len(free))
+    n_gold, n_audit = round(n * gold_share), round(n * audit_share)
+    gold = _gold(model, free, n_gold, rng)
+    free = np.setdiff1d(free, [g.index for g in gold])
+    audit = rng.choice(free, size=min(n_audit, len(free)), replace=False)
+    free = np.setdiff1d(free, audit)
+    telling = _most_telling(model, free, n - len(gold) - len(audit), rng)
+    cards = [
+        *gold,
+        *(Asked(int(i), int(pool.labels[i]), "audit") for i in audit),
+        *(Asked(i, int(pool.labels[i]), "ask") for i in telling),
+    ]
+    return [cards[i] for i in rng.permutation(len(cards))]  # gold must not stand out by its place
+
+
+def _gold(model: VoteModel, free: Array, n: int, rng: np.random.Generator) -> list[Asked]:
+    """Samples on which all signals agree, every other one shown with a wrong label.
+
+    They cost nothing and tell careless voters from careful ones: who always says yes fails half.
+    """
+    if n == 0 or len(free) == 0:
+        return []
+    best = free[np.argsort(-model.x[free].min(axis=1))[: 8 * n]]
+    gold = []
+    for number, i in enumerate(rng.permutation(best)[:n]):
+        label, truth = int(model.pool.labels[i]), 1.0
+        if number % 2 == 0 and model.pool.n_classes > 1:
+            others = np.delete(np.arange(model.pool.n_classes), label)
+            label, truth = int(rng.choice(others)), 0.0
+        gold.append(Asked(int(i), label, "gold", truth))
+    return gold
+
+
+def _most_telling(model: VoteModel, free: Array, n: int, rng: np.random.Generator) -> list[int]:
+    """Greedy variance reduction: each answer should settle as much of the undecided pool as it can.
+
+    Picks j that maximises sum_i exp(-mu_i^2) C_ij^2 / (C_jj + noise) over random targets i, then
+    conditions C on it and repeats (active learning by expected error reduction, Cohn et al. 1996).
+    """
+    candidates = rng.permutation(free)[:CANDIDATES]
+    targets = rng.permutation(len(model.pool))[:TARGETS]
+    open_question = np.exp(-(model.mean(targets) ** 2))
+    cross = model.posterior_covariance(targets, candidates)
+    among = model.posterior_covariance(candidates, candidates)
+    picked: list[int] = []
+    for _ in range(min(n, len(candidates))):
+        noisy = np.diag(among) + PROBIT_NOISE
+        gain = (open_question[:, None] * cross**2).sum(axis=0) / noisy
+        gain[picked] = -np.inf
+        j = int(np.argmax(gain))
+        picked.append(j)
+        cross = cross - np.outer(cross[:, j], among[j]) / noisy[j]
+        among = among - np.outer(among[:, j], among[j]) / noisy[j]
+    return [int(candidates[j]) for j in picked]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to train on.
+
+    Attributes:
+        weight: float (n,), 0 = set aside; mean 1 over the rest.
+        keep: float (n,) in [0, 1], how sure we are that the sample is good.
+        label: int64 (n,), the label to train on (relabelled where the team said so).
+        auc: leave-one-out on the votes, None when it cannot be told.
+        note: why the votes were not followed; empty when they were.
+        n_leaning: samples whose weight importance votes changed.
+    """
+
+    weight: Array
+    keep: Array
+    label: Array
+    auc: float | None = None
+    note: str = ""
+    n_leaning: int = 0
+
+
+def whole_pool(pool: PoolView) -> Selection:
+    """Every sample alike, exact duplicates once."""
+    first = (pool.group == np.arange(len(pool))).astype(float)
+    return Selection(first, np.ones(len(pool)), pool.labels)
+
+
+def by_votes(
+    model: VoteModel,
+    *,
+    voted: Mapping[int, float],
+    relabelled: Mapping[int, int],
+    lean: Array | None = None,
+) -> Selection:
+    """The pool without what the team would surely not keep, each sample weighted by its `keep`.
+
+    Its votes outrank the model; its importance votes tilt the weights.
+
+    Args:
+        model: fitted on the votes; without any it speaks from label names alone.
+        voted: sample -> posterior that it is good.
+        relabelled: sample -> class id people gave it instead.
+        lean: float (n,), factor from importance votes on the features a sample leans on.
+    """
+    pool = model.pool
+    score = model.leave_one_out_auc()
+    if score is not None and score < MIN_AUC:
+        note = f"the votes do not generalise (leave-one-out AUC {score:.2f} < {MIN_AUC})"
+        return replace(whole_pool(pool), auc=score, note=note)
+    keep, label = model.keep(), pool.labels.copy()
+    for i, q in voted.items():
+        keep[pool.group == pool.group[i]] = q
+    usable = pool.group == np.arange(len(pool))
+    for i, new in relabelled.items():
+        label[i], keep[i], usable[i] = new, 1.0, True
+    kept = usable & (keep > KEEP_THRESHOLD)
+    weight = np.where(kept, keep, 0.0)
+    if lean is not None:
+        weight = weight * np.clip(lean, MIN_LEAN, MAX_LEAN)
+    mean = weight[kept].mean() if kept.any() else 1.0
+    return Selection(weight / mean, keep, label, score, n_leaning=_count_leaning(kept, lean))
+
+
+def _count_leaning(kept: Array, lean: Array | None) -> int:
+    return 0 if lean is None else int((kept & (lean != 1)).sum())

@@ -1,0 +1,1 @@
+"""What is fine-tuned: each task is one file behind the boundary in `base`."""

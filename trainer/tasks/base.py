@@ -1,0 +1,56 @@
+"""The boundary between a task and the loop: all the loop, selection and chat know of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from storage.models import FeatureView, SampleView
+from trainer.data.samples import Splits
+from trainer.marks import Marks
+from trainer.segment import FeatureOpinion
+from trainer.selection import Selection
+from trainer.surrogate import PoolView
+
+
+class Learner(Protocol):
+    """A model with its data. Pool samples are named by their index in `splits.pool`."""
+
+    splits: Splits
+    lengths: np.ndarray
+    """int64 (n,): cost of a sample in tokens or their like; batches are made of equal ones."""
+    samples_scored: float
+    """Forwards so far that trained nothing; a forward through half the layers counts half."""
+    flops: float
+    """Floating-point operations so far, estimated from parameter and token counts."""
+
+    def prepare(self, folder: Path, marks: Marks) -> None:
+        """Compute what the frozen layers make of all samples, or read it from `folder`."""
+
+    def view(self) -> PoolView:
+        """What the vote model knows of the pool."""
+
+    def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Group (`lora` or `head`) -> name -> parameter of all that training moves."""
+
+    def start(self, selection: Selection) -> None:
+        """Head start: set the head from class means of the selected samples and label names."""
+
+    def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
+        """Loss of each sample for the given labels: float32 (batch,), with gradients, nats."""
+
+    def evaluate(self, split: Literal["dev", "test"]) -> float:
+        """The task's metric on held-out data, in [0, 1]; higher is better."""
+
+    def sample_view(self, index: int, label: int) -> SampleView:
+        """A sample as people see it, shown with `label`."""
+
+    def features(self, selection: Selection, n_cards: int) -> list[FeatureView]:
+        """What the model leans on, for the labels where people can help most."""
+
+    def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
+        """Weight factor per sample from importance votes: float (n,), 1 = neutral."""

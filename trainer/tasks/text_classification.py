@@ -1,0 +1,254 @@
+"""Text classification: a text encoder with LoRA, mean-pooled, under a cosine classifier."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 -- the field's name for it
+from torch import Tensor, nn
+
+from storage.models import FeatureView, SampleView
+from trainer import activations
+from trainer.activations import Texts
+from trainer.attribution import token_scores, top_words, word_shares, words_of
+from trainer.backbone import load_backbone
+from trainer.compute import Compute
+from trainer.data.samples import Splits, duplicate_groups
+from trainer.marks import Marks
+from trainer.segment import FeatureOpinion
+from trainer.selection import Selection
+from trainer.spec import RunSpec
+from trainer.surrogate import PoolView
+
+ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
+SCALE = 8.0
+NAME_WEIGHT = 0.3
+ATTRIBUTED_PER_CLASS = 16
+WORDS_PER_CARD = 8
+
+
+class CosineHead(nn.Module):
+    """`logits = 8 (W unit(z - centre) + b)`: classes are directions, so class means start it well.
+
+    The centre is the pool's mean vector: embeddings of an untuned encoder all point one way.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(classes, width))
+        self.bias = nn.Parameter(torch.zeros(classes))
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(width))
+
+    def unit(self, vectors: Tensor) -> Tensor:
+        """Centred vectors of length 1."""
+        return F.normalize(vectors - self.centre, dim=1)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Logits: (batch, classes)."""
+        return SCALE * (self.unit(vectors) @ self.weight.T + self.bias)
+
+
+class TextClassification:
+    """A `trainer.tasks.base.Learner`."""
+
+    def __init__(self, spec: RunSpec, splits: Splits, seed: int, compute: Compute) -> None:
+        self.splits = splits
+        self.backbone, self._tokenizer = load_backbone(spec.model, spec.revision, spec.lora, seed)
+        self.backbone.eval()  # no dropout: cached layers could not have it, and resume is exact
+        self.backbone.to(compute.device)
+        self.head = CosineHead(self.backbone.width, len(splits.labels)).to(compute.device)
+        self._device = compute.device
+        self._max_tokens = spec.train.max_tokens
+
+        def texts(samples: Sequence[str]) -> Texts:
+            return Texts(self.backbone, self._tokenizer, samples, self._max_tokens, compute)
+
+        self._pool = texts([s.text for s in splits.pool])
+        self._held_out = {
+            "dev": texts([s.text for s in splits.dev]),
+            "test": texts([s.text for s in splits.test]),
+        }
+        self._names = texts([label.replace("_", " ") for label in splits.labels])
+        class_id = {label: i for i, label in enumerate(splits.labels)}
+        self._labels = np.array([class_id[s.label] for s in splits.pool], dtype=np.int64)
+        self._truth = {
+            "dev": torch.tensor([class_id[s.label] for s in splits.dev]),
+            "test": torch.tensor([class_id[s.label] for s in splits.test]),
+        }
+        self.lengths = self._pool.ids.lengths
+        self.samples_scored = 0.0
+        self.flops = 0.0
+        self._parameters = sum(
+            p.numel()
+            for name, p in self.backbone.named_parameters()
+            if "embeddings" not in name and "embed_tokens" not in name
+        )
+
+    # --- what the frozen layers give ------------------------------------------------------------
+
+    def prepare(self, folder: Path, marks: Marks) -> None:
+        """Compute embeddings and hidden states of all texts, or read them from `folder`."""
+        path = folder / "frozen.safetensors"
+        if path.exists():
+            self._read_frozen(activations.load(path))
+        else:
+            self._compute_frozen(path, marks)
+        self.head.centre.copy_(self._embeddings.mean(dim=0))
+
+    def _compute_frozen(self, path: Path, marks: Marks) -> None:
+        for what, texts in (("the pool", self._pool), *self._held_out.items()):
+            texts.fill(marks, f"reading {what}")
+            if texts.hidden is not None:
+                self._count_forwards(texts, np.arange(len(texts)), 1 - texts.trained_share)
+        self._embeddings = self._pool.all_vectors()
+        self._name_vectors = self._names.all_vectors()
+        for texts in (self._pool, self._names):
+            self._count_forwards(texts, np.arange(len(texts)), texts.trained_share)
+        tensors = {"embeddings": self._embeddings, "names": self._name_vectors}
+        for name, texts in (("pool", self._pool), *self._held_out.items()):
+            if texts.hidden is not None:
+                tensors[name] = texts.hidden.values
+        activations.save(path, tensors)
+
+    def _read_frozen(self, tensors: dict[str, Tensor]) -> None:
+        self._embeddings, self._name_vectors = tensors["embeddings"], tensors["names"]
+        for name, texts in (("pool", self._pool), *self._held_out.items()):
+            if name in tensors:
+                texts.hidden = texts.ids.empty_like(0, tensors[name].dtype)
+                texts.hidden.values = tensors[name]
+
+    def view(self) -> PoolView:
+        """What the vote model knows of the pool."""
+        centre = self._embeddings.mean(dim=0)
+        return PoolView(
+            embeddings=F.normalize(self._embeddings - centre, dim=1).numpy(),
+            labels=self._labels,
+            names=F.normalize(self._name_vectors - centre, dim=1).numpy()
+            if names_mean_something(self.splits.labels)
+            else None,
+            group=duplicate_groups(self.splits.pool),
+        )
+
+    # --- training -------------------------------------------------------------------------------
+
+    def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
+        """LoRA weights and the classifier."""
+        return {
+            "lora": self.backbone.lora_parameters(),
+            "head": dict(self.head.named_parameters()),
+        }
+
+    def start(self, selection: Selection) -> None:
+        """Class directions from the selected samples' mean and a share of the label's name."""
+        unit = self.head.unit(self._embeddings.to(self._device))
+        weight = torch.from_numpy(selection.weight * selection.keep).float().to(self._device)
+        total = NAME_WEIGHT * self.head.unit(self._name_vectors.to(self._device))
+        labels = torch.from_numpy(selection.label).to(self._device)
+        total.index_add_(0, labels, unit * weight[:, None])
+        with torch.no_grad():
+            self.head.weight.copy_(F.normalize(total, dim=1))
+
+    def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
+        """Cross entropy of each sample."""
+        logits = self.head(self._pool.vectors(index))
+        tokens = int(self.lengths[index].sum())
+        # forward 2 and backward to the activations 2 per weight and token; frozen weights need no
+        # gradient of their own (Kaplan et al. 2020, appendix B, less the weight gradient)
+        self.flops += 4 * self._parameters * self._pool.trained_share * tokens
+        return F.cross_entropy(
+            logits, torch.from_numpy(labels[index]).to(self._device), reduction="none"
+        )
+
+    @torch.inference_mode()
+    def evaluate(self, split: Literal["dev", "test"]) -> float:
+        """Accuracy."""
+        texts = self._held_out[split]
+        guess = self.head(texts.all_vectors().to(self._device)).argmax(dim=1).cpu()
+        self._count_forwards(texts, np.arange(len(texts)), share=texts.trained_share)
+        return float((guess == self._truth[split]).float().mean())
+
+    def _count_forwards(self, texts: Texts, index: np.ndarray, share: float) -> None:
+        """Count forwards that train nothing; `share` of the layers each."""
+        self.samples_scored += len(index) * share
+        tokens = int(texts.ids.lengths[index].sum()) if len(index) else 0
+        self.flops += 2 * self._parameters * share * tokens
+
+    # --- what people see ------------------------------------------------------------------------
+
+    def sample_view(self, index: int, label: int) -> SampleView:
+        """Text and label of a sample."""
+        sample = self.splits.pool[index]
+        return SampleView(
+            sample_id=sample.sample_id, text=sample.text, label=self.splits.labels[label]
+        )
+
+    def features(self, selection: Selection, n_cards: int) -> list[FeatureView]:
+        """The words each of the least settled labels leans on most."""
+        open_share = np.array(
+            [
+                np.mean(np.abs(selection.keep[self._labels == c] - 0.5) < 0.3)
+                if (self._labels == c).any()
+                else 0.0
+                for c in range(len(self.splits.labels))
+            ]
+        )
+        cards = []
+        for label in np.argsort(-open_share, kind="stable")[:n_cards]:
+            view = self._feature_view(int(label), selection)
+            if view is not None:
+                cards.append(view)
+        return cards
+
+    def _feature_view(self, label: int, selection: Selection) -> FeatureView | None:
+        of_class = np.flatnonzero((selection.label == label) & (selection.weight > 0))
+        index = of_class[np.argsort(-selection.keep[of_class], kind="stable")]
+        index = np.sort(index[:ATTRIBUTED_PER_CLASS])
+        if len(index) < math.ceil(ATTRIBUTED_PER_CLASS / 4):
+            return None
+        scores = token_scores(self._pool, index, lambda z: self.head(z)[:, label])
+        self._count_forwards(self._pool, index, share=3.0)
+        texts = [self.splits.pool[i].text for i in index]
+        encoded = self._tokenizer(
+            texts, truncation=True, max_length=self._max_tokens, return_offsets_mapping=True
+        )
+        shares = word_shares(texts, encoded["offset_mapping"], scores)
+        top = top_words(shares, WORDS_PER_CARD)
+        if not top:
+            return None
+        return FeatureView(
+            label=self.splits.labels[label],
+            features=tuple(word for word, _ in top),
+            shares=tuple(share for _, share in top),
+            examples=tuple(text[:160] for text in texts[:2]),
+        )
+
+    def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
+        """Samples that contain words voted important weigh more, those with idle words less.
+
+        An unvoted word is neutral at .5; the factor of one word lies between 2^-1.5 (misleads)
+        and 2^.5 (matters most), and a sample's words multiply.
+        """
+        if not opinions:
+            return None
+        by_label: dict[str, dict[str, float]] = {}
+        for opinion in opinions:
+            by_label.setdefault(opinion.label, {})[opinion.feature] = opinion.value
+        factor = np.ones(len(self.splits.pool))
+        for i, sample in enumerate(self.splits.pool):
+            values = by_label.get(sample.label)
+            if values:
+                found = set(words_of(sample.text)) & values.keys()
+                factor[i] = 2 ** sum(values[word] - 0.5 for word in found)
+        return factor
+
+
+def names_mean_something(labels: Sequence[str]) -> bool:
+    """False where labels are ids such as `3` or `LABEL_3`, which say nothing about their samples."""
+    return sum(ID_LIKE.match(label) is not None for label in labels) <= len(labels) / 2
