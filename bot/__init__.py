@@ -1,0 +1,1 @@
+"""The conversation: the only room that knows all the others."""

@@ -1,0 +1,150 @@
+"""The bot as a whole: built from settings and platforms, run until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from adapters.base import ChatPlatform, CommandInvoked, Inbound, Reconnected, ThreadReply
+from bot.access import Access
+from bot.commands import Commands, bare
+from bot.house import House
+from bot.post import NotYet, PostOffice
+from bot.rounds import Rounds
+from bot.schedule import Schedule
+from bot.settings import Settings
+from storage.database import StoreError
+from storage.models import Posting
+from storage.store.store import Store
+from trainer.launch import LocalLauncher
+from trainer.meter import EnergyMeter, probe
+
+log = logging.getLogger(__name__)
+
+LEASE = "bot"
+LEASE_S = 30.0
+RENEW_S = 10.0
+SNAPSHOT_S = 300.0
+
+
+@dataclass(slots=True)
+class Bot:
+    """A running bot."""
+
+    house: House
+    rounds: Rounds
+    commands: Commands
+    schedule: Schedule
+    holder: str
+
+    async def hear(self, event: Inbound) -> None:
+        """Deal with one event: a command, a vote, or news of a connection."""
+        if isinstance(event, Reconnected):
+            await self.look_at_open_cards()
+            return
+        posting = await self._posting(event)
+        if isinstance(event, CommandInvoked):
+            await self.commands.hear(event, posting)
+        elif posting is None:
+            return  # a message of somebody else's
+        elif posting.ballot_id is not None:
+            await self.rounds.listening.hear(event, posting)
+        elif isinstance(event, ThreadReply) and bare(event.text):
+            await self.commands.hear(event, posting)
+
+    async def _posting(self, event: Inbound) -> Posting | None:
+        if not event.ref.message:
+            return None
+        mail = self.house.store.mail
+        posting = await self.house.call(mail.posting_at, str(event.ref))
+        if posting is None and await self.house.call(mail.pending, event.ref.platform) > 0:
+            # maybe a card of ours whose place is not written down yet
+            age = datetime.now(UTC) - event.at
+            if age < timedelta(seconds=LEASE_S):
+                raise NotYet
+        return posting
+
+    async def look_at_open_cards(self) -> None:
+        """Find what happened on open cards while nobody listened."""
+        votes = self.house.store.votes
+        for round_ in await self.house.call(votes.open_rounds):
+            ballots = await self.house.call(votes.ballots, round_id=round_.round_id)
+            await self.rounds.listening.look(ballots)
+            await self.rounds.listening.check(round_.round_id)
+
+    async def close_due_rounds(self) -> None:
+        """Close every round whose deadline passed, also those that passed while we were down."""
+        for round_ in await self.house.call(self.house.store.votes.open_rounds):
+            if self.house.now() >= round_.closes_at:
+                await self.rounds.listening.check(round_.round_id)
+
+    async def keep_lease(self) -> None:
+        """Renew the lease; without it another bot may take over."""
+        if not await _take_lease(self.house.store, self.holder):
+            log.error("the lease is lost: another bot holds this database")
+
+
+@asynccontextmanager
+async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> AsyncIterator[Bot]:
+    """A bot that is connected, ticking and recovered; all is closed at the end.
+
+    Raises:
+        StoreError: the database cannot be used, or another bot holds it.
+        ChatSetupError: a platform cannot be connected.
+    """
+    store = await asyncio.to_thread(Store.open, settings.database)
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    if not await _take_lease(store, holder):
+        raise StoreError(
+            "another bot is running on this database; stop it first, "
+            f"or wait {LEASE_S:.0f} s if it was killed"
+        )
+    found = await asyncio.to_thread(probe, settings.watts_per_core)
+    house = House(
+        settings=settings,
+        store=store,
+        office=PostOffice(platforms, store, lambda: datetime.now(UTC)),
+        launcher=LocalLauncher(),
+        meter=EnergyMeter(found.sources, store.ledger.add),
+        probe=found,
+        channels=dict.fromkeys(platforms, settings.channel),
+    )
+    access = Access(settings.operators, settings.voters)
+    rounds = Rounds(house, access)
+    bot = Bot(house, rounds, Commands(house, rounds, access), Schedule(), holder)
+    house.meter.start()
+    try:
+        await house.office.connect()
+        bot.schedule.start()
+        bot.schedule.every(RENEW_S, "lease", bot.keep_lease)
+        bot.schedule.every(1.0, "deadlines", bot.close_due_rounds)
+        bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(house.office.run(bot.hear)),
+                group.create_task(rounds.live.run()),
+            ]
+            await bot.look_at_open_cards()
+            await rounds.recover()
+            yield bot
+            await rounds.close()
+            for task in tasks:
+                task.cancel()
+    finally:
+        bot.schedule.close()
+        await house.office.close()
+        await asyncio.to_thread(house.meter.close)
+        await asyncio.to_thread(store.upkeep.give_up_lease, LEASE, holder)
+
+
+async def _take_lease(store: Store, holder: str) -> bool:
+    return await asyncio.to_thread(
+        store.upkeep.take_lease, LEASE, holder, datetime.now(UTC), timedelta(seconds=LEASE_S)
+    )

@@ -1,0 +1,152 @@
+"""From what a segment found worth asking to ballots and cards. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from string import ascii_uppercase
+
+from bot import messages, post
+from storage.models import (
+    Arm,
+    Ballot,
+    FeatureView,
+    OutboxItem,
+    Round,
+    RoundState,
+    Run,
+    Sample,
+    Subject,
+    SubjectKind,
+)
+from trainer.segment import Candidate, SegmentReport
+from trainer.spec import AskSpec, RunSpec
+
+PREFERRED_FEATURES = 12
+"""A card has at most 12 subjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """A round with its ballots, the samples they show, and what is posted."""
+
+    round: Round
+    ballots: tuple[Ballot, ...]
+    samples: tuple[Sample, ...]
+    items: tuple[OutboxItem, ...]
+
+
+def questions(
+    run: Run,
+    arm: Arm,
+    spec: RunSpec,
+    report: SegmentReport,
+    *,
+    number: int,
+    now: datetime,
+    channels: Mapping[str, str],
+) -> Questions | None:
+    """The round a segment's report calls for; None when it found nothing to ask."""
+    if not report.candidates and not report.features:
+        return None
+    round_ = Round(
+        round_id=f"{arm.arm_id}.q{number}",
+        arm_id=arm.arm_id,
+        run_id=run.run_id,
+        n=number,
+        state=RoundState.OPEN,
+        opened_at=now,
+        closes_at=now + timedelta(seconds=spec.ask.deadline),
+        quorum=spec.ask.quorum,
+    )
+    ballots = [
+        _sample_ballot(round_, i, candidate, report.labels, spec.ask)
+        for i, candidate in enumerate(report.candidates)
+    ]
+    ballots += [
+        _feature_ballot(round_, len(ballots) + i, view, report.labels)
+        for i, view in enumerate(report.features)
+    ]
+    closes = f"closes by {closing_time(round_)}"
+    opened = messages.round_opened(
+        number + 1, len(report.candidates), len(report.features), closes, quorum=round_.quorum
+    )
+    items = []
+    for platform, channel in channels.items():
+        items.append(
+            post.say(
+                f"round:{round_.round_id}:{platform}", platform, channel, opened,
+                thread=head_key(run.run_id, platform), run_id=run.run_id,
+            )
+        )  # fmt: skip
+        items += [
+            post.post(
+                card_key(ballot, platform), platform, channel,
+                messages.question(ballot, spec, closes=closes),
+                run_id=run.run_id, ballot_id=ballot.ballot_id,
+            )
+            for ballot in ballots
+        ]  # fmt: skip
+    samples = tuple(
+        Sample(sample_id=c.view.sample_id, run_id=run.run_id, view=c.view.model_dump())
+        for c in report.candidates
+    )
+    return Questions(round_, tuple(ballots), samples, tuple(items))
+
+
+def closing_time(round_: Round) -> str:
+    """The deadline on the wall clock of the bot's host."""
+    return round_.closes_at.astimezone().strftime("%H:%M %Z").strip()
+
+
+def card_key(ballot: Ballot, platform: str) -> str:
+    """The outbox key of a ballot's card on a platform."""
+    return f"card:{ballot.ballot_id}:{platform}"
+
+
+def head_key(run_id: str, platform: str) -> str:
+    """The outbox key of a run's head message on a platform."""
+    return f"head:{run_id}:{platform}"
+
+
+def _sample_ballot(
+    round_: Round, number: int, candidate: Candidate, labels: Sequence[str], ask: AskSpec
+) -> Ballot:
+    subject = Subject(
+        key="1",
+        kind=SubjectKind.SAMPLE,
+        target=candidate.view.sample_id,
+        label=candidate.view.label,
+        role=candidate.role,
+        truth=candidate.truth,
+    )
+    return Ballot(
+        ballot_id=f"{round_.round_id}.{number}",
+        round_id=round_.round_id,
+        run_id=round_.run_id,
+        ask="fits",
+        subjects=(subject,),
+        choices=messages.FITS,
+        labels=tuple(labels),
+        is_blind=ask.style == "buttons",
+        view=candidate.view.model_dump(),
+    )
+
+
+def _feature_ballot(round_: Round, number: int, view: FeatureView, labels: Sequence[str]) -> Ballot:
+    kept = slice(0, PREFERRED_FEATURES)
+    shown = view.model_copy(update={"features": view.features[kept], "shares": view.shares[kept]})
+    return Ballot(
+        ballot_id=f"{round_.round_id}.{number}",
+        round_id=round_.round_id,
+        run_id=round_.run_id,
+        ask="importance",
+        subjects=tuple(
+            Subject(key=key, kind=SubjectKind.FEATURE, target=word, label=view.label)
+            for key, word in zip(ascii_uppercase, shown.features, strict=False)
+        ),
+        choices=(),
+        labels=tuple(labels),
+        view=shown.model_dump(),
+    )

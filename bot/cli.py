@@ -1,0 +1,234 @@
+"""The command line: `joulery demo`, `joulery compare SPEC`, `joulery serve`, `joulery status`.
+
+Exit codes: 0 fine, 2 bad input, 1 failure. Errors go to stderr as one plain sentence with the
+remedy; tracebacks go to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import webbrowser
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from adapters.base import ChatSetupError
+from bot import compare as comparing
+from bot import report as reporting
+from bot import serving
+from bot.compare import CompareError, Jury
+from bot.settings import Settings, SettingsError, read_settings
+from bot.terminal import Bars
+from storage.database import StoreError
+from trainer.spec import RunSpec, SpecError, parse_spec, read_spec
+
+BAD_INPUT = 2
+FAILURE = 1
+
+app = typer.Typer(
+    help="A jury that saves joules: steer a LoRA fine-tune by chat, and meter every joule.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
+ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
+PortOption = Annotated[int | None, typer.Option(help="port of the page; 0 = any free one")]
+
+
+@app.command()
+def demo(
+    jury: JuryOption = "mixed",
+    report: ReportOption = None,
+    port: PortOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="seed of data, dirt and weights")] = 0,
+) -> None:
+    """See the whole loop in a few minutes: train, ask, listen, learn, and weigh the joules."""
+    spec = parse_spec(_demo_spec(), where="the demo's spec")
+    if jury == "people":  # whoever opens the page may be alone
+        spec = spec.model_copy(update={"ask": spec.ask.model_copy(update={"quorum": 1})})
+    settings = _settings(port)
+    folder = settings.data_dir / "demo" / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    settings = settings.model_copy(update={"data_dir": folder, "database_url": None})
+    _compare(settings, spec, [seed], jury, report)
+
+
+@app.command()
+def compare(
+    spec: Annotated[Path, typer.Argument(help="the spec file")],
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="number of seeds: 0, 1, ...")] = 1,
+    jury: JuryOption = "mixed",
+    report: ReportOption = None,
+    port: PortOption = None,
+) -> None:
+    """Train a spec with votes beside a control without, seed by seed, and compare."""
+    read = read_spec(spec)
+    first = read.train.seed
+    _compare(_settings(port), read, range(first, first + seeds), jury, report)
+
+
+@app.command()
+def serve(port: PortOption = None) -> None:
+    """Run the bot until it is stopped; runs that were under way go on."""
+    settings = _settings(port)
+    chat = serving.web_chat(settings)
+
+    def announce(url: str) -> None:
+        out.print(f"Joulery listens at {url}; let people in with: joulery invite NAME")
+        if not settings.operators:
+            out.print("Nobody may start or stop runs yet: set JOULERY_OPERATORS, e.g. web:ana")
+
+    asyncio.run(serving.serve(settings, {chat.name: chat}, lambda: announce(chat.url)))
+
+
+@app.command()
+def invite(
+    name: Annotated[str, typer.Argument(help="who the link is for")],
+    port: PortOption = None,
+) -> None:
+    """Make a personal link to the web chat: good for one person, once, for two days."""
+    chat = serving.web_chat(_settings(port))
+    out.print(chat.invite(name), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False,
+) -> None:
+    """List the runs and where they stand."""
+    from storage.store.store import Store
+
+    store = Store.open(_settings(None).database)
+    runs = store.runs.all()
+    if as_json:
+        rows = [
+            {
+                "run": run.run_id,
+                "name": run.name,
+                "state": run.state.value,
+                "reason": run.reason,
+                "seed": run.seed,
+                "created_at": run.created_at.isoformat(),
+                "ended_at": run.ended_at.isoformat() if run.ended_at else None,
+                "arms": {arm.name: arm.state.value for arm in store.runs.arms(run.run_id)},
+            }
+            for run in runs
+        ]
+        out.print_json(data=rows)
+        return
+    if not runs:
+        out.print("No runs yet. See the loop with: joulery demo")
+        return
+    table = Table("run", "spec", "state", "why", box=None)
+    for run in runs:
+        table.add_row(run.run_id, run.name, run.state.value, run.reason)
+    out.print(table)
+
+
+def _compare(
+    settings: Settings, spec: RunSpec, seeds: Any, jury: Jury, report: Path | None
+) -> None:
+    if jury != "people" and not _has_truth(spec):
+        raise SpecError(
+            f"simulated voters need a truth to vote by, and {spec.data.pool} has none; set "
+            "data.truth or data.dirt in the spec, or use --jury people"
+        )
+    with Bars(out) as bars:
+
+        def announce(url: str) -> None:
+            if jury == "simulated":
+                bars.say(f"Simulated colleagues vote; watch them at {url}")
+            else:
+                bars.say(f"[bold]Open the page and vote:[/bold] {url}")
+                if sys.stdout.isatty():
+                    webbrowser.open(url)
+
+        outcome = asyncio.run(
+            comparing.compare(
+                settings, spec, seeds=list(seeds), jury=jury, watcher=bars, announce=announce
+            )
+        )
+    _print(outcome)
+    if report is not None:
+        comparing.write_report(report, outcome)
+        out.print(f"Report: {report}")
+
+
+def _print(outcome: comparing.Outcome) -> None:
+    heading, *rows = reporting.table(outcome.report)
+    table = Table(*heading, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    for seed_report in outcome.report["seeds"]:
+        if len(outcome.report["seeds"]) > 1:
+            out.print(f"[bold]seed {seed_report['seed']}[/bold]")
+        for line in seed_report["verdict"]:
+            out.print(f"• {line}", highlight=False)
+    out.print(f"Picture: {outcome.picture}")
+
+
+def _has_truth(spec: RunSpec) -> bool:
+    data = spec.data
+    return data.pool == "builtin:stdlib" or data.truth is not None or data.dirt.total > 0
+
+
+def _demo_spec() -> dict[str, Any]:
+    import yaml
+
+    path = Path(__file__).with_name("demo.yaml")
+    spec: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return spec
+
+
+def _settings(port: int | None) -> Settings:
+    overrides: dict[str, Any] = {} if port is None else {"web_port": port}
+    settings = read_settings(**overrides)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    return settings
+
+
+def _first(error: BaseException, kinds: tuple[type[Exception], ...]) -> Exception | None:
+    """The first error of these kinds, also inside a group of them."""
+    if isinstance(error, kinds):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            found = _first(inner, kinds)
+            if found is not None:
+                return found
+    return None
+
+
+def run() -> None:
+    """Run the command line; every error becomes one sentence and an exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        err.print("Stopped; go on with: joulery serve")
+        sys.exit(FAILURE)
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        bad_input = _first(error, (SpecError, SettingsError, StoreError, ChatSetupError))
+        if bad_input is not None:
+            err.print(str(bad_input), style="red", highlight=False, markup=False)
+            sys.exit(BAD_INPUT)
+        failed = _first(error, (CompareError,))
+        if failed is not None:
+            err.print(str(failed), style="red", highlight=False, markup=False)
+            sys.exit(FAILURE)
+        raise

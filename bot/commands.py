@@ -1,0 +1,221 @@
+"""Words to runs and back: `start demo seed=1`, `pause r3`, `status`.
+
+Every command, allowed or not, is audited and shown in the run's thread; answers are one message.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.base import CommandInvoked, ThreadReply
+from bot import ask, messages, post, words
+from bot.access import Access
+from bot.house import House
+from bot.rounds import Rounds
+from storage import energy
+from storage.database import StoreError
+from storage.models import Posting, Run
+from trainer.spec import RUN_NAME, SpecError, read_spec
+
+VERBS = ("start", "stop", "pause", "resume", "status", "energy", "help")
+BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
+"""Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
+
+
+class CommandError(Exception):
+    """The command cannot be done; the text says why and what to say instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A verb with its arguments: `start demo seed=1 control`."""
+
+    verb: str
+    names: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def parse(text: str) -> Command:
+    """The command in `text`, `/joulery` in front or not.
+
+    Raises:
+        CommandError: nothing that we know.
+    """
+    try:
+        parts = shlex.split(text.strip().removeprefix("/joulery"))
+    except ValueError:
+        raise CommandError("a quote is not closed; write the command without quotes") from None
+    if not parts:
+        return Command("help")
+    verb, *rest = parts
+    if verb.lower() not in VERBS:
+        raise CommandError(f"I don't know “{messages.cut(verb, 30)}”; say {', '.join(VERBS)}")
+    options = dict(part.split("=", 1) for part in rest if "=" in part)
+    return Command(verb.lower(), tuple(p for p in rest if "=" not in p), options)
+
+
+def bare(text: str) -> str | None:
+    """The verb, when a whole message in a run's thread is nothing but one."""
+    word = text.strip().lower()
+    return word if word in BARE_VERBS else None
+
+
+class Commands:
+    """Carries out what people ask for."""
+
+    def __init__(self, house: House, rounds: Rounds, access: Access) -> None:
+        self._house, self._rounds, self._access = house, rounds, access
+        self._do: dict[str, Callable[[str, Command, Run | None], Awaitable[str]]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "pause": self._pause,
+            "resume": self._resume,
+            "status": self._status,
+            "energy": self._energy,
+            "help": self._help,
+        }
+
+    async def hear(self, event: CommandInvoked | ThreadReply, posting: Posting | None) -> None:
+        """Do what a command says and answer it, once."""
+        house = self._house
+        text = event.words if isinstance(event, CommandInvoked) else event.text
+        run_id = posting.run_id if posting else None
+        answer, is_allowed = await self._answer(event.user, text, run_id)
+        await house.call(
+            house.store.upkeep.audit,
+            at=house.now(),
+            member_id=event.user,
+            words=messages.cut(text, 200),
+            run_id=run_id,
+            is_allowed=is_allowed,
+            answer=answer,
+        )
+        key = f"answer:{event.ref.platform}:{event.event_id}"
+        if not is_allowed:
+            ctx = event.ctx if isinstance(event, CommandInvoked) else None
+            await house.office.queue(post.whisper(key, event.user, event.ref, answer, ctx))
+            return
+        thread = ask.head_key(run_id, event.ref.platform) if run_id else None
+        await house.office.queue(
+            post.say(key, event.ref.platform, event.ref.channel, answer, thread=thread)
+        )
+
+    async def _answer(self, user: str, text: str, run_id: str | None) -> tuple[str, bool]:
+        try:
+            command = parse(text)
+            denied = self._access.may_command(user, command.verb)
+            if denied:
+                return f"Not done: {denied}.", False
+            run = await self._run(command, run_id)
+            return await self._do[command.verb](user, command, run), True
+        except (CommandError, SpecError, StoreError) as err:
+            return f"Not done: {err}", True
+
+    async def _run(self, command: Command, run_id: str | None) -> Run | None:
+        """The run a command is about: named, or of this thread, or the only one under way."""
+        store = self._house.store.runs
+        if command.verb in ("start", "help"):
+            return None
+        name = command.names[0] if command.names else run_id
+        if name is not None:
+            run = await self._house.call(store.get, name)
+            if run is None:
+                raise CommandError(f"there is no run {messages.cut(name, 30)}; say status")
+            return run
+        runs = await self._house.call(store.all)
+        moving = [run for run in runs if not run.state.is_final]
+        if command.verb in ("status", "energy"):
+            return moving[-1] if moving else (runs[-1] if runs else None)
+        if len(moving) != 1:
+            names = ", ".join(run.run_id for run in moving) or "none"
+            raise CommandError(f"which run? Under way: {names}. Say {command.verb} RUN")
+        return moving[0]
+
+    # --- the verbs ------------------------------------------------------------------------------
+
+    async def _start(self, user: str, command: Command, _: Run | None) -> str:
+        if not command.names:
+            known = ", ".join(await self._house.call(_known_specs, self._house.settings.specs_dir))
+            raise CommandError(f"which spec? Known: {known or 'none'}. Say start SPEC")
+        path = _spec_path(self._house.settings.specs_dir, command.names[0])
+        spec = await self._house.call(read_spec, path)
+        seed = _seed(command.options.get("seed"))
+        number = len(await self._house.call(self._house.store.runs.all)) + 1
+        every = self._house.settings.control_every
+        with_control = "control" in command.names[1:] or (every > 0 and number % every == 0)
+        arms = ("human", "control") if with_control else ("human",)
+        run = await self._rounds.begin(spec, who=user, seed=seed, arms=arms)
+        return f"Run {run.run_id} of {spec.name} started by {user}."
+
+    async def _stop(self, user: str, _: Command, run: Run | None) -> str:
+        assert run is not None
+        await self._rounds.stop(run.run_id, user)
+        return f"Run {run.run_id} stops at its next step; its last checkpoint stays."
+
+    async def _pause(self, user: str, _: Command, run: Run | None) -> str:
+        assert run is not None
+        await self._rounds.pause(run.run_id, user)
+        return f"Run {run.run_id} pauses at its next step. Say resume to go on."
+
+    async def _resume(self, user: str, _: Command, run: Run | None) -> str:
+        assert run is not None
+        await self._rounds.resume(run.run_id, user)
+        return f"Run {run.run_id} goes on."
+
+    async def _status(self, _: str, __: Command, run: Run | None) -> str:
+        if run is None:
+            return "No runs yet. Say start SPEC."
+        store = self._house.store.runs
+        lines = [f"Run {run.run_id} ({run.name}) is {run.state}: {run.reason or 'just created'}."]
+        for arm in await self._house.call(store.arms, run.run_id):
+            evaluations = await self._house.call(store.evaluations, arm.arm_id)
+            said = arm.state.value
+            if evaluations:
+                last, planned = evaluations[-1], arm.planned_samples or 0
+                said = (
+                    f"{words.count(last.samples)} of {words.count(planned)} samples, "
+                    f"accuracy {words.metric(last.metric)}"
+                )
+            lines.append(f"• {messages.ARM_WORDS.get(arm.name, arm.name)}: {said}")
+        return "\n".join(lines)
+
+    async def _energy(self, _: str, __: Command, run: Run | None) -> str:
+        if run is None:
+            return "No runs yet, no energy booked."
+        house = self._house
+        await house.call(house.meter.flush)
+        totals = energy.by_arm(await house.call(house.store.ledger.sums, run.run_id))
+        ballots = await house.call(house.store.votes.ballots, run_id=run.run_id)
+        votes = await house.call(house.store.votes.current, [b.ballot_id for b in ballots])
+        settings = house.settings
+        people_j = len(votes) * settings.seconds_per_vote * settings.device_watts
+        return f"Run {run.run_id}:\n" + messages.energy_said(totals, len(votes), people_j)
+
+    async def _help(self, _: str, __: Command, ___: Run | None) -> str:
+        return messages.HELP
+
+
+def _seed(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > 9:
+        raise CommandError(f"seed={messages.cut(text, 20)}: give a whole number, e.g. seed=1")
+    return int(text)
+
+
+def _spec_path(folder: Path, name: str) -> Path:
+    """The spec called `name`; names are no paths."""
+    if RUN_NAME.match(name) is None:
+        raise CommandError(f"“{messages.cut(name, 40)}” is no spec's name; say start for the list")
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(_known_specs(folder)) or "none"
+        raise CommandError(f"there is no spec {name}; known: {known}")
+    return path
+
+
+def _known_specs(folder: Path) -> Sequence[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))

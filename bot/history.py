@@ -1,0 +1,84 @@
+"""A run's arms as curves of metric over joules, and what they say about each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from storage import energy
+from storage.energy import EnergyTotal
+from storage.models import Arm, EnergyReading, Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One evaluation."""
+
+    samples: int
+    energy_j: float  # of the arm until then, the shared start included
+    metric: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArmHistory:
+    """One arm from its start to now."""
+
+    name: str
+    points: tuple[Point, ...]
+    total: EnergyTotal  # the shared start included
+
+    @property
+    def final_metric(self) -> float | None:
+        """The last metric so far."""
+        return self.points[-1].metric if self.points else None
+
+    @property
+    def best_metric(self) -> float | None:
+        """The best metric so far."""
+        return max((p.metric for p in self.points), default=None)
+
+    def energy_to(self, target: float) -> float | None:
+        """Joules at which the metric first reached `target`; None = never."""
+        return energy.energy_to_target([(p.energy_j, p.metric) for p in self.points], target)
+
+
+def histories(
+    arms: Sequence[Arm],
+    evaluations: Mapping[str, Sequence[Evaluation]],
+    readings: Sequence[EnergyReading],
+) -> list[ArmHistory]:
+    """The arms' curves, in their order.
+
+    Loading torch once serves all arms; each is charged all of it, as if it had run alone, so no
+    arm looks cheaper than it is.
+
+    Args:
+        arms: the arms of one run.
+        evaluations: arm_id -> its evaluations in order.
+        readings: the run's ledger.
+    """
+    shared = [r for r in readings if r.arm is None and r.phase == "load"]
+    result = []
+    for arm in arms:
+        own = [r for r in readings if r.arm == arm.name] + shared
+        points = tuple(
+            Point(e.samples, energy.spent_until(own, e.at), e.metric)
+            for e in evaluations.get(arm.arm_id, ())
+        )
+        result.append(ArmHistory(arm.name, points, energy.total(energy.sums(own))))
+    return result
+
+
+def ratio_to_target(arms: Sequence[ArmHistory]) -> tuple[float | None, float | None]:
+    """(target, ratio): human joules to the control's final metric over all the control's joules.
+
+    The ratio is None when one of the two arms is missing or the human arm never got there.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    human, control = by_name.get("human"), by_name.get("control")
+    if human is None or control is None or control.final_metric is None:
+        return None, None
+    joules = human.energy_to(control.final_metric)
+    if joules is None or control.total.energy_j <= 0:
+        return control.final_metric, None
+    return control.final_metric, joules / control.total.energy_j

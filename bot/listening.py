@@ -1,0 +1,179 @@
+"""Hearing votes and closing rounds: at the quorum, at the deadline, or when a person says so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from adapters.base import Inbound, Ref
+from bot import ask, messages, post, votes
+from bot.access import Access
+from bot.house import House
+from bot.opinions import Tally, opinions
+from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run
+from trainer.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+SNAPSHOTS_AT_ONCE = 4
+
+
+class Listening:
+    """Turns events on cards into votes, and open rounds into closed ones."""
+
+    def __init__(self, house: House, access: Access, round_closed: Callable[[str], None]) -> None:
+        self._house, self._access, self._round_closed = house, access, round_closed
+        self._closing: set[str] = set()
+        self._met: dict[str, str] = {}  # member_id -> the name we know
+
+    async def hear(self, event: Inbound, posting: Posting) -> None:
+        """Record what an event on one of our cards says."""
+        house = self._house
+        if posting.ballot_id is None or not self._access.may_vote(event.user):
+            return
+        found = await house.call(house.store.votes.ballot, posting.ballot_id)
+        if found is None:
+            return
+        ballot, round_ = found
+        if self._met.get(event.user) != event.user_name:
+            await house.call(house.store.votes.met, _member(event))
+            self._met[event.user] = event.user_name
+        standing = await house.call(house.store.votes.standing, ballot.ballot_id)
+        heard = votes.hear(event, ballot, standing, house.now())
+        if heard.events:
+            await house.call(house.store.votes.add, heard.events)
+        if heard.hint:
+            key = f"hint:{ballot.ballot_id}:{event.user}"  # once per voter and card
+            await house.office.queue(post.whisper(key, event.user, event.ref, heard.hint))
+        if heard.events and round_.state is RoundState.OPEN:
+            await self._count(round_)
+
+    async def check(self, round_id: str) -> None:
+        """Close a round whose quorum is reached or whose deadline passed; else leave it open."""
+        house = self._house
+        for round_ in await house.call(house.store.votes.open_rounds):
+            if round_.round_id == round_id:
+                if round_.state is RoundState.CLOSING:
+                    await self.close(round_, round_.closed_by)
+                elif house.now() >= round_.closes_at:
+                    await self.close(round_, "deadline")
+                else:
+                    await self._count(round_)
+
+    async def _count(self, round_: Round) -> None:
+        house = self._house
+        answered = await house.call(house.store.votes.answered, round_.round_id)
+        done = sum(people >= round_.quorum for people, _ in answered.values())
+        votes_ = sum(n for _, n in answered.values())
+        for watcher in house.watchers:
+            watcher.votes(round_.run_id, done, len(answered), votes_)
+        if done == len(answered):
+            await self.close(round_, "quorum")
+
+    async def close(self, round_: Round, closed_by: str) -> None:
+        """Close a round: one last look at the platforms, the count, the cards' final appearance.
+
+        Safe to repeat: after a crash in the middle the same is done again, to the same end.
+        """
+        if round_.round_id in self._closing:
+            return
+        self._closing.add(round_.round_id)
+        try:
+            await self._close(round_, closed_by)
+        finally:
+            self._closing.discard(round_.round_id)
+        self._round_closed(round_.run_id)
+
+    async def _close(self, round_: Round, closed_by: str) -> None:
+        house = self._house
+        store = house.store.votes
+        await house.call(store.begin_closing, round_.round_id, closed_by)
+        ballots = await house.call(store.ballots, round_id=round_.round_id)
+        is_complete = await self.look(ballots)
+        current = await house.call(store.current, [b.ballot_id for b in ballots])
+        run = await house.call(house.store.runs.get, round_.run_id)
+        assert run is not None
+        heard = opinions(ballots, current)
+        answers = {b.ballot_id: Counter[str]() for b in ballots}
+        for vote in current:
+            answers[vote.ballot_id][vote.answer or ""] += 1
+        outcome = {
+            "votes": heard.tally.votes,
+            "voters": heard.tally.voters,
+            "yes": heard.tally.yes,
+            "no": heard.tally.no,
+            "abstained": heard.tally.abstained,
+            "alpha": heard.tally.alpha,
+            "is_complete": is_complete,
+        }
+        items = self._closing_items(run, round_, closed_by, ballots, answers, heard.tally)
+        if await house.call(store.close, round_.round_id, outcome, house.now(), items):
+            house.office.wake()
+            text = messages.round_closed(round_.n + 1, heard.tally, closed_by)
+            for watcher in house.watchers:
+                watcher.news(run.run_id, text)
+
+    async def look(self, ballots: Sequence[Ballot]) -> bool:
+        """Compare what stands on the cards with what we know; True when all could be seen."""
+        limit = asyncio.Semaphore(SNAPSHOTS_AT_ONCE)
+
+        async def one(ballot: Ballot) -> bool:
+            async with limit:
+                return await self._look_at(ballot)
+
+        return all(await asyncio.gather(*(one(b) for b in ballots)))
+
+    async def _look_at(self, ballot: Ballot) -> bool:
+        house = self._house
+        is_complete = True
+        for posting in await house.call(house.store.mail.postings, ballot.ballot_id):
+            platform = house.office.platforms.get(posting.platform)
+            snapshot = (
+                await post.snapshot_or_none(platform, Ref.parse(posting.ref)) if platform else None
+            )
+            if snapshot is None:
+                is_complete = False
+                continue
+            is_complete &= snapshot.is_complete
+            mine = f"{posting.platform}:"
+            standing = await house.call(house.store.votes.standing, ballot.ballot_id)
+            here = [mark for mark in standing if mark.voter.startswith(mine)]
+            missed = [
+                event
+                for event in votes.reconcile(snapshot, ballot, here, house.now())
+                if self._access.may_vote(event.voter)
+            ]
+            if missed:
+                await house.call(house.store.votes.add, missed)
+        return is_complete
+
+    def _closing_items(
+        self,
+        run: Run,
+        round_: Round,
+        closed_by: str,
+        ballots: Sequence[Ballot],
+        answers: dict[str, Counter[str]],
+        tally: Tally,
+    ) -> list[OutboxItem]:
+        spec = RunSpec.model_validate(run.spec)
+        items = []
+        for platform, channel in self._house.channels.items():
+            for ballot in ballots:
+                card = messages.question(ballot, spec, closes="closed")
+                card = messages.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
+                items.append(post.edit(ask.card_key(ballot, platform), platform, channel, card))
+            items.append(
+                post.say(
+                    f"closed:{round_.round_id}:{platform}", platform, channel,
+                    messages.round_closed(round_.n + 1, tally, closed_by),
+                    thread=ask.head_key(run.run_id, platform), run_id=run.run_id,
+                )
+            )  # fmt: skip
+        return items
+
+
+def _member(event: Inbound) -> Member:
+    return Member(member_id=event.user, person_id=event.user, name=event.user_name)

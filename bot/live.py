@@ -1,0 +1,168 @@
+"""What a run looks like while it runs: its head message, edited in place, and the live chart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+
+from adapters.base import Board, ChatError, HasBoard, Series
+from bot import ask, messages, post, words
+from bot.history import ArmHistory, Point, histories
+from bot.house import House
+from storage import energy
+from storage.models import Arm, Run, RunState
+from trainer.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 2.0
+"""How often a moving run is redrawn: each redraw costs joules and a message edit."""
+
+
+class Live:
+    """Draws runs; a watcher of their progress. Progress comes in from other threads."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        house.watchers.append(self)
+        self._lock = threading.Lock()
+        self._doing: dict[tuple[str, str], tuple[str, int, int]] = {}
+        self._points: dict[tuple[str, str], list[Point]] = {}
+        self._votes: dict[str, tuple[int, int, int]] = {}
+        self._moved: set[str] = set()
+        self._posted: set[str] = set()
+        self._shown: dict[str, str] = {}
+
+    # --- a watcher ------------------------------------------------------------------------------
+
+    def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
+        """An arm got further."""
+        with self._lock:
+            self._doing[run_id, arm] = (what, done, total)
+            self._moved.add(run_id)
+
+    def evaluated(self, run_id: str, arm: str, samples: int, metric: float) -> None:
+        """An arm was evaluated: read off what it has cost until now."""
+        self._house.meter.flush()
+        parts = self._house.store.ledger.sums(run_id)
+        mine = [p for p in parts if p.arm == arm or (p.arm is None and p.phase == "load")]
+        point = Point(samples, energy.total(mine).energy_j, metric)
+        with self._lock:
+            self._points.setdefault((run_id, arm), []).append(point)
+            self._moved.add(run_id)
+
+    def votes(self, run_id: str, cards_done: int, cards: int, votes: int) -> None:
+        """Votes came in."""
+        with self._lock:
+            self._votes[run_id] = (cards_done, cards, votes)
+            self._moved.add(run_id)
+
+    def news(self, run_id: str, text: str) -> None:
+        """Something was said; the thread shows it."""
+
+    # --- drawing --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Redraw what moved, for ever."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            with self._lock:
+                moved, self._moved = self._moved, set()
+            for run_id in moved:
+                await self.show(run_id)
+
+    async def show(self, run_id: str) -> None:
+        """Draw a run as it stands now."""
+        house = self._house
+        run = await house.call(house.store.runs.get, run_id)
+        if run is None:
+            return
+        spec = RunSpec.model_validate(run.spec)
+        arms = await house.call(house.store.runs.arms, run_id)
+        curves = await self._curves(run_id, arms)
+        shown = [self._arm(run, arm, curve) for arm, curve in zip(arms, curves, strict=True)]
+        card = messages.head(run, spec, shown, self._note(run), house.probe.lines)
+        text = card.model_dump_json()
+        if self._shown.get(run_id) == text:
+            return
+        self._shown[run_id] = text
+        items = []
+        for platform, channel in house.channels.items():
+            key = ask.head_key(run_id, platform)
+            if run_id not in self._posted:
+                items.append(post.post(key, platform, channel, card, run_id=run_id))
+            items.append(post.edit(key, platform, channel, card))
+        self._posted.add(run_id)
+        await house.office.queue(*items)
+        await self._draw_board(run, curves)
+
+    async def _curves(self, run_id: str, arms: Sequence[Arm]) -> list[ArmHistory]:
+        """Booked evaluations with their joules, and those of segments still under way."""
+        house = self._house
+        evaluations = {
+            arm.arm_id: await house.call(house.store.runs.evaluations, arm.arm_id) for arm in arms
+        }
+        parts = await house.call(house.store.ledger.sums, run_id)
+        if any(evaluations[a.arm_id] and (run_id, a.name) not in self._points for a in arms):
+            # a bot before us heard of them
+            readings = await house.call(house.store.ledger.of_run, run_id)
+            for curve in histories(arms, evaluations, readings):
+                self._points[run_id, curve.name] = list(curve.points)
+        shared = [p for p in parts if p.arm is None and p.phase == "load"]
+        return [
+            ArmHistory(
+                arm.name,
+                tuple(self._points.get((run_id, arm.name), ())),
+                energy.total([*(p for p in parts if p.arm == arm.name), *shared]),
+            )
+            for arm in arms
+        ]
+
+    def _arm(self, run: Run, arm: Arm, curve: ArmHistory) -> tuple[str, float, str]:
+        what, done, total = self._doing.get((run.run_id, arm.name), ("", 0, 0))
+        share = done / total if total and what == "training" else 0.0
+        said = [f"{share:.0%}" if share else (what or "waiting")]
+        if curve.final_metric is not None:
+            said.append(f"accuracy {words.metric(curve.final_metric)}")
+        said.append(words.energy_total(curve.total))
+        return arm.name, share, " · ".join(said)
+
+    def _note(self, run: Run) -> str:
+        if run.state is RunState.ASKING:
+            done, cards, votes = self._votes.get(run.run_id, (0, 0, 0))
+            if cards:
+                counted = f"{done} of {cards} cards answered, {words.plural(votes, 'vote')}"
+                return f"Your turn: {counted}."
+            return "Your turn: please answer the cards below."
+        if run.state is RunState.TRAINING:
+            return "Training."
+        return f"{run.state.capitalize()}: {run.reason}."
+
+    async def _draw_board(self, run: Run, curves: Sequence[ArmHistory]) -> None:
+        board = Board(
+            board_id=run.run_id,
+            title=f"{run.name}: accuracy over energy",
+            x_label="energy, J",
+            y_label="accuracy, %",
+            series=tuple(
+                Series(
+                    name=messages.ARM_WORDS.get(c.name, c.name),
+                    x=tuple(p.energy_j for p in c.points),
+                    y=tuple(100 * p.metric for p in c.points),
+                    is_dashed=c.name != "human",
+                )
+                for c in curves
+            ),
+            facts=tuple(
+                (messages.ARM_WORDS.get(c.name, c.name), words.energy_total(c.total))
+                for c in curves
+            ),
+        )
+        for platform in self._house.office.platforms.values():
+            if isinstance(platform, HasBoard):
+                try:
+                    await platform.show_board(board)
+                except ChatError as err:
+                    log.warning("chart not drawn", extra={"reason": str(err)})

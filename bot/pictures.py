@@ -1,0 +1,74 @@
+"""Pictures, drawn in a process of their own: matplotlib is too heavy to live in the bot.
+
+`python -m bot.pictures CHART.json OUT.png` draws one chart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot import messages
+
+COLOURS = {"human": "#0f7b6c", "control": "#8a8f98", "no_votes": "#c2772b"}
+SIZE_INCH, DPI = (7.2, 4.2), 150
+
+
+def accuracy_over_energy(reports: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
+    """The chart of one or several seeds, as plain data. Pure."""
+    lines = [
+        {
+            "name": messages.ARM_WORDS.get(name, name),
+            "colour": COLOURS.get(name, "#5b6abf"),
+            "is_dashed": name != "human",
+            "is_first": number == 0,
+            "x": [p["energy_j"] for p in arm["history"]],
+            "y": [100 * p["metric"] for p in arm["history"]],
+        }
+        for number, report in enumerate(reports)
+        for name, arm in report["arms"].items()
+    ]
+    targets = [r["target"] for r in reports if r.get("target") is not None]
+    return {"title": title, "lines": lines, "target": 100 * targets[0] if targets else None}
+
+
+async def draw(chart: Mapping[str, Any], path: Path) -> bool:
+    """Draw a chart to a PNG; False when drawing failed."""
+    plan = path.with_suffix(".json")
+    await asyncio.to_thread(plan.write_text, json.dumps(chart), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.pictures", str(plan), str(path)
+    )
+    return await process.wait() == 0
+
+
+def _render(chart: Mapping[str, Any], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=SIZE_INCH, layout="constrained")
+    for line in chart["lines"]:
+        axes.plot(
+            line["x"], line["y"], color=line["colour"], linewidth=2.2,
+            linestyle="--" if line["is_dashed"] else "-", marker="o", markersize=4,
+            label=line["name"] if line["is_first"] else None,
+        )  # fmt: skip
+    if chart["target"] is not None:
+        axes.axhline(chart["target"], color="#8a8f98", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="energy so far, J (machine)", ylabel="accuracy, %")
+    axes.set_title(chart["title"], loc="left", fontsize=11)
+    axes.grid(visible=True, color="#e6e8eb", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlim(left=0)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.savefig(path, dpi=DPI)
+
+
+if __name__ == "__main__":
+    _render(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2]))

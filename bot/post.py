@@ -1,0 +1,260 @@
+"""What goes out and what comes in: the outbox's senders and the inbox's reader.
+
+Everything said is queued in the database first, under a key; a sender per platform takes it from
+there, so a chat outage never slows training and nothing is posted twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.base import (
+    INBOUND,
+    Card,
+    ChatError,
+    ChatPlatform,
+    ChatRefused,
+    ChatSetupError,
+    ChatUnavailable,
+    Inbound,
+    Picture,
+    Ref,
+    ReplyCtx,
+)
+from storage.models import ClaimedItem, OutboxItem, OutboxKind
+from storage.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class NotYet(Exception):  # noqa: N818 -- a signal of ours, never an error
+    """An event cannot be dealt with yet; it stays in the inbox and is looked at again."""
+
+
+MAX_WAIT_S = 60.0
+IDLE_S = 5.0
+"""Whoever queues something wakes the sender; a look now and then finds what is due again."""
+
+
+# --- what may be queued -------------------------------------------------------------------------
+
+
+def post(key: str, platform: str, channel: str, card: Card, **about: str | None) -> OutboxItem:
+    """A card in a channel."""
+    return OutboxItem(
+        key=key, platform=platform, channel=channel, kind=OutboxKind.POST,
+        payload=card.model_dump(mode="json"), **about,
+    )  # fmt: skip
+
+
+def edit(target: str, platform: str, channel: str, card: Card) -> OutboxItem:
+    """The new appearance of the card posted under `target`; only the newest one is sent."""
+    return OutboxItem(
+        key=f"edit:{platform}:{target}", platform=platform, channel=channel,
+        kind=OutboxKind.EDIT, target=target, payload=card.model_dump(mode="json"),
+    )  # fmt: skip
+
+
+def say(
+    key: str, platform: str, channel: str, text: str, *, thread: str | None = None,
+    pictures: tuple[Picture, ...] = (), run_id: str | None = None,
+) -> OutboxItem:  # fmt: skip
+    """A text in a channel, or in the thread of the message posted under `thread`."""
+    payload = {"text": text, "pictures": [p.model_dump(mode="json") for p in pictures]}
+    return OutboxItem(
+        key=key, platform=platform, channel=channel, kind=OutboxKind.SAY, target=thread,
+        payload=payload, run_id=run_id,
+    )  # fmt: skip
+
+
+def whisper(key: str, user: str, where: Ref, text: str, ctx: ReplyCtx | None = None) -> OutboxItem:
+    """A text only one person sees."""
+    payload = {
+        "text": text, "where": where.model_dump(mode="json"),
+        "ctx": ctx.model_dump(mode="json") if ctx else None,
+    }  # fmt: skip
+    return OutboxItem(
+        key=key, platform=where.platform, channel=where.channel, kind=OutboxKind.WHISPER,
+        target=user, payload=payload,
+    )  # fmt: skip
+
+
+# --- out ----------------------------------------------------------------------------------------
+
+
+class Sender:
+    """Sends one platform's outbox, in order per channel, each item once."""
+
+    def __init__(self, platform: ChatPlatform, store: Store, now: Callable[[], datetime]) -> None:
+        self._platform, self._store, self._now = platform, store, now
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send for ever."""
+        while True:
+            self._wake.clear()
+            item = await asyncio.to_thread(self._store.mail.claim, self._platform.name, self._now())
+            if item is None:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), IDLE_S)
+                except TimeoutError:
+                    continue
+            else:
+                await self._deliver(item)
+                await asyncio.sleep(self._platform.caps.min_interval_s)
+
+    async def _deliver(self, item: ClaimedItem) -> None:
+        mail = self._store.mail
+        try:
+            ref = await self._send(item)
+        except ChatUnavailable as err:
+            wait_s = err.retry_after_s or min(2.0 ** (item.attempts - 1), MAX_WAIT_S)
+            wait_s *= 1.0 if err.retry_after_s else random.uniform(0.8, 1.2)
+            log.info("sending later", extra={"key": item.key, "wait_s": wait_s})
+            later, counts = self._now() + timedelta(seconds=wait_s), err.retry_after_s is None
+            await asyncio.to_thread(mail.retry, item, later, str(err), counts=counts)
+            asyncio.get_running_loop().call_later(wait_s, self.wake)
+        except (ChatRefused, ChatSetupError) as err:
+            log.error("not sent", extra={"key": item.key, "reason": str(err)})
+            await asyncio.to_thread(mail.refused, item, str(err))
+        else:
+            await asyncio.to_thread(mail.sent, item, str(ref) if ref else None)
+
+    async def _send(self, item: ClaimedItem) -> Ref | None:
+        platform, payload = self._platform, item.payload
+        is_new = item.kind in (OutboxKind.POST, OutboxKind.SAY)
+        if is_new and item.attempts > 1 and not platform.caps.is_idempotent:
+            found = await platform.find_post(item.channel, item.key)
+            if found is not None:
+                return found
+        match item.kind:
+            case OutboxKind.POST:
+                card = Card.model_validate(payload)
+                return await platform.post_card(item.channel, card, item.key)
+            case OutboxKind.EDIT:
+                assert item.target_ref is not None
+                await platform.edit_card(Ref.parse(item.target_ref), Card.model_validate(payload))
+            case OutboxKind.SAY:
+                where = Ref.parse(item.target_ref) if item.target_ref else item.channel
+                pictures = [Picture.model_validate(p) for p in payload["pictures"]]
+                return await platform.say(where, payload["text"], item.key, pictures=pictures)
+            case OutboxKind.WHISPER:
+                assert item.target is not None
+                await platform.whisper(
+                    item.target,
+                    Ref.model_validate(payload["where"]),
+                    payload["text"],
+                    ReplyCtx.model_validate(payload["ctx"]) if payload["ctx"] else None,
+                )
+        return None
+
+
+class PostOffice:
+    """All platforms' senders, and the sink their events go to."""
+
+    def __init__(
+        self,
+        platforms: Mapping[str, ChatPlatform],
+        store: Store,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.platforms, self._store, self._now = platforms, store, now
+        self._senders = {name: Sender(p, store, now) for name, p in platforms.items()}
+        self._arrived = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self, handle: Callable[[Inbound], Awaitable[None]]) -> None:
+        """Connect, then send and hear until cancelled.
+
+        Raises:
+            ChatSetupError: a platform cannot be connected.
+        """
+        async with asyncio.TaskGroup() as group:
+            for sender in self._senders.values():
+                group.create_task(sender.run())
+            group.create_task(self._read(handle))
+
+    async def connect(self) -> None:
+        """Let all platforms in."""
+        self._loop = asyncio.get_running_loop()
+        for platform in self.platforms.values():
+            await platform.connect(self._sink)
+
+    async def close(self) -> None:
+        """Close all platforms."""
+        for platform in self.platforms.values():
+            await platform.close()
+
+    async def queue(self, *items: OutboxItem) -> None:
+        """Queue what is to be said."""
+        await asyncio.to_thread(self._store.mail.enqueue, items, self._now())
+        self.wake()
+
+    def wake(self) -> None:
+        """Something was queued in somebody's transaction."""
+        for sender in self._senders.values():
+            sender.wake()
+
+    def wake_from_thread(self) -> None:
+        """The same, from another thread than the event loop's."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.wake)
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until everything queued went out; False when it took too long."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while await asyncio.to_thread(self._store.mail.pending):
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    async def _sink(self, event: Inbound) -> None:
+        """Commit first; what returns from here was recorded."""
+        payload: dict[str, Any] = event.model_dump(mode="json")
+        platform = event.ref.platform
+        await asyncio.to_thread(
+            self._store.mail.receive, platform, event.event_id, payload, self._now()
+        )
+        self._arrived.set()
+
+    async def _read(self, handle: Callable[[Inbound], Awaitable[None]]) -> None:
+        """Deal with events in the order they came; each at least once, each effect once."""
+        while True:
+            self._arrived.clear()
+            events = await asyncio.to_thread(self._store.mail.unhandled)
+            waiting = 0
+            for stored in events:
+                error = ""
+                try:
+                    await handle(INBOUND.validate_python(stored.payload))
+                except NotYet:
+                    waiting += 1
+                    continue
+                except Exception as err:
+                    log.exception("event had no effect", extra={"event": stored.event_id})
+                    error = f"{type(err).__name__}: {err}"
+                await asyncio.to_thread(self._store.mail.handled, stored.id, self._now(), error)
+            if len(events) == waiting:
+                try:
+                    await asyncio.wait_for(self._arrived.wait(), 0.25 if waiting else IDLE_S)
+                except TimeoutError:
+                    continue
+
+
+async def snapshot_or_none(platform: ChatPlatform, ref: Ref) -> Any:
+    """The snapshot of a card, None when the platform cannot be asked right now."""
+    try:
+        return await platform.snapshot(ref)
+    except ChatError as err:
+        log.warning("no snapshot", extra={"ref": str(ref), "reason": str(err)})
+        return None

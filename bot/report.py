@@ -1,0 +1,195 @@
+"""What a finished run or comparison says, as JSON, as a table and as a verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from bot import messages, words
+from bot.history import ArmHistory, ratio_to_target
+from storage import energy
+from storage.models import EnergySum, Run
+from trainer.segment import SegmentReport
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRecord:
+    """All that is known of one arm of one run."""
+
+    history: ArmHistory
+    parts: Sequence[EnergySum]  # its ledger, the shared start included
+    reports: Sequence[SegmentReport]
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that is known of one finished run."""
+
+    run: Run
+    arms: Mapping[str, ArmRecord]
+    votes: int
+    cards: int
+    human_s: float  # people's time, as assumed per vote
+    device_j: float  # their devices'
+    notes: Sequence[str]  # what is measured and what is guessed
+
+
+def run_report(record: RunRecord) -> dict[str, Any]:
+    """The report of one run; keys as documented in docs/report.md."""
+    histories = [arm.history for arm in record.arms.values()]
+    target, ratio = ratio_to_target(histories)
+    return {
+        "run": record.run.run_id,
+        "seed": record.run.seed,
+        "arms": {name: _arm_report(arm, target) for name, arm in record.arms.items()},
+        "votes": record.votes,
+        "cards": record.cards,
+        "energy_to_target_ratio": ratio,
+        "target": target,
+        "people": {
+            "seconds": record.human_s,
+            "device_j": record.device_j,
+            "source": "assumed per vote",
+        },
+        "provenance": {
+            "sources": list(record.notes),
+            "versions": _versions(record),
+            "spec": record.run.spec,
+        },
+        "verdict": verdict(record),
+    }
+
+
+def _arm_report(arm: ArmRecord, target: float | None) -> dict[str, Any]:
+    history = arm.history
+    phases = sorted({part.phase for part in arm.parts})
+    return {
+        "final_metric": history.final_metric,
+        "best_metric": history.best_metric,
+        "energy_j": {
+            "total": _labelled(arm.parts),
+            "phases": {
+                phase: _labelled([p for p in arm.parts if p.phase == phase]) for phase in phases
+            },
+        },
+        "energy_to_target_j": history.energy_to(target) if target is not None else None,
+        "samples_trained": sum(r.samples_trained for r in arm.reports),
+        "samples_scored": sum(r.samples_scored for r in arm.reports),
+        "flops_estimate": sum(r.flops_estimate for r in arm.reports),
+        "cpu_s": sum(cost.cpu_s for r in arm.reports for cost in r.costs),
+        "wall_s": arm.wall_s,
+        "history": [
+            {"samples": p.samples, "energy_j": p.energy_j, "metric": p.metric}
+            for p in history.points
+        ],
+    }
+
+
+def _labelled(parts: Sequence[EnergySum]) -> dict[str, Any]:
+    total = energy.total(parts)
+    return {"j": total.energy_j, "u_j": total.u_j, "sources": dict(total.by_provenance)}
+
+
+def _versions(record: RunRecord) -> dict[str, str]:
+    for arm in record.arms.values():
+        for report in arm.reports:
+            return report.versions
+    return {}
+
+
+def comparison_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The report over several seeds: means at the top, every seed below."""
+    first = reports[0]
+    if len(reports) == 1:
+        return {**first, "seeds": list(reports)}
+    ratios = [r["energy_to_target_ratio"] for r in reports]
+    return {
+        "arms": {name: _mean([r["arms"][name] for r in reports]) for name in first["arms"]},
+        "votes": sum(r["votes"] for r in reports),
+        "cards": sum(r["cards"] for r in reports),
+        "energy_to_target_ratio": mean(ratios) if None not in ratios else None,
+        "provenance": first["provenance"],
+        "seeds": list(reports),
+    }
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """The mean of alike structures, number by number; None as soon as one is missing."""
+    first = values[0]
+    if any(v is None for v in values):
+        return None
+    if isinstance(first, dict):
+        return {k: _mean([v[k] for v in values if k in v]) for k in first}
+    if isinstance(first, list):
+        return [_mean(list(row)) for row in zip(*values, strict=False)]
+    return mean(values) if isinstance(first, int | float) else first
+
+
+def verdict(record: RunRecord) -> list[str]:
+    """What the votes were worth, in plain sentences, for better or worse."""
+    human, control = record.arms.get("human"), record.arms.get("control")
+    if human is None or control is None:
+        return ["No control was trained, so nothing is claimed about what the votes saved."]
+    a, b = human.history, control.history
+    assert a.final_metric is not None
+    assert b.final_metric is not None
+    lines = [
+        f"Accuracy: {words.metric(a.final_metric)} with votes, "
+        f"{words.metric(b.final_metric)} without ({100 * (a.final_metric - b.final_metric):+.1f} points)."
+    ]
+    _, ratio = ratio_to_target([a, b])
+    if ratio is None:
+        lines.append("With votes the control's accuracy was never reached: the votes did not pay.")
+    else:
+        saved = (1 - ratio) * b.total.energy_j
+        lines.append(
+            f"Machine energy to the control's accuracy: {ratio:.0%} of the control's "
+            f"({words.energy(abs(saved))} {'saved' if saved > 0 else 'lost'}, one pair, no interval)."
+        )
+        lines.append(_people(record, saved))
+    no_votes = record.arms.get("no_votes")
+    if no_votes is not None and no_votes.history.final_metric is not None:
+        gain = 100 * (a.final_metric - no_votes.history.final_metric)
+        lines.append(f"Against label names alone (nobody asked): {gain:+.1f} points.")
+    return lines
+
+
+def _people(record: RunRecord, saved_j: float) -> str:
+    spent = (
+        f"People spent {words.duration(record.human_s)} on {words.plural(record.votes, 'vote')}, "
+        f"their devices ≈ {words.energy(record.device_j)}"
+    )
+    if saved_j > record.device_j:
+        return f"{spent}: with their devices counted the votes still pay."
+    if saved_j <= 0:
+        return f"{spent}: the votes do not pay."
+    runs = record.device_j / saved_j
+    return (
+        f"{spent}: at this size the votes do not pay, with the devices counted; "
+        f"they would from a run about {runs:.0f} times as large."
+    )
+
+
+def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of words: a heading, then a row per arm."""
+    rows: list[tuple[str, ...]] = [
+        ("arm", "accuracy", "best", "energy", "to target", "samples", "CPU")
+    ]
+    for name, arm in report["arms"].items():
+        total = arm["energy_j"]["total"]
+        to_target = arm["energy_to_target_j"]
+        rows.append(
+            (
+                messages.ARM_WORDS.get(name, name),
+                words.metric(arm["final_metric"]),
+                words.metric(arm["best_metric"]),
+                words.energy(total["j"], total["u_j"]),
+                "never" if to_target is None else words.energy(to_target),
+                words.count(round(arm["samples_trained"])),
+                f"{arm['cpu_s']:.0f} s",
+            )
+        )
+    return rows

@@ -1,0 +1,282 @@
+"""The heart: train a segment, ask, listen, learn; go on after a restart as if nothing had been.
+
+Every arm of a run has one task that asks `bot.steps` what comes next and does it. All it needs to
+know stands in the database, so a killed bot loses nothing but the time until it is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot import ask, post
+from bot.access import Access
+from bot.house import House
+from bot.listening import Listening
+from bot.live import Live
+from bot.segments import Segments
+from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
+from storage.database import StoreError
+from storage.models import Arm, ArmState, OutboxItem, Run, RunState
+from trainer.meter import Slot
+from trainer.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 30.0
+"""News wakes whoever waits; a look now and then makes up for news that was missed."""
+BOT = "joulery"
+"""Who moved a run when nobody asked for it."""
+
+
+class Rounds:
+    """All runs that are under way."""
+
+    def __init__(self, house: House, access: Access) -> None:
+        self._house = house
+        self.segments = Segments(house)
+        self.listening = Listening(house, access, self._changed)
+        self.live = Live(house)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    # --- what people can ask for ----------------------------------------------------------------
+
+    async def begin(
+        self,
+        spec: RunSpec,
+        *,
+        who: str,
+        seed: int | None = None,
+        arms: Sequence[str] = ("human",),
+        comparison_id: str | None = None,
+    ) -> Run:
+        """Create a run, say so, and set it going."""
+        house = self._house
+        run = await house.call(
+            house.store.runs.create,
+            name=spec.name,
+            spec=spec.model_dump(mode="json"),
+            seed=spec.train.seed if seed is None else seed,
+            arms=arms,
+            runs_folder=house.settings.runs_dir,
+            who=who,
+            now=house.now(),
+            comparison_id=comparison_id,
+        )
+        await self.live.show(run.run_id)  # the head message, before anything is said in its thread
+        await self._move(run.run_id, RunState.TRAINING, who, "started")
+        self._drive(run.run_id)
+        return run
+
+    async def stop(self, run_id: str, who: str) -> None:
+        """End a run at its next step; its last checkpoint stays.
+
+        Raises:
+            StoreError: it cannot be stopped from where it stands.
+        """
+        await self._move(run_id, RunState.STOPPED, who, f"stopped by {who}")
+        await self._halt(run_id)
+
+    async def pause(self, run_id: str, who: str) -> None:
+        """Checkpoint at the next step and hold.
+
+        Raises:
+            StoreError: it cannot be paused from where it stands.
+        """
+        await self._move(run_id, RunState.PAUSED, who, f"paused by {who}")
+        await self._halt(run_id)
+
+    async def resume(self, run_id: str, who: str) -> None:
+        """Go on from the last checkpoint.
+
+        Raises:
+            StoreError: it cannot be resumed from where it stands.
+        """
+        task = self._tasks.get(run_id)
+        if task is not None:
+            await asyncio.wait([task])  # the child may still be saving its checkpoint
+        await self._move(run_id, RunState.TRAINING, who, f"resumed by {who}")
+        self._drive(run_id)
+
+    async def wait(self, run_id: str) -> Run:
+        """The run once it has ended."""
+        while True:
+            run = await self._house.call(self._house.store.runs.get, run_id)
+            assert run is not None
+            if run.state.is_final and run_id not in self._tasks:
+                return run
+            await self._next_news(run_id, timeout_s=1.0)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Go on with every run a former bot left under way."""
+        for run in await self._house.call(self._house.store.runs.all, is_open=True):
+            if run.state is RunState.QUEUED:
+                await self._move(run.run_id, RunState.TRAINING, BOT, "started after a restart")
+            if run.state is not RunState.PAUSED:
+                log.info("run goes on", extra={"run": run.run_id})
+                self._drive(run.run_id)
+
+    async def close(self) -> None:
+        """Let all children save their work, and leave."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _drive(self, run_id: str) -> None:
+        task = asyncio.create_task(self._run(run_id), name=f"run {run_id}")
+        self._tasks[run_id] = task
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._tasks.pop(run_id, None)
+            self._changed(run_id)
+            if not done.cancelled() and done.exception() is not None:
+                log.error("run ended badly", exc_info=done.exception())
+
+        task.add_done_callback(ended)
+
+    async def _run(self, run_id: str) -> None:
+        """Everything a run does until it ends, is held, or fails."""
+        try:
+            await self._run_arms(run_id)
+        except Exception as err:
+            log.exception("run failed")
+            await self._move(run_id, RunState.FAILED, BOT, f"internal error: {_innermost(err)}")
+        await self._conclude(run_id)
+
+    async def _run_arms(self, run_id: str) -> None:
+        house = self._house
+        run = await house.call(house.store.runs.get, run_id)
+        assert run is not None
+        spec = RunSpec.model_validate(run.spec)
+        since = await self._since(run_id)
+        arms = await house.call(house.store.runs.arms, run_id)
+        await self.live.show(run_id)
+        house.meter.charge_bot_to(run_id, arms[0].name)
+        await self._warm(run_id)
+        async with asyncio.TaskGroup() as group:
+            for arm in arms:
+                if arm.state is not ArmState.DONE:
+                    group.create_task(self._train(run, arm, spec, since))
+
+    async def _warm(self, run_id: str) -> None:
+        """Start the fork server; what it costs is a line of its own, shared by all arms."""
+        house = self._house
+        house.meter.switch(Slot(run_id, None, None, "load"))
+        server = await house.launcher.warm()
+        if server is not None:
+            house.probe.training.watch(server)
+        house.meter.switch(Slot())
+
+    async def _train(self, run: Run, arm: Arm, spec: RunSpec, since: datetime) -> None:
+        """One arm, step by step, until it is done, fails, or the run is held."""
+        house = self._house
+        await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.ACTIVE)
+        while await self._may_go_on(run.run_id):
+            segments = await house.call(house.store.runs.segments, arm.arm_id)
+            rounds = await house.call(house.store.votes.rounds, run.run_id)
+            mine = [r for r in rounds if r.arm_id == arm.arm_id]
+            step = next_step(arm, spec.ask, segments, mine, since)
+            log.info("step", extra={"arm": arm.arm_id, "step": type(step).__name__})
+            match step:
+                case Listen(round=round_):
+                    await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
+                    await self.listening.check(round_.round_id)
+                    await self._next_news(run.run_id, timeout_s=LOOK_AGAIN_S)
+                    continue
+                case Train():
+                    await self._training_again(run.run_id, arm)
+                    await self.segments.begin(run, arm, spec, step)
+                case Attend(segment=segment):
+                    await self._training_again(run.run_id, arm)
+                    await self.segments.attend(run, arm, spec, segment)
+                case Finish():
+                    await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.DONE)
+                    break
+                case GiveUp(why=why):
+                    await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.FAILED, why)
+                    await self._move(run.run_id, RunState.FAILED, BOT, why)
+                    await self._halt(run.run_id)
+                    break
+            await self.live.show(run.run_id)
+
+    async def _training_again(self, run_id: str, arm: Arm) -> None:
+        if arm.position == 0:
+            await self._move(run_id, RunState.TRAINING, BOT, "training goes on")
+
+    async def _conclude(self, run_id: str) -> None:
+        """Move the run to its end once all its arms are done."""
+        house = self._house
+        house.meter.charge_bot_to(None, None)
+        house.meter.switch(Slot())
+        await asyncio.to_thread(house.meter.flush)
+        arms = await house.call(house.store.runs.arms, run_id)
+        if all(arm.state is ArmState.DONE for arm in arms):
+            await self._move(run_id, RunState.FINISHED, BOT, "all arms are trained")
+        await self.live.show(run_id)
+
+    # --- small things ---------------------------------------------------------------------------
+
+    async def _move(self, run_id: str, to: RunState, who: str, why: str) -> None:
+        house = self._house
+        run = await house.call(house.store.runs.get, run_id)
+        if run is None:
+            raise StoreError(f"there is no run {run_id}; say: status")
+        if run.state is to or (who == BOT and run.state.is_final):
+            return
+        items: list[OutboxItem] = []
+        if to.is_final or who != BOT:
+            items = self._say(run, f"Run {run_id} is {to}: {why}.", len(await self._moves(run_id)))
+        await house.call(
+            house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=items
+        )
+        house.office.wake()
+        await self.live.show(run_id)
+
+    def _say(self, run: Run, text: str, number: int) -> list[OutboxItem]:
+        return [
+            post.say(
+                f"state:{run.run_id}:{number}:{platform}", platform, channel, text,
+                thread=ask.head_key(run.run_id, platform), run_id=run.run_id,
+            )
+            for platform, channel in self._house.channels.items()
+        ]  # fmt: skip
+
+    async def _moves(self, run_id: str) -> Sequence[object]:
+        return await self._house.call(self._house.store.runs.transitions, run_id)
+
+    async def _since(self, run_id: str) -> datetime:
+        """When a person last set the run going."""
+        moves = await self._house.call(self._house.store.runs.transitions, run_id)
+        return max(m.at for m in moves if m.who != BOT)
+
+    async def _may_go_on(self, run_id: str) -> bool:
+        run = await self._house.call(self._house.store.runs.get, run_id)
+        return run is not None and run.state in (RunState.TRAINING, RunState.ASKING)
+
+    async def _halt(self, run_id: str) -> None:
+        arms = await self._house.call(self._house.store.runs.arms, run_id)
+        self.segments.ask_to_stop([arm.arm_id for arm in arms])
+        self._changed(run_id)
+
+    def _changed(self, run_id: str) -> None:
+        """Something happened to a run: whoever waits for news looks again."""
+        self._news.pop(run_id, asyncio.Event()).set()
+
+    async def _next_news(self, run_id: str, timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._news[run_id].wait(), timeout_s)
+        except TimeoutError:
+            return
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,290 @@
+"""Carrying out one segment: plan, child, marks to the meter, report to the store.
+
+Whatever dies on the way, the same steps taken again end the same: a plan is stored before its
+child is started, a report is booked once, and a child that outlived a bot is found again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot import ask, messages, post
+from bot.house import House
+from bot.opinions import Heard, opinions
+from bot.steps import Train
+from storage.models import (
+    Arm,
+    Ballot,
+    Checkpoint,
+    Evaluation,
+    OutboxItem,
+    Run,
+    Segment,
+    SegmentState,
+)
+from trainer.launch import Child, Handle, tail
+from trainer.marks import EndMark, Mark, PhaseMark, ProgressMark, SelectionMark
+from trainer.meter import Slot
+from trainer.segment import Questions, SegmentError, SegmentPlan, SegmentReport
+from trainer.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+
+class Segments:
+    """Starts, attends to and books segments."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._children: dict[str, Child] = {}  # arm_id -> the child at work
+
+    def ask_to_stop(self, arm_ids: Sequence[str]) -> None:
+        """Ask the children of these arms for a checkpoint and an early end."""
+        for arm_id in arm_ids:
+            child = self._children.get(arm_id)
+            if child is not None:
+                child.ask_to_stop()
+
+    async def begin(self, run: Run, arm: Arm, spec: RunSpec, step: Train) -> None:
+        """Plan a segment and carry it out, as soon as the device is free."""
+        house = self._house
+        segment = Segment(
+            segment_id=f"{arm.arm_id}.{step.n}.{step.attempt}",
+            arm_id=arm.arm_id,
+            n=step.n,
+            attempt=step.attempt,
+            state=SegmentState.PLANNED,
+            until=step.until,
+            lease_token=secrets.token_hex(8),
+            planned_at=house.now(),
+        )
+        plan = await house.call(self._plan, run, arm, spec, step, segment)
+        async with house.slot.held(arm.position):
+            await house.call(house.store.runs.plan_segment, segment)
+            house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, "load"))
+            child = await house.launcher.start(plan, lambda m: self._mark(run, arm, segment, m))
+            await house.call(
+                house.store.runs.started, segment.segment_id, child.handle.model_dump()
+            )
+            await self._until_end(run, arm, segment, plan, child)
+        await self._book(run, arm, spec, segment, plan)
+
+    async def attend(self, run: Run, arm: Arm, spec: RunSpec, segment: Segment) -> None:
+        """Go on with a segment a former bot planned: wait for its child, or book its report."""
+        house = self._house
+        folder = self._folder(run, arm, segment.n, segment.attempt)
+        try:
+            plan = await house.call(SegmentPlan.read, folder / "plan.json")
+        except SegmentError:  # the bot died before the child was started
+            plan = None
+        if plan is not None and not plan.report_path.exists():
+            handle = _handle(folder, segment)
+            child = house.launcher.adopt(handle, plan) if handle else None
+            if child is not None:
+                log.info("child adopted", extra={"segment": segment.segment_id})
+                async with house.slot.held(arm.position):
+                    await self._until_end(run, arm, segment, plan, child)
+        await self._book(run, arm, spec, segment, plan)
+
+    # --- before ---------------------------------------------------------------------------------
+
+    def _plan(
+        self, run: Run, arm: Arm, spec: RunSpec, step: Train, segment: Segment
+    ) -> SegmentPlan:
+        store = self._house.store
+        checkpoints = store.runs.checkpoints(arm.arm_id)
+        heard = self.heard(run) if arm.name == "human" else None
+        wanted = None
+        if step.asks:
+            ballots = store.votes.ballots(run_id=run.run_id)
+            wanted = Questions(
+                cards=spec.ask.cards,
+                feature_cards=spec.ask.feature_cards,
+                asked=tuple(sorted({s.target for b in ballots for s in b.subjects})),
+            )
+        folder = self._folder(run, arm, step.n, step.attempt)
+        return SegmentPlan(
+            run_id=run.run_id,
+            arm=arm.name,
+            segment=step.n,
+            attempt=step.attempt,
+            lease_token=segment.lease_token,
+            spec=spec,
+            seed=run.seed,
+            folder=str(folder),
+            arm_folder=str(folder.parent),
+            checkpoint=checkpoints[-1].path if checkpoints else None,
+            until=step.until,
+            questions=wanted,
+            **({"opinions": heard.opinions} if heard else {}),
+        )
+
+    def heard(self, run: Run, ballots: Sequence[Ballot] | None = None) -> Heard:
+        """What the team has said so far, on all cards of the run or on some."""
+        votes = self._house.store.votes
+        chosen = votes.ballots(run_id=run.run_id) if ballots is None else ballots
+        return opinions(chosen, votes.current([b.ballot_id for b in chosen]))
+
+    def _folder(self, run: Run, arm: Arm, n: int, attempt: int) -> Path:
+        return Path(run.folder) / arm.name / f"segment-{n}-{attempt}"
+
+    # --- meanwhile ------------------------------------------------------------------------------
+
+    async def _until_end(
+        self, run: Run, arm: Arm, segment: Segment, plan: SegmentPlan, child: Child
+    ) -> None:
+        house = self._house
+        house.probe.training.watch(child.handle.pid)
+        self._children[arm.arm_id] = child
+        try:
+            await child.wait()
+        except asyncio.CancelledError:  # the bot is leaving: let the child save its work
+            await child.end(grace_s=30)
+            raise
+        finally:
+            self._children.pop(arm.arm_id, None)
+            house.meter.switch(await self._idle_slot(run))
+
+    async def _idle_slot(self, run: Run) -> Slot:
+        """Who the machine works for while no child does: the arm whose questions are open."""
+        for round_ in await self._house.call(self._house.store.votes.open_rounds):
+            if round_.run_id == run.run_id:
+                return Slot(run.run_id, round_.arm_id.partition(".")[2], None, "wait")
+        return Slot(run.run_id, None, None, "other")
+
+    def _mark(self, run: Run, arm: Arm, segment: Segment, mark: Mark) -> None:
+        """A mark of the child; called from the thread that hears it."""
+        house = self._house
+        match mark:
+            case PhaseMark() | EndMark():
+                child = self._children.get(arm.arm_id)
+                if child is not None:
+                    house.probe.training.note(child.handle.pid, mark.cpu_s)
+                phase = mark.phase if isinstance(mark, PhaseMark) else "other"
+                house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, phase))
+            case ProgressMark():
+                for watcher in house.watchers:
+                    watcher.progress(run.run_id, arm.name, mark.what, mark.done, mark.total)
+                    if mark.metric is not None:
+                        watcher.evaluated(run.run_id, arm.name, mark.done, mark.metric)
+            case SelectionMark():
+                items = self._selection_items(run, arm, mark)
+                house.store.mail.enqueue(items, house.now())
+                house.office.wake_from_thread()
+
+    # --- after ----------------------------------------------------------------------------------
+
+    async def _book(
+        self, run: Run, arm: Arm, spec: RunSpec, segment: Segment, plan: SegmentPlan | None
+    ) -> None:
+        house = self._house
+        runs, now = house.store.runs, house.now()
+        try:
+            if plan is None:
+                raise SegmentError("the bot stopped before the training process was started")
+            report = await house.call(SegmentReport.read, plan.report_path)
+        except SegmentError as err:
+            log_tail = tail(plan) if plan else ""
+            log.error("segment died", extra={"segment": segment.segment_id, "log": log_tail})
+            why = _last_line(log_tail) or str(err)
+            await house.call(runs.segment_failed, segment.segment_id, why, now)
+            return
+        if report.outcome == "refused":
+            await house.call(
+                runs.segment_failed, segment.segment_id, report.message, now,
+                report.model_dump(mode="json"),
+            )  # fmt: skip
+            return
+        asked = None
+        if plan.questions is not None:
+            number = len(await house.call(house.store.votes.rounds, run.run_id))
+            asked = ask.questions(
+                run, arm, spec, report, number=number, now=now, channels=house.channels
+            )
+        items = list(asked.items) if asked else []
+        items += self._thread_items(run, arm, report)
+        await house.call(
+            runs.book_report,
+            segment,
+            report.model_dump(mode="json"),
+            planned_samples=report.planned_samples,
+            checkpoint=_checkpoint(arm, report),
+            evaluations=_evaluations(arm, report),
+            now=now,
+            asked=asked.round if asked else None,
+            ballots=asked.ballots if asked else (),
+            samples=asked.samples if asked else (),
+            items=items,
+        )
+        house.office.wake()
+
+    def _thread_items(self, run: Run, arm: Arm, report: SegmentReport) -> list[OutboxItem]:
+        items: list[OutboxItem] = []
+        if report.skipped and arm.position == 0 and report.segment == 0:
+            items += self._say(run, f"skipped:{run.run_id}", messages.skipped_said(report.skipped))
+        if report.selection is not None:
+            mark = SelectionMark(report=report.selection, segment=report.segment)
+            items += self._selection_items(run, arm, mark)
+        return items
+
+    def _selection_items(self, run: Run, arm: Arm, mark: SelectionMark) -> list[OutboxItem]:
+        """What the votes did; said when the child decides, and once more (no-op) at its end."""
+        if arm.name != "human" or mark.report.votes == 0:
+            return []
+        text = messages.selection_said(mark.report)
+        return self._say(run, f"selection:{arm.arm_id}:{mark.report.votes}", text)
+
+    def _say(self, run: Run, key: str, text: str) -> list[OutboxItem]:
+        return [
+            post.say(
+                f"{key}:{platform}", platform, channel, text,
+                thread=ask.head_key(run.run_id, platform), run_id=run.run_id,
+            )
+            for platform, channel in self._house.channels.items()
+        ]  # fmt: skip
+
+
+def _handle(folder: Path, segment: Segment) -> Handle | None:
+    """The child of a segment: from the database, else from the file it left at its start."""
+    if segment.handle is not None:
+        return Handle.model_validate(segment.handle)
+    try:
+        return Handle.model_validate(json.loads((folder / "process.json").read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def _checkpoint(arm: Arm, report: SegmentReport) -> Checkpoint | None:
+    saved = report.checkpoint
+    if saved is None:
+        return None
+    return Checkpoint(
+        arm_id=arm.arm_id,
+        samples=saved.samples,
+        path=saved.path,
+        weights_sha256=saved.weights_sha256,
+        created_at=report.ended_at,
+    )
+
+
+def _evaluations(arm: Arm, report: SegmentReport) -> list[Evaluation]:
+    return [
+        Evaluation(
+            arm_id=arm.arm_id,
+            samples=point.samples,
+            metric=point.metric,
+            dev_metric=point.dev_metric,
+            at=point.at,
+        )
+        for point in report.evaluations
+    ]
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

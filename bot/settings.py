@@ -1,0 +1,81 @@
+"""All settings, read once in the entry point and handed down. Each has a line in .env.example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text names every variable, its value and the remedy."""
+
+
+def _split(text: object) -> object:
+    """`a, b` as it is written in an environment variable."""
+    if not isinstance(text, str):
+        return text
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Everything a team can set, with defaults for one laptop."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="JOULERY_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(Path(".joulery"), description="database, runs and the web chat's state")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; default: SQLite in the data directory"
+    )
+    specs_dir: Path = Field(Path("examples"), description="specs that chat may start by name")
+    channel: str = Field("joulery", description="the channel the bot talks in")
+    operators: Names = Field(
+        (), description="who may start and stop runs: member ids or patterns such as web:*"
+    )
+    voters: Names = Field((), description="whose votes count; empty = every human member")
+    web_host: str = Field("127.0.0.1", description="address the web chat listens on")
+    web_port: int = Field(8642, ge=0, le=65535, description="its port; 0 = any free one")
+    control_every: int = Field(
+        0, ge=0, description="train a control arm in one run in N; 0 = only when asked"
+    )
+    watts_per_core: float | None = Field(
+        None, gt=0, description="W per CPU core under load, for the estimate where RAPL is missing"
+    )
+    seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
+    device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
+    log_level: str = Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'joulery.db'}"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where plans, reports and checkpoints lie."""
+        return self.data_dir.resolve() / "runs"
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of the environment and .env, with `overrides` on top.
+
+    Raises:
+        SettingsError: every wrong variable in one message.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as err:
+        lines = []
+        for detail in err.errors(include_url=False):
+            name = str(detail["loc"][0])
+            field = Settings.model_fields.get(name)
+            meaning = f" ({field.description})" if field else ""
+            lines.append(f"JOULERY_{name.upper()} = {detail['input']!r}: {detail['msg']}{meaning}")
+        raise SettingsError("; ".join(lines) + "; see .env.example") from None

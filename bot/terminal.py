@@ -1,0 +1,71 @@
+"""Progress in the terminal: a bar per arm, a bar for the votes, a line for each piece of news."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bot import messages, words
+
+
+class Bars:
+    """A watcher that draws; progress may come in from any thread."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<34}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            refresh_per_second=1,  # drawing costs joules, too
+        )
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(text, highlight=False)
+
+    def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
+        """An arm got further."""
+        name = f"{run_id} {messages.ARM_WORDS.get(arm, arm)}"
+        task = self._task((run_id, arm), name)
+        self._progress.update(task, completed=done, total=total)
+        if what != "training":
+            self._progress.update(task, note=what)
+
+    def evaluated(self, run_id: str, arm: str, samples: int, metric: float) -> None:
+        """An arm was evaluated."""
+        task = self._task((run_id, arm), f"{run_id} {messages.ARM_WORDS.get(arm, arm)}")
+        self._progress.update(task, note=f"accuracy {words.metric(metric)}")
+
+    def votes(self, run_id: str, cards_done: int, cards: int, votes: int) -> None:
+        """Votes came in."""
+        task = self._task((run_id, "votes"), f"{run_id} cards answered")
+        note = words.plural(votes, "vote")
+        self._progress.update(task, completed=cards_done, total=cards, note=note)
+
+    def news(self, run_id: str, text: str) -> None:
+        """Something was said in the run's thread."""
+        self.say(f"[dim]{run_id}[/dim] {escape(text)}")
+
+    def _task(self, key: tuple[str, str], description: str) -> TaskID:
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(description, total=None, note="")
+        return self._tasks[key]

@@ -1,0 +1,192 @@
+"""What an event on a card means: inbound event + ballot -> vote events. Pure.
+
+Adapters know what was typed or pressed, this module alone knows what it says about a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters import base
+from bot.grammar import Spoken, read_reply
+from storage.models import Ballot, Choice, VoteEvent, VoteOp
+
+CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of an event: marks that appeared or went, and what to whisper to the voter."""
+
+    events: tuple[VoteEvent, ...] = ()
+    hint: str = ""
+
+
+def hear(
+    event: base.Inbound, ballot: Ballot, standing: Sequence[VoteEvent], now: datetime
+) -> Heard:
+    """The vote events that an inbound event brings.
+
+    Args:
+        event: something that happened on one of the ballot's cards.
+        ballot: what was asked.
+        standing: the marks that stand on the ballot now.
+        now: when we got to know of it.
+    """
+    make = _Maker(ballot, event.user, event.at, now)
+    match event:
+        case base.ReactionAdded():
+            return Heard(make.reaction(event.emoji))
+        case base.ReactionRemoved():
+            return Heard(make.withdrawn(standing, f"r:{event.emoji.raw}"))
+        case base.ReactionsCleared():
+            raw = f"r:{event.emoji.raw}" if event.emoji else None
+            cleared = [m for m in standing if m.mark.startswith("r:") and raw in (None, m.mark)]
+            return Heard(tuple(_gone(mark, event.at, now) for mark in cleared))
+        case base.ThreadReply():
+            spoken = read_reply(event.text, ballot)
+            return Heard(make.spoken(spoken, event.reply_id), spoken.hint)
+        case base.ReplyEdited():
+            spoken = read_reply(event.text, ballot)
+            cast = make.spoken(spoken, event.reply_id)
+            kept = {e.subject for e in cast}
+            gone = make.withdrawn(standing, f"reply:{event.reply_id}", but=kept)
+            return Heard((*gone, *cast), spoken.hint)
+        case base.ReplyDeleted():
+            return Heard(make.withdrawn(standing, f"reply:{event.reply_id}"))
+        case base.ButtonPressed():
+            return Heard(make.button(event.choice))
+        case base.FormSubmitted():
+            return Heard(make.form(event.values))
+        case _:
+            return Heard()
+
+
+class _Maker:
+    """Makes the vote events of one person at one moment."""
+
+    def __init__(self, ballot: Ballot, voter: str, at: datetime, now: datetime) -> None:
+        self._ballot, self._voter, self._at, self._now = ballot, voter, at, now
+
+    def reaction(self, emoji: base.Emoji) -> tuple[VoteEvent, ...]:
+        choice = _by_emoji(self._ballot, emoji.canonical)
+        if choice is None or len(self._ballot.subjects) != 1:
+            return ()
+        subject = self._ballot.subjects[0].key
+        return (self._cast(subject, f"r:{emoji.raw}", choice.value, choice.id, "reaction"),)
+
+    def button(self, pressed: str) -> tuple[VoteEvent, ...]:
+        key, _, choice_id = pressed.rpartition(":")
+        subject = key or self._ballot.subjects[0].key
+        choice = _by_id(self._ballot, choice_id)
+        if choice is None or subject not in {s.key for s in self._ballot.subjects}:
+            return ()
+        return (self._cast(subject, "button", choice.value, choice.id, "button"),)
+
+    def form(self, values: dict[str, str]) -> tuple[VoteEvent, ...]:
+        keys = {s.key for s in self._ballot.subjects}
+        return tuple(
+            self._cast(key, "form", int(level) / 5, level, "form")
+            for key, level in values.items()
+            if key in keys and level in {"0", "1", "2", "3", "4", "5"}
+        )
+
+    def spoken(self, spoken: Spoken, reply_id: str) -> tuple[VoteEvent, ...]:
+        return tuple(
+            self._cast(said.subject, f"reply:{reply_id}", said.value, said.answer, "reply")
+            for said in spoken.said
+        )
+
+    def conflict(self) -> VoteEvent:
+        """Both signs stand and nobody knows which came last: no vote, until one goes."""
+        return self._cast(self._ballot.subjects[0].key, CONFLICT, None, CONFLICT, "reaction")
+
+    def withdrawn(
+        self, standing: Iterable[VoteEvent], mark: str, but: frozenset[str] | set[str] = frozenset()
+    ) -> tuple[VoteEvent, ...]:
+        return tuple(
+            _gone(m, self._at, self._now)
+            for m in standing
+            if m.voter == self._voter and m.mark == mark and m.subject not in but
+        )
+
+    def _cast(
+        self, subject: str, mark: str, value: float | None, answer: str | None, via: str
+    ) -> VoteEvent:
+        return VoteEvent(
+            ballot_id=self._ballot.ballot_id,
+            voter=self._voter,
+            subject=subject,
+            mark=mark,
+            op=VoteOp.CAST,
+            value=value,
+            answer=answer,
+            via=via,
+            at=self._at,
+            received_at=self._now,
+        )
+
+
+def reconcile(
+    snapshot: base.Snapshot, ballot: Ballot, standing: Sequence[VoteEvent], now: datetime
+) -> tuple[VoteEvent, ...]:
+    """What events we missed: the difference between what stands on the card and what we know.
+
+    An incomplete snapshot adds marks, never withdraws them; a mark that came in after the snapshot
+    was asked for is left alone. Somebody found with both signs and no order between them abstains
+    under the mark `conflict`.
+    """
+    wanted = {(e.voter, e.subject, e.mark): e for e in _standing_in(snapshot, ballot, now)}
+    known = {
+        (m.voter, m.subject, m.mark): m
+        for m in standing
+        if m.mark.startswith(("r:", "reply:")) or m.mark == CONFLICT
+    }
+    new = [e for key, e in wanted.items() if key not in known]
+    changed = [
+        e
+        for key, e in wanted.items()
+        if key in known
+        and known[key].answer != e.answer
+        and known[key].received_at <= snapshot.asked_at
+    ]
+    gone = [
+        _gone(mark, snapshot.asked_at, now).model_copy(update={"source": "snapshot"})
+        for key, mark in known.items()
+        if snapshot.is_complete and key not in wanted and mark.received_at <= snapshot.asked_at
+    ]
+    return (*gone, *changed, *new)
+
+
+def _standing_in(snapshot: base.Snapshot, ballot: Ballot, now: datetime) -> Iterable[VoteEvent]:
+    signs: dict[str, set[float]] = {}
+    for raw, users in snapshot.reactions.items():
+        emoji = base.Emoji(raw=raw, canonical=snapshot.canonical.get(raw))
+        for user in sorted(users):
+            for event in _Maker(ballot, user, snapshot.asked_at, now).reaction(emoji):
+                if event.value is not None:
+                    signs.setdefault(user, set()).add(event.value)
+                yield event.model_copy(update={"source": "snapshot"})
+    for user, values in sorted(signs.items()):
+        if len(values) > 1:
+            event = _Maker(ballot, user, snapshot.asked_at, now).conflict()
+            yield event.model_copy(update={"source": "snapshot"})
+    for reply in snapshot.replies:
+        maker = _Maker(ballot, reply.user, reply.at, now)
+        for event in maker.spoken(read_reply(reply.text, ballot), reply.reply_id):
+            yield event.model_copy(update={"source": "snapshot"})
+
+
+def _gone(mark: VoteEvent, at: datetime, now: datetime) -> VoteEvent:
+    changes = {"op": VoteOp.WITHDRAWN, "at": max(at, mark.at), "received_at": now}
+    return mark.model_copy(update=changes)
+
+
+def _by_emoji(ballot: Ballot, canonical: str | None) -> Choice | None:
+    return next((c for c in ballot.choices if canonical is not None and canonical in c.emoji), None)
+
+
+def _by_id(ballot: Ballot, choice_id: str) -> Choice | None:
+    return next((c for c in ballot.choices if c.id == choice_id), None)

@@ -1,0 +1,70 @@
+"""Numbers as people read them, each with its unit and how well it is known. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from storage.energy import EnergyTotal
+
+
+def energy(joules: float, u_j: float | None = None) -> str:
+    """Joules in the unit that suits their size, with ± when given: `1.21 kWh ±0.07`."""
+    for unit, size in (("kWh", 3.6e6), ("Wh", 3600.0), ("J", 1.0)):
+        if abs(joules) >= 0.1 * size or unit == "J":
+            text = f"{number(joules / size)} {unit}"
+            return text if u_j is None else f"{text} ±{number(u_j / size, digits=2)}"
+    raise AssertionError("the last unit always suits")
+
+
+def energy_total(total: EnergyTotal) -> str:
+    """A total with its uncertainty and how much of it was measured."""
+    text = energy(total.energy_j, total.u_j)
+    if total.energy_j <= 0:
+        return text
+    if total.measured_share < 0.5:
+        text = f"≈ {text}"
+    if total.measured_share == 0:
+        text += " (estimated)"
+    elif total.measured_share < 0.995:
+        text += f" ({total.measured_share:.0%} measured)"
+    else:
+        text += " (measured)"
+    if total.unknown_s >= 1:
+        text += f", {duration(total.unknown_s)} not known"
+    return text
+
+
+def number(value: float, digits: int = 3) -> str:
+    """About three digits, no exponent."""
+    if value == 0:
+        return "0"
+    size = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    text = f"{value:.{max(0, digits - size)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text and abs(value) >= 10 else text
+
+
+def count(n: int) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{n:,}".replace(",", "\u202f")
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """`1 vote`, `3 votes`."""
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3 min 10 s`, `2 h 5 min`."""
+    whole = timedelta(seconds=round(seconds)).total_seconds()
+    hours, rest = divmod(int(whole), 3600)
+    minutes, secs = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {secs} s" if secs else f"{minutes} min"
+    return f"{secs} s"
+
+
+def metric(value: float | None) -> str:
+    """A metric in percent points of [0, 1]: `63.1 %`."""
+    return "-" if value is None else f"{100 * value:.1f} %"
