@@ -1,0 +1,56 @@
+"""Cards as the tests post them."""
+
+from __future__ import annotations
+
+from adapters.base import Button, Card, CardPart, Menu
+
+QUESTION = Card(
+    text="Is 'compression' right for TarFile.makedir?",
+    title="Sample 1 of 8",
+    parts=(
+        CardPart(
+            key="sample",
+            text="TarFile.makedir: Make a directory called targetpath.",
+            note="labelled 'compression'",
+        ),
+    ),
+    buttons=(
+        Button(id="yes", label="Relevant", emoji="up"),
+        Button(id="no", label="Not relevant", emoji="down"),
+        Button(id="skip", label="Skip"),
+    ),
+    seeds=("up", "down", "unsure"),
+    tone="question",
+    tally="nobody yet",
+)
+
+LEVELS = tuple(
+    zip("012345", ("not at all", "hardly", "little", "some", "much", "most"), strict=True)
+)
+
+FEATURES = Card(
+    text="What should decide?",
+    title="What should decide about 'compression'?",
+    bars=(("mentions an archive", 0.62, "62 %"), ("is short", 0.1, "")),
+    menu=Menu(
+        title="How much should each matter?",
+        options=(("archive", "mentions an archive"), ("path", "mentions a path")),
+        levels=LEVELS,
+    ),
+    tone="question",
+)
+
+BLIND = QUESTION.model_copy(update={"tally": "", "is_blind": True})
+CLOSED = QUESTION.model_copy(update={"is_closed": True, "tally": "2 relevant, 1 not"})
+RUN = Card(
+    text="docs-7 is training",
+    title="docs-7",
+    lines=("Segment 3 of 8, loss 0.62",),
+    buttons=(Button(id="pause", label="Pause"),),
+    tone="run",
+)
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c63606060f80f0001040100e5c6a0d30000000049454e44ae426082"
+)

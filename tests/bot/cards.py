@@ -1,0 +1,88 @@
+"""Ballots, votes and events as the tests of the bot's pure modules need them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from adapters import base
+from bot.messages import FITS
+from storage.models import Ballot, Subject, SubjectKind, Vote
+
+T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+REF = base.Ref(platform="memory", channel="c", message="1")
+
+
+def at(seconds: float) -> datetime:
+    """A moment, counted from the tests' noon."""
+    return T0 + timedelta(seconds=seconds)
+
+
+def sample_ballot(n: int = 1, ballot_id: str = "r1.human.q0.0", **changes: Any) -> Ballot:
+    """'Does the label fit?' on `n` samples."""
+    subjects = tuple(
+        Subject(key=str(i), kind=SubjectKind.SAMPLE, target=f"pool-{i}", label="maths")
+        for i in range(1, n + 1)
+    )
+    values: dict[str, Any] = {
+        "ballot_id": ballot_id, "round_id": "r1.human.q0", "run_id": "r1", "ask": "fits",
+        "subjects": subjects, "choices": FITS, "labels": ("maths", "lost_card", "card arrival"),
+        "view": {"sample_id": "pool-1", "text": "sqrt: Return the root.", "label": "maths"},
+    }  # fmt: skip
+    return Ballot(**(values | changes))
+
+
+def feature_ballot(*names: str) -> Ballot:
+    """'What matters?' on some words."""
+    subjects = tuple(
+        Subject(key=chr(65 + i), kind=SubjectKind.FEATURE, target=name, label="maths")
+        for i, name in enumerate(names)
+    )
+    view = {"label": "maths", "features": names, "shares": [0.1] * len(names)}
+    return sample_ballot(ballot_id="r1.human.q1.9", ask="importance").model_copy(
+        update={"subjects": subjects, "choices": (), "view": view}
+    )
+
+
+def vote(ballot: Ballot, person: str, value: float | None, **changes: Any) -> Vote:
+    """A current vote on a ballot's first subject."""
+    values: dict[str, Any] = {
+        "ballot_id": ballot.ballot_id, "person": person, "voter": person,
+        "subject": ballot.subjects[0].key, "value": value, "answer": None, "weight": 1.0,
+        "via": "reaction", "mark": "r:up", "at": T0,
+    }  # fmt: skip
+    return Vote(**(values | changes))
+
+
+def reacted(user: str, raw: str, canonical: str | None, second: float = 0) -> base.ReactionAdded:
+    """Somebody put an emoji on the card."""
+    return base.ReactionAdded(
+        event_id=f"{user}-{raw}-{second}",
+        user=user,
+        at=at(second),
+        ref=REF,
+        emoji=base.Emoji(raw=raw, canonical=canonical),
+    )
+
+
+def took_back(user: str, raw: str, canonical: str | None, second: float) -> base.ReactionRemoved:
+    """Somebody took an emoji back."""
+    return base.ReactionRemoved(
+        event_id=f"{user}-{raw}-{second}-gone",
+        user=user,
+        at=at(second),
+        ref=REF,
+        emoji=base.Emoji(raw=raw, canonical=canonical),
+    )
+
+
+def replied(user: str, text: str, reply_id: str = "7", second: float = 0) -> base.ThreadReply:
+    """Somebody wrote in the card's thread."""
+    return base.ThreadReply(
+        event_id=f"m{reply_id}-{second}",
+        user=user,
+        at=at(second),
+        ref=REF,
+        reply_id=reply_id,
+        text=text,
+    )

@@ -1,0 +1,121 @@
+"""The closed language of card threads: what counts, and above all what does not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.grammar import read_reply
+from tests.bot.cards import feature_ballot, sample_ballot
+
+FEATURES = feature_ballot("refund", "late delivery", "typo", "price")
+
+
+def said(text, ballot=FEATURES):
+    return {one.subject: one.answer for one in read_reply(text, ballot).said}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("refund 5", {"A": "5"}),
+        ("refund=4, typo: 0", {"A": "4", "C": "0"}),
+        ("#3 1", {"C": "1"}),
+        ("#3 = 4", {"C": "4"}),
+        ("+refund -typo", {"A": "3", "C": "-3"}),
+        ('-"late delivery" +refund x5', {"B": "-3", "A": "5"}),
+        ("+“late delivery”", {"B": "3"}),
+        ("\u2212typo", {"C": "-3"}),
+        ("*refund* 2", {"A": "2"}),
+        ("REFUND 5", {"A": "5"}),
+        ("late_delivery=2", {"B": "2"}),
+        ("I think refund=5 really", {"A": "5"}),
+        ("refund 1\ntypo 2", {"A": "1", "C": "2"}),
+        ("refund 1\nrefund 5", {"A": "5"}),
+        ("price=-3", {"D": "-3"}),
+        ("+refund&amp;", {}),
+    ],
+)
+def test_words_of_the_card_are_understood_in_all_their_spellings(text, expected):
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "price is 5 dollars", "well-typo", "refund 5.5", "refund=9", "12:30", "I like the price",
+        "https://example.com/?refund=5", "price 5 dollars", "", "   ", "5", "refunds 5", "+", "=5",
+        "#9 1", "#0=1",
+    ],
+)  # fmt: skip
+def test_prose_says_nothing(text):
+    assert said(text) == {}
+
+
+def test_a_near_miss_is_hinted_at_and_not_counted():
+    spoken = read_reply("+refnd", FEATURES)
+
+    assert spoken.said == ()
+    assert spoken.hint == "Did you mean refund?"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "value"),
+    [
+        ("+1", "yes", 1.0),
+        ("-1", "no", -1.0),
+        ("yes", "yes", 1.0),
+        ("Does not fit", "no", -1.0),
+        ("can't tell", "unsure", None),
+        ("bad card", "bad", None),
+    ],
+)
+def test_a_whole_message_can_be_the_answer(text, answer, value):
+    (one,) = read_reply(text, sample_ballot()).said
+
+    assert (one.subject, one.answer, one.value) == ("1", answer, value)
+
+
+def test_plus_one_is_never_a_feature():
+    assert said("+1") == {}
+
+
+def test_cards_with_several_samples_are_answered_by_number():
+    assert said("3: yes, 1 no; 2=can't tell", sample_ballot(3)) == {
+        "3": "yes",
+        "1": "no",
+        "2": "unsure",
+    }
+
+
+@pytest.mark.parametrize("text", ["yes", "4: yes", "1: maybe", "1: yes please"])
+def test_cards_with_several_samples_need_a_known_number_and_answer(text):
+    assert said(text, sample_ballot(3)) == {}
+
+
+@pytest.mark.parametrize("text", ["label: lost card", "Label: LOST_CARD", "label 1: “lost card”"])
+def test_a_better_label_is_given_by_its_name(text):
+    assert said(text, sample_ballot()) == {"1.label": "lost_card"}
+
+
+def test_an_unknown_label_is_answered_with_the_nearest_names():
+    spoken = read_reply("label: lst card", sample_ballot())
+
+    assert spoken.said == ()
+    assert "lost_card" in spoken.hint
+
+
+def test_words_and_descriptions_of_a_label_are_kept_whole():
+    assert said("words card arrival: where,  when\nabout maths: numbers, all of them") == {
+        "words.card arrival": "where, when",
+        "about.maths": "numbers, all of them",
+    }
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_typed_only_known_subjects_are_voted_on(text):
+    keys = {s.key for s in FEATURES.subjects}
+    known = keys | {f"{verb}.{label}" for verb in ("words", "about") for label in FEATURES.labels}
+
+    for one in read_reply(text, FEATURES).said:
+        assert one.subject in known
+        assert one.value is None or -1 <= one.value <= 1

@@ -1,0 +1,116 @@
+"""What an arm does next, from what is stored alone."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step, pauses
+from storage.models import Arm, ArmState, Round, RoundState, Segment, SegmentState
+from tests.bot.cards import T0, at
+from trainer.spec import AskSpec
+
+ASK = AskSpec(at=(0.0, 0.5))
+HUMAN = Arm(arm_id="r1.human", run_id="r1", name="human", position=0, state=ArmState.ACTIVE)
+CONTROL = HUMAN.model_copy(update={"arm_id": "r1.control", "name": "control"})
+
+
+def segment(n, state, attempt=1, outcome="done", planned=1):
+    return Segment(
+        segment_id=f"r1.human.{n}.{attempt}",
+        arm_id="r1.human",
+        n=n,
+        attempt=attempt,
+        state=state,
+        until=0.0,
+        lease_token="t",
+        planned_at=at(planned),
+        error="killed" if state is SegmentState.FAILED else "",
+        report={"outcome": outcome} if state is SegmentState.DONE else None,
+    )
+
+
+def done(n, outcome="done"):
+    return segment(n, SegmentState.DONE, outcome=outcome)
+
+
+def failed(n, attempt):
+    return segment(n, SegmentState.FAILED, attempt)
+
+
+def step(segments=(), rounds=(), arm=HUMAN):
+    return next_step(arm, ASK, segments, rounds, since=T0)
+
+
+def a_round(state):
+    return Round(
+        round_id="r1.human.q0", arm_id="r1.human", run_id="r1", n=0, state=state,
+        opened_at=T0, closes_at=T0 + timedelta(minutes=1), quorum=1,
+    )  # fmt: skip
+
+
+def test_only_people_are_worth_a_pause():
+    assert pauses("human", ASK) == (0.0, 0.5, 1.0)
+    assert pauses("control", ASK) == (1.0,)
+    assert pauses("human", AskSpec(cards=0, feature_cards=0)) == (1.0,)
+
+
+def test_the_first_thing_people_get_is_questions_before_any_step():
+    assert step() == Train(n=0, attempt=1, until=0.0, asks=True)
+
+
+def test_the_control_trains_in_one_go_and_asks_nobody():
+    assert step(arm=CONTROL) == Train(n=0, attempt=1, until=1.0, asks=False)
+
+
+@pytest.mark.parametrize("state", [RoundState.OPEN, RoundState.CLOSING])
+def test_while_questions_are_open_the_arm_listens(state):
+    round_ = a_round(state)
+
+    assert step([done(0)], [round_]) == Listen(round_)
+
+
+def test_after_the_answers_training_goes_on_to_the_next_pause():
+    assert step([done(0)], [a_round(RoundState.CLOSED)]) == Train(1, 1, until=0.5, asks=True)
+
+
+def test_the_last_segment_asks_nothing():
+    assert step([done(0), done(1)]) == Train(2, 1, until=1.0, asks=False)
+
+
+def test_after_the_last_segment_the_arm_is_done():
+    assert step([done(0), done(1), done(2)]) == Finish()
+
+
+@pytest.mark.parametrize("state", [SegmentState.PLANNED, SegmentState.RUNNING])
+def test_a_segment_under_way_is_attended_to_after_a_restart(state):
+    running = segment(1, state)
+
+    assert step([done(0), running]) == Attend(running)
+
+
+def test_a_segment_that_died_is_tried_again():
+    assert step([done(0), failed(1, 1)]) == Train(1, 2, until=0.5, asks=True)
+
+
+def test_after_the_third_death_the_arm_gives_up_and_says_why():
+    deaths = [failed(0, 1), failed(0, 2), failed(0, 3)]
+
+    assert step(deaths) == GiveUp("killed")
+
+
+def test_deaths_before_a_person_resumed_the_run_do_not_count():
+    deaths = [failed(0, i) for i in (1, 2, 3)]
+
+    again = next_step(HUMAN, ASK, deaths, [], since=at(10))
+
+    assert again == Train(0, 4, until=0.0, asks=True)
+
+
+def test_refused_input_is_not_tried_again():
+    refused = failed(0, 1).model_copy(update={"report": {"outcome": "refused"}, "error": "empty"})
+
+    assert step([refused]) == GiveUp("empty")
+
+
+def test_a_segment_stopped_early_goes_on_to_the_same_pause():
+    assert step([done(0), done(1, outcome="stopped")]) == Train(2, 1, until=0.5, asks=True)

@@ -1,0 +1,71 @@
+"""People at work in the chat in memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapters.base import Ref
+from adapters.memory import MemoryChat, Post
+from bot.app import Bot
+from storage.models import Run
+
+
+def asking(chat: MemoryChat) -> list[Post]:
+    """The question cards that are open now."""
+    return [
+        post
+        for post in chat.posts.values()
+        if post.card and post.card.tone == "question" and not post.card.is_closed
+    ]
+
+
+async def open_cards(chat: MemoryChat, n: int, timeout_s: float = 60) -> list[Post]:
+    """The open question cards, once there are `n` of them."""
+    async with asyncio.timeout(timeout_s):
+        await chat.until(lambda: len(asking(chat)) >= n)
+    return asking(chat)
+
+
+async def vote_on_all(chat: MemoryChat, who: str, emoji: str = "up") -> int:
+    """Answer every open card; how many there were."""
+    cards = asking(chat)
+    for post in cards:
+        assert post.card is not None
+        if post.card.menu:
+            await chat.submit(who, post.ref, {key: "5" for key, _ in post.card.menu.options})
+        else:
+            await chat.react(who, post.ref, emoji)
+    return len(cards)
+
+
+async def vote_until_ended(chat: MemoryChat, bot: Bot, run: Run, who: str = "ana") -> Run:
+    """Answer whatever is asked until the run has ended and everything was said."""
+
+    async def keep_voting() -> None:
+        while True:
+            await vote_on_all(chat, who)
+            await asyncio.sleep(0.05)
+
+    voting = asyncio.create_task(keep_voting())
+    try:
+        return await ended(bot, run)
+    finally:
+        voting.cancel()
+
+
+async def ended(bot: Bot, run: Run, timeout_s: float = 90) -> Run:
+    """The run once it has ended and everything was said."""
+    async with asyncio.timeout(timeout_s):
+        run = await bot.rounds.wait(run.run_id)
+    await bot.house.office.drained(10)
+    return run
+
+
+def head(chat: MemoryChat, run: Run) -> Post:
+    """The run's first message."""
+    return next(p for p in chat.posts.values() if p.key == f"head:{run.run_id}:memory")
+
+
+def thread(chat: MemoryChat, ref: Ref) -> list[str]:
+    """What the bot said in a message's thread."""
+    return [p.text for p in chat.posts.values() if p.ref.thread == ref.message]

@@ -1,0 +1,125 @@
+"""One run from its first card to its last word, with real training in real children."""
+
+import pytest
+
+from bot.compare import record
+from bot.report import run_report
+from storage.models import RunState
+from tests.flows.people import (
+    ended,
+    head,
+    open_cards,
+    thread,
+    vote_on_all,
+    vote_until_ended,
+)
+
+
+async def test_people_vote_and_the_run_learns_from_it(open_bot, chat, tiny_spec):
+    """Ask, listen, train, ask, listen, train: everything said, counted and metered."""
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
+        run = await vote_until_ended(chat, bot, run)
+        store = bot.house.store
+
+        assert run.state is RunState.FINISHED
+        rounds = store.votes.rounds(run.run_id)
+        assert [r.closed_by for r in rounds] == ["quorum", "quorum"]
+        votes = store.votes.current([b.ballot_id for b in store.votes.ballots(run_id=run.run_id)])
+        assert len(votes) >= 12
+        said = "\n".join(thread(chat, head(chat, run).ref))
+        assert "Round 1 closed (quorum reached)" in said
+        assert "samples set aside" in said
+        assert f"Run {run.run_id} is finished" in said
+        card = head(chat, run).card
+        assert card.is_closed
+        assert "finished" in card.title
+        assert all(p.card.is_closed for p in chat.posts.values() if p.card)
+
+
+async def test_the_ledger_adds_up_and_every_phase_is_there(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana", arms=("human", "control"))
+        run = await vote_until_ended(chat, bot, run)
+
+        report = run_report(await record(bot, run))
+        for arm in report["arms"].values():
+            phases = arm["energy_j"]["phases"]
+            assert sum(p["j"] for p in phases.values()) == pytest.approx(
+                arm["energy_j"]["total"]["j"]
+            )
+            assert {"load", "score", "train", "evaluate"} <= phases.keys()
+            assert set(arm["energy_j"]["total"]["sources"]) <= {"E-tdp", "E-const"}
+            assert arm["history"][-1]["metric"] == arm["final_metric"]
+        assert "bot" in report["arms"]["human"]["energy_j"]["phases"]
+        assert report["votes"] >= 12
+
+
+async def test_without_votes_the_deadline_passes_and_training_goes_on_unchanged(
+    open_bot, chat, tiny_spec
+):
+    spec = tiny_spec(ask={"deadline": 1})
+    async with open_bot() as bot:
+        run = await ended(bot, await bot.rounds.begin(spec, who="memory:ana"))
+
+        assert run.state is RunState.FINISHED
+        rounds = bot.house.store.votes.rounds(run.run_id)
+        assert [r.closed_by for r in rounds] == ["deadline", "deadline"]
+        said = "\n".join(thread(chat, head(chat, run).ref))
+        assert "no votes; training goes on unchanged" in said
+        segments = bot.house.store.runs.segments(f"{run.run_id}.human")
+        assert segments[-1].report["selection"]["dropped"] == segments[0].report["selection"]["dropped"]
+
+
+async def test_a_run_with_pauses_and_no_votes_ends_like_one_without(open_bot, chat, tiny_spec):
+    """The same weights, bit for bit: the pause itself changes nothing."""
+    spec = tiny_spec(ask={"deadline": 0.5})
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(spec, who="memory:ana", arms=("human", "control"))
+        await ended(bot, run)
+        runs = bot.house.store.runs
+
+        paused = runs.checkpoints(f"{run.run_id}.human")[-1]
+        straight = runs.checkpoints(f"{run.run_id}.control")[-1]
+        assert paused.samples == straight.samples
+        assert paused.weights_sha256 == straight.weights_sha256
+
+
+async def test_votes_taken_back_before_the_close_do_not_count(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask={"quorum": 2}), who="memory:ana")
+        cards = await open_cards(chat, 6)
+        await vote_on_all(chat, "ana", "up")
+        await chat.unreact("ana", cards[0].ref, "up")
+        await chat.react("ana", cards[1].ref, "down")
+        await chat.unreact("ana", cards[1].ref, "down")
+        await bot.house.office.drained(5)
+        await vote_on_all(chat, "bo", "down")
+        await vote_on_all(chat, "cy", "down")
+        store = bot.house.store
+        await chat.until(lambda: bool(store.votes.rounds(run.run_id)[0].outcome))
+
+        votes = store.votes.current([b.ballot_id for b in store.votes.ballots(run_id=run.run_id)])
+        posting = {store.mail.posting_at(str(c.ref)).ballot_id: i for i, c in enumerate(cards)}
+        ana = {posting[v.ballot_id]: v.value for v in votes if v.person == "memory:ana"}
+        assert 0 not in ana
+        assert ana[1] == 1.0  # the older thumb still stood, so it counts again
+        await bot.rounds.stop(run.run_id, "memory:ana")
+        await ended(bot, run)
+
+
+async def test_votes_cast_while_the_line_was_down_are_found_at_the_close(
+    open_bot, chat, tiny_spec
+):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask={"deadline": 5}), who="memory:ana")
+        cards = await open_cards(chat, 6)
+        await chat.go_offline() if hasattr(chat.go_offline(), "__await__") else None
+        await chat.react("ana", cards[0].ref, "up")
+        store = bot.house.store
+        await chat.until(lambda: bool(store.votes.rounds(run.run_id)[0].outcome))
+
+        votes = store.votes.current([b.ballot_id for b in store.votes.ballots(run_id=run.run_id)])
+        assert [(v.person, v.value) for v in votes] == [("memory:ana", 1.0)]
+        await bot.rounds.stop(run.run_id, "memory:ana")
+        await ended(bot, run)
