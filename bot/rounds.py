@@ -7,6 +7,7 @@ know stands in the database, so a killed bot loses nothing but the time until it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -105,11 +106,12 @@ class Rounds:
     async def wait(self, run_id: str) -> Run:
         """The run once it has ended."""
         while True:
+            news = self._news[run_id]
             run = await self._house.call(self._house.store.runs.get, run_id)
             assert run is not None
             if run.state.is_final and run_id not in self._tasks:
                 return run
-            await self._next_news(run_id, timeout_s=1.0)
+            await _until(news, timeout_s=1.0)
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -168,17 +170,23 @@ class Rounds:
     async def _warm(self, run_id: str) -> None:
         """Start the fork server; what it costs is a line of its own, shared by all arms."""
         house = self._house
-        house.meter.switch(Slot(run_id, None, None, "load"))
-        server = await house.launcher.warm()
-        if server is not None:
-            house.probe.training.watch(server)
-        house.meter.switch(Slot())
+        async with house.slot.held(0):  # the meter works for one run at a time
+            house.meter.switch(Slot(run_id, None, None, "load"))
+            server = await house.launcher.warm()
+            if server is not None:
+                house.probe.training.watch(server)
+            house.meter.switch(Slot())
 
     async def _train(self, run: Run, arm: Arm, spec: RunSpec, since: datetime) -> None:
         """One arm, step by step, until it is done, fails, or the run is held."""
         house = self._house
         await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.ACTIVE)
-        while await self._may_go_on(run.run_id):
+        while True:
+            news = self._news[
+                run.run_id
+            ]  # held before looking: what happens meanwhile is not missed
+            if not await self._may_go_on(run.run_id):
+                break
             segments = await house.call(house.store.runs.segments, arm.arm_id)
             rounds = await house.call(house.store.votes.rounds, run.run_id)
             mine = [r for r in rounds if r.arm_id == arm.arm_id]
@@ -188,7 +196,7 @@ class Rounds:
                 case Listen(round=round_):
                     await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
                     await self.listening.check(round_.round_id)
-                    await self._next_news(run.run_id, timeout_s=LOOK_AGAIN_S)
+                    await _until(news, timeout_s=LOOK_AGAIN_S)
                     continue
                 case Train():
                     await self._training_again(run.run_id, arm)
@@ -213,8 +221,7 @@ class Rounds:
     async def _conclude(self, run_id: str) -> None:
         """Move the run to its end once all its arms are done."""
         house = self._house
-        house.meter.charge_bot_to(None, None)
-        house.meter.switch(Slot())
+        house.meter.release(run_id)
         await asyncio.to_thread(house.meter.flush)
         arms = await house.call(house.store.runs.arms, run_id)
         if all(arm.state is ArmState.DONE for arm in arms):
@@ -228,14 +235,16 @@ class Rounds:
         run = await house.call(house.store.runs.get, run_id)
         if run is None:
             raise StoreError(f"there is no run {run_id}; say: status")
-        if run.state is to or (who == BOT and run.state.is_final):
+        is_own_idea = who == BOT
+        if run.state is to or (is_own_idea and run.state.is_final):
             return
         items: list[OutboxItem] = []
-        if to.is_final or who != BOT:
+        if to.is_final or not is_own_idea:
             items = self._say(run, f"Run {run_id} is {to}: {why}.", len(await self._moves(run_id)))
         await house.call(
-            house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=items
-        )
+            house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=items,
+            only_from=run.state if is_own_idea else None,
+        )  # fmt: skip
         house.office.wake()
         await self.live.show(run_id)
 
@@ -258,7 +267,7 @@ class Rounds:
 
     async def _may_go_on(self, run_id: str) -> bool:
         run = await self._house.call(self._house.store.runs.get, run_id)
-        return run is not None and run.state in (RunState.TRAINING, RunState.ASKING)
+        return run is not None and run.state.is_moving
 
     async def _halt(self, run_id: str) -> None:
         arms = await self._house.call(self._house.store.runs.arms, run_id)
@@ -269,11 +278,11 @@ class Rounds:
         """Something happened to a run: whoever waits for news looks again."""
         self._news.pop(run_id, asyncio.Event()).set()
 
-    async def _next_news(self, run_id: str, timeout_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._news[run_id].wait(), timeout_s)
-        except TimeoutError:
-            return
+
+async def _until(news: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await news.wait()
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -65,6 +65,8 @@ class Segments:
         )
         plan = await house.call(self._plan, run, arm, spec, step, segment)
         async with house.slot.held(arm.position):
+            if not await self._may_train(run):  # stopped while it waited for the device
+                return
             await house.call(house.store.runs.plan_segment, segment)
             house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, "load"))
             child = await house.launcher.start(plan, lambda m: self._mark(run, arm, segment, m))
@@ -141,6 +143,8 @@ class Segments:
         house = self._house
         house.probe.training.watch(child.handle.pid)
         self._children[arm.arm_id] = child
+        if not await self._may_train(run):  # stopped while the child started
+            child.ask_to_stop()
         try:
             await child.wait()
         except asyncio.CancelledError:  # the bot is leaving: let the child save its work
@@ -149,6 +153,10 @@ class Segments:
         finally:
             self._children.pop(arm.arm_id, None)
             house.meter.switch(await self._idle_slot(run))
+
+    async def _may_train(self, run: Run) -> bool:
+        now = await self._house.call(self._house.store.runs.get, run.run_id)
+        return now is not None and now.state.is_moving
 
     async def _idle_slot(self, run: Run) -> Slot:
         """Who the machine works for while no child does: the arm whose questions are open."""

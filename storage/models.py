@@ -44,6 +44,11 @@ class RunState(StrEnum):
         """True once nothing more will happen to the run."""
         return self in (RunState.FINISHED, RunState.STOPPED, RunState.FAILED)
 
+    @property
+    def is_moving(self) -> bool:
+        """True while the run trains or asks; held and ended runs do neither."""
+        return self in (RunState.TRAINING, RunState.ASKING)
+
 
 class ArmState(StrEnum):
     """Where one arm of a run stands."""

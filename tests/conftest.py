@@ -14,11 +14,60 @@ from storage.store.store import Store
 from trainer.spec import RunSpec, parse_spec
 
 TOPICS = {
-    "fruit": "apple pear plum cherry melon grape fig lemon peach mango".split(),
-    "tools": "hammer saw drill wrench pliers chisel file clamp lathe anvil".split(),
-    "weather": "rain snow wind storm cloud fog hail thunder frost drizzle".split(),
+    "fruit": [
+        "apple",
+        "pear",
+        "plum",
+        "cherry",
+        "melon",
+        "grape",
+        "fig",
+        "lemon",
+        "peach",
+        "mango",
+    ],
+    "tools": [
+        "hammer",
+        "saw",
+        "drill",
+        "wrench",
+        "pliers",
+        "chisel",
+        "file",
+        "clamp",
+        "lathe",
+        "anvil",
+    ],
+    "weather": [
+        "rain",
+        "snow",
+        "wind",
+        "storm",
+        "cloud",
+        "fog",
+        "hail",
+        "thunder",
+        "frost",
+        "drizzle",
+    ],
 }
-FILLER = "the a some with near very old new small big red seen today here there".split()
+FILLER = [
+    "the",
+    "a",
+    "some",
+    "with",
+    "near",
+    "very",
+    "old",
+    "new",
+    "small",
+    "big",
+    "red",
+    "seen",
+    "today",
+    "here",
+    "there",
+]
 
 
 @pytest.fixture(scope="session")

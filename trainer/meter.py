@@ -217,10 +217,16 @@ class EnergyMeter:
         self.cut(slot)
         self._wake.set()
 
-    def charge_bot_to(self, run_id: str | None, arm: str | None) -> None:
+    def charge_bot_to(self, run_id: str, arm: str) -> None:
         """From now on the bot's own joules belong to this run."""
         self.cut()
         self._bot_slot = Slot(run_id, arm, None, "bot")
+
+    def release(self, run_id: str) -> None:
+        """A run has ended: from now on its joules are nobody's; other runs keep theirs."""
+        self.cut(Slot() if self._slot.run_id == run_id else None)
+        if self._bot_slot.run_id == run_id:
+            self._bot_slot = Slot(phase="bot")
 
     def cut(self, slot: Slot | None = None) -> None:
         """Book everything up to now on the slot it was spent for."""

@@ -128,8 +128,19 @@ class RunStore:
         why: str,
         now: datetime,
         items: Sequence[OutboxItem] = (),
+        only_from: RunState | None = None,
     ) -> bool:
         """Move a run to another state, and say so; False when it stands there already.
+
+        Args:
+            run_id: which run.
+            to: where it goes.
+            who: a person's id, or the bot.
+            why: the reason in plain words.
+            now: aware UTC.
+            items: what is said of it, in the same transaction.
+            only_from: where the caller saw it; False when somebody moved it since. What the bot
+                decides by itself must not undo what a person asked for meanwhile.
 
         Raises:
             StoreError: no such run, or it cannot go there from where it stands.
@@ -140,7 +151,7 @@ class RunStore:
             if not found:
                 raise StoreError(f"there is no run {run_id}; see: joulery status")
             before = found[0].state
-            if before is to:
+            if before is to or only_from not in (None, before):
                 return False
             if to not in LEGAL[before]:
                 raise StoreError(f"run {run_id} is {before}; it cannot become {to}")

@@ -68,7 +68,10 @@ async def test_without_votes_the_deadline_passes_and_training_goes_on_unchanged(
         said = "\n".join(thread(chat, head(chat, run).ref))
         assert "no votes; training goes on unchanged" in said
         segments = bot.house.store.runs.segments(f"{run.run_id}.human")
-        assert segments[-1].report["selection"]["dropped"] == segments[0].report["selection"]["dropped"]
+        assert (
+            segments[-1].report["selection"]["dropped"]
+            == segments[0].report["selection"]["dropped"]
+        )
 
 
 async def test_a_run_with_pauses_and_no_votes_ends_like_one_without(open_bot, chat, tiny_spec):
@@ -108,9 +111,7 @@ async def test_votes_taken_back_before_the_close_do_not_count(open_bot, chat, ti
         await ended(bot, run)
 
 
-async def test_votes_cast_while_the_line_was_down_are_found_at_the_close(
-    open_bot, chat, tiny_spec
-):
+async def test_votes_cast_while_the_line_was_down_are_found_at_the_close(open_bot, chat, tiny_spec):
     async with open_bot() as bot:
         run = await bot.rounds.begin(tiny_spec(ask={"deadline": 5}), who="memory:ana")
         cards = await open_cards(chat, 6)
