@@ -22,7 +22,7 @@ from adapters.base import ChatSetupError
 from bot import compare as comparing
 from bot import report as reporting
 from bot import serving
-from bot.compare import CompareError, Jury
+from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import Bars
 from storage.database import StoreError
@@ -223,7 +223,8 @@ def run() -> None:
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
-        bad_input = _first(error, (SpecError, SettingsError, StoreError, ChatSetupError))
+        kinds = (SpecError, SettingsError, StoreError, ChatSetupError, InputRefused)
+        bad_input = _first(error, kinds)
         if bad_input is not None:
             err.print(str(bad_input), style="red", highlight=False, markup=False)
             sys.exit(BAD_INPUT)

@@ -21,6 +21,10 @@ from storage.models import Posting, Run
 from trainer.spec import RUN_NAME, SpecError, read_spec
 
 VERBS = ("start", "stop", "pause", "resume", "status", "energy", "help")
+FLAGS = frozenset({"control"})
+OPTIONS = frozenset({"seed"})
+DASHES = "-–—"
+"""Chats like to turn two hyphens into a dash."""
 BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 """Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
 
@@ -31,11 +35,12 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A verb with its arguments: `start demo seed=1 control`."""
+    """A verb with its arguments: `start demo seed=1 --control`."""
 
     verb: str
     names: tuple[str, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()
 
 
 def parse(text: str) -> Command:
@@ -45,7 +50,7 @@ def parse(text: str) -> Command:
         CommandError: nothing that we know.
     """
     try:
-        parts = shlex.split(text.strip().removeprefix("/joulery"))
+        parts = [p for p in shlex.split(text.strip().removeprefix("/joulery")) if p]
     except ValueError:
         raise CommandError("a quote is not closed; write the command without quotes") from None
     if not parts:
@@ -53,8 +58,14 @@ def parse(text: str) -> Command:
     verb, *rest = parts
     if verb.lower() not in VERBS:
         raise CommandError(f"I don't know “{messages.cut(verb, 30)}”; say {', '.join(VERBS)}")
-    options = dict(part.split("=", 1) for part in rest if "=" in part)
-    return Command(verb.lower(), tuple(p for p in rest if "=" not in p), options)
+    flags = frozenset(p.lstrip(DASHES).lower() for p in rest if p[0] in DASHES and "=" not in p)
+    options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
+    names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
+    unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
+    if unknown:
+        known = ", ".join([*(f"--{flag}" for flag in FLAGS), *(f"{o}=..." for o in OPTIONS)])
+        raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
+    return Command(verb.lower(), names, options, flags)
 
 
 def bare(text: str) -> str | None:
@@ -145,7 +156,7 @@ class Commands:
         seed = _seed(command.options.get("seed"))
         number = len(await self._house.call(self._house.store.runs.all)) + 1
         every = self._house.settings.control_every
-        with_control = "control" in command.names[1:] or (every > 0 and number % every == 0)
+        with_control = "control" in command.flags or (every > 0 and number % every == 0)
         arms = ("human", "control") if with_control else ("human",)
         run = await self._rounds.begin(spec, who=user, seed=seed, arms=arms)
         return f"Run {run.run_id} of {spec.name} started by {user}."

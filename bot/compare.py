@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from adapters.base import Picture
 from adapters.web.platform import WebChat
-from bot import ask, pictures, post, report
+from bot import conclusion, pictures, report
 from bot.app import Bot, running
-from bot.history import histories
 from bot.house import Watcher
-from bot.report import ArmRecord, RunRecord
 from bot.serving import web_chat
 from bot.settings import Settings
-from storage import energy
-from storage.models import Run, RunState, SegmentState
-from trainer.segment import SegmentReport
+from storage.models import Run, RunState
 from trainer.spec import RunSpec
 
 Jury = Literal["mixed", "people", "simulated"]
@@ -36,6 +31,10 @@ PACE_S: Mapping[Jury, float] = {"mixed": 3.0, "simulated": 0.02}
 
 class CompareError(Exception):
     """The comparison ended without a result; the text says why."""
+
+
+class InputRefused(CompareError):  # noqa: N818 -- reads as what happened
+    """The data, the model or the disk cannot be used; the text names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,81 +70,38 @@ async def compare(
         StoreError: the database cannot be used.
     """
     chat = web_chat(settings, open_link=True)
+    comparison = f"c-{spec.name}-{seeds[0]}-{len(seeds)}" if len(seeds) > 1 else None
     reports = []
     async with running(settings, {chat.name: chat}) as bot:
         bot.house.watchers.append(watcher)
         announce(chat.entry_url())
         async with _simulated(jury, chat, settings, seeds[0]):
-            for number, seed in enumerate(seeds):
-                comparison = f"c-{seeds[0]}-{len(seeds)}" if len(seeds) > 1 else None
+            for seed in seeds:
                 run = await bot.rounds.begin(
                     spec, who=TERMINAL, seed=seed, arms=ARMS, comparison_id=comparison
                 )
                 run = await bot.rounds.wait(run.run_id)
                 if run.state is not RunState.FINISHED:
-                    raise CompareError(f"run {run.run_id} {run.state}: {run.reason}")
-                reports.append(report.run_report(await record(bot, run)))
-                await _publish(bot, run, reports, is_last=number == len(seeds) - 1)
-    whole = report.comparison_report(reports)
-    return Outcome(whole, Path(run.folder) / "accuracy-over-energy.png")
+                    raise await _failure(bot, run)
+                reports.append(await asyncio.to_thread(conclusion.read_report, run))
+            picture = conclusion.picture_path(run)
+            if comparison is not None:
+                picture = settings.data_dir.resolve() / f"{comparison}.png"
+                await pictures.draw(pictures.accuracy_over_energy(reports, spec.name), picture)
+            await bot.house.office.drained(timeout_s=30)
+    return Outcome(report.comparison_report(reports), picture)
 
 
-async def record(bot: Bot, run: Run) -> RunRecord:
-    """Everything that is known of a run that has ended."""
-    house = bot.house
-    store = house.store
-    arms = await house.call(store.runs.arms, run.run_id)
-    readings = await house.call(store.ledger.of_run, run.run_id)
-    evaluations = {a.arm_id: await house.call(store.runs.evaluations, a.arm_id) for a in arms}
-    ballots = await house.call(store.votes.ballots, run_id=run.run_id)
-    votes = await house.call(store.votes.current, [b.ballot_id for b in ballots])
-    records = {}
-    for arm, history in zip(arms, histories(arms, evaluations, readings), strict=True):
-        segments = await house.call(store.runs.segments, arm.arm_id)
-        own = [r for r in readings if r.arm == arm.name or (r.arm is None and r.phase == "load")]
-        ended = [s.ended_at for s in segments if s.ended_at]
-        records[arm.name] = ArmRecord(
-            history=history,
-            parts=energy.sums(own),
-            reports=[
-                SegmentReport.model_validate(s.report)
-                for s in segments
-                if s.state is SegmentState.DONE
-            ],
-            wall_s=(max(ended) - segments[0].planned_at).total_seconds() if ended else 0.0,
-        )
-    human_s = len(votes) * house.settings.seconds_per_vote
-    return RunRecord(
-        run=run,
-        arms=records,
-        votes=len(votes),
-        cards=len(ballots),
-        human_s=human_s,
-        device_j=human_s * house.settings.device_watts,
-        notes=house.probe.lines,
-    )
-
-
-async def _publish(
-    bot: Bot, run: Run, reports: Sequence[Mapping[str, Any]], *, is_last: bool
-) -> None:
-    """The verdict and the picture, in the run's thread."""
-    path = Path(run.folder) / "accuracy-over-energy.png"
-    title = f"{run.name}: what the votes changed"
-    drawn = await pictures.draw(pictures.accuracy_over_energy(reports, title), path)
-    verdict = "\n".join(reports[-1]["verdict"])
-    house = bot.house
-    shown = (Picture(path=str(path), alt=f"{title}: accuracy over energy"),) if drawn else ()
-    await house.office.queue(
-        *(
-            post.say(
-                f"verdict:{run.run_id}:{platform}", platform, channel, verdict,
-                thread=ask.head_key(run.run_id, platform), pictures=shown, run_id=run.run_id,
-            )
-            for platform, channel in house.channels.items()
-        )
-    )  # fmt: skip
-    await house.office.drained(timeout_s=30)
+async def _failure(bot: Bot, run: Run) -> CompareError:
+    """Why a run has no result: its input was refused, or something broke."""
+    segments = [
+        segment
+        for arm in await bot.house.call(bot.house.store.runs.arms, run.run_id)
+        for segment in await bot.house.call(bot.house.store.runs.segments, arm.arm_id)
+    ]
+    if any((segment.report or {}).get("outcome") == "refused" for segment in segments):
+        return InputRefused(run.reason)
+    return CompareError(f"run {run.run_id} {run.state}: {run.reason}")
 
 
 @asynccontextmanager

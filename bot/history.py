@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from storage import energy
 from storage.energy import EnergyTotal
-from storage.models import Arm, EnergyReading, Evaluation
+from storage.models import Arm, EnergyReading, EnergySum, Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class ArmHistory:
         return energy.energy_to_target([(p.energy_j, p.metric) for p in self.points], target)
 
 
+def is_of(part: EnergyReading | EnergySum, arm: str) -> bool:
+    """Whether joules count as this arm's: its own, and loading torch once for all arms."""
+    return part.arm == arm or (part.arm is None and part.phase == "load")
+
+
 def histories(
     arms: Sequence[Arm],
     evaluations: Mapping[str, Sequence[Evaluation]],
@@ -57,10 +62,9 @@ def histories(
         evaluations: arm_id -> its evaluations in order.
         readings: the run's ledger.
     """
-    shared = [r for r in readings if r.arm is None and r.phase == "load"]
     result = []
     for arm in arms:
-        own = [r for r in readings if r.arm == arm.name] + shared
+        own = [r for r in readings if is_of(r, arm.name)]
         points = tuple(
             Point(e.samples, energy.spent_until(own, e.at), e.metric)
             for e in evaluations.get(arm.arm_id, ())

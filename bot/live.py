@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
 from bot import ask, messages, post, words
-from bot.history import ArmHistory, Point, histories
+from bot.history import ArmHistory, Point, histories, is_of
 from bot.house import House
 from storage import energy
 from storage.models import Arm, Run, RunState
@@ -47,7 +47,7 @@ class Live:
         """An arm was evaluated: read off what it has cost until now."""
         self._house.meter.flush()
         parts = self._house.store.ledger.sums(run_id)
-        mine = [p for p in parts if p.arm == arm or (p.arm is None and p.phase == "load")]
+        mine = [p for p in parts if is_of(p, arm)]
         point = Point(samples, energy.total(mine).energy_j, metric)
         with self._lock:
             self._points.setdefault((run_id, arm), []).append(point)
@@ -82,7 +82,8 @@ class Live:
         spec = RunSpec.model_validate(run.spec)
         arms = await house.call(house.store.runs.arms, run_id)
         curves = await self._curves(run_id, arms)
-        shown = [self._arm(run, arm, curve) for arm, curve in zip(arms, curves, strict=True)]
+        unit = words.unit_for(curve.total.energy_j for curve in curves)
+        shown = [self._arm(run, arm, curve, unit) for arm, curve in zip(arms, curves, strict=True)]
         card = messages.head(run, spec, shown, self._note(run), house.probe.lines)
         text = card.model_dump_json()
         if self._shown.get(run_id) == text:
@@ -96,7 +97,7 @@ class Live:
             items.append(post.edit(key, platform, channel, card))
         self._posted.add(run_id)
         await house.office.queue(*items)
-        await self._draw_board(run, curves)
+        await self._draw_board(run, curves, unit)
 
     async def _curves(self, run_id: str, arms: Sequence[Arm]) -> list[ArmHistory]:
         """Booked evaluations with their joules, and those of segments still under way."""
@@ -110,23 +111,24 @@ class Live:
             readings = await house.call(house.store.ledger.of_run, run_id)
             for curve in histories(arms, evaluations, readings):
                 self._points[run_id, curve.name] = list(curve.points)
-        shared = [p for p in parts if p.arm is None and p.phase == "load"]
         return [
             ArmHistory(
                 arm.name,
                 tuple(self._points.get((run_id, arm.name), ())),
-                energy.total([*(p for p in parts if p.arm == arm.name), *shared]),
+                energy.total(p for p in parts if is_of(p, arm.name)),
             )
             for arm in arms
         ]
 
-    def _arm(self, run: Run, arm: Arm, curve: ArmHistory) -> tuple[str, float, str]:
+    def _arm(
+        self, run: Run, arm: Arm, curve: ArmHistory, unit: words.Unit
+    ) -> tuple[str, float, str]:
         what, done, total = self._doing.get((run.run_id, arm.name), ("", 0, 0))
         share = done / total if total and what == "training" else 0.0
         said = [f"{share:.0%}" if share else (what or "waiting")]
         if curve.final_metric is not None:
             said.append(f"accuracy {words.metric(curve.final_metric)}")
-        said.append(words.energy_total(curve.total))
+        said.append(words.energy_total(curve.total, unit))
         return arm.name, share, " · ".join(said)
 
     def _note(self, run: Run) -> str:
@@ -140,24 +142,27 @@ class Live:
             return "Training."
         return f"{run.state.capitalize()}: {run.reason}."
 
-    async def _draw_board(self, run: Run, curves: Sequence[ArmHistory]) -> None:
+    async def _draw_board(self, run: Run, curves: Sequence[ArmHistory], unit: words.Unit) -> None:
         board = Board(
             board_id=run.run_id,
-            title=f"{run.name}: accuracy over energy",
-            x_label="energy, J",
+            title=f"Run {run.run_id} {run.name}: accuracy over energy",
+            x_label=f"energy, {unit.name}",
             y_label="accuracy, %",
             series=tuple(
                 Series(
                     name=messages.ARM_WORDS.get(c.name, c.name),
-                    x=tuple(p.energy_j for p in c.points),
+                    x=tuple(p.energy_j / unit.size_j for p in c.points),
                     y=tuple(100 * p.metric for p in c.points),
                     is_dashed=c.name != "human",
                 )
                 for c in curves
             ),
-            facts=tuple(
-                (messages.ARM_WORDS.get(c.name, c.name), words.energy_total(c.total))
-                for c in curves
+            facts=(
+                ("now", self._note(run)),
+                *(
+                    (messages.ARM_WORDS.get(c.name, c.name), words.energy_total(c.total, unit))
+                    for c in curves
+                ),
             ),
         )
         for platform in self._house.office.platforms.values():

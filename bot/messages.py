@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from adapters.base import Button, Card, CardPart, Menu, Tone
 from bot import words
 from bot.opinions import Tally
-from storage.energy import EnergyTotal
+from storage.energy import SHARED, EnergyTotal
 from storage.models import PROVENANCE_WORDS, Ballot, Choice, FeatureView, Run, RunState, SampleView
 from trainer.segment import SelectionReport
 from trainer.spec import RunSpec
@@ -30,10 +30,11 @@ ARM_WORDS = {
     "human": "with your votes",
     "control": "control (nobody asked)",
     "no_votes": "label names only (nobody asked)",
+    SHARED: "loading, shared by all arms",
 }
 
 HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:
-• start SPEC [seed=1] [control] – begin a run
+• start SPEC [seed=1] [--control] – begin a run; with a control arm beside it
 • stop [RUN] – end it, its last checkpoint stays
 • pause [RUN], resume [RUN] – hold it, go on
 • status [RUN] – where it stands
@@ -100,7 +101,7 @@ def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_clo
         tally = words.plural(sum(answers.values()), "vote")
     else:
         labels = {c.id: c.label.lower() for c in ballot.choices}
-        parts = [f"{answers[c]} {labels[c]}" for c in labels if answers.get(c)]
+        parts = [f"{labels[c]} {answers[c]}" for c in labels if answers.get(c)]
         tally = " · ".join(parts) or "no votes"
     return card.model_copy(update={"tally": tally, "is_closed": is_closed})
 
@@ -184,13 +185,14 @@ def energy_said(totals: Mapping[str, EnergyTotal], votes: int, people_j: float) 
     if not totals:
         return "No energy was booked yet."
     lines = []
+    unit = words.unit_for(total.energy_j for total in totals.values())
     for arm, total in totals.items():
         phases = ", ".join(
-            f"{phase} {words.energy(joules)}"
+            f"{phase} {words.energy(joules, unit=unit)}"
             for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])
             if joules >= 0.005 * total.energy_j
         )
-        lines.append(f"{ARM_WORDS.get(arm, arm)}: {words.energy_total(total)} – {phases}")
+        lines.append(f"{ARM_WORDS.get(arm, arm)}: {words.energy_total(total, unit)} – {phases}")
     labels = sorted({label for total in totals.values() for label in total.by_provenance})
     lines.append("Sources: " + "; ".join(PROVENANCE_WORDS[label] for label in labels))
     if votes:

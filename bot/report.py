@@ -49,6 +49,9 @@ def run_report(record: RunRecord) -> dict[str, Any]:
         "cards": record.cards,
         "energy_to_target_ratio": ratio,
         "target": target,
+        "cost_of_proof_j": energy.total(
+            p for name in cost_of_proof(record) for p in record.arms[name].parts
+        ).energy_j,
         "people": {
             "seconds": record.human_s,
             "device_j": record.device_j,
@@ -131,14 +134,23 @@ def _mean(values: Sequence[Any]) -> Any:
 def verdict(record: RunRecord) -> list[str]:
     """What the votes were worth, in plain sentences, for better or worse."""
     human, control = record.arms.get("human"), record.arms.get("control")
+    own = [arm.history for arm in record.arms.values()]
+    unit = words.unit_for(h.total.energy_j for h in own)
     if human is None or control is None:
-        return ["No control was trained, so nothing is claimed about what the votes saved."]
+        spent = "; ".join(
+            f"{messages.ARM_WORDS.get(h.name, h.name)} {words.metric(h.final_metric)} "
+            f"for {words.energy_total(h.total, unit)}"
+            for h in own
+        )
+        return [
+            f"Accuracy and machine energy: {spent}.",
+            "No control was trained, so nothing is claimed about what the votes saved.",
+        ]
     a, b = human.history, control.history
-    assert a.final_metric is not None
-    assert b.final_metric is not None
+    gain = _points(a, b)
     lines = [
         f"Accuracy: {words.metric(a.final_metric)} with votes, "
-        f"{words.metric(b.final_metric)} without ({100 * (a.final_metric - b.final_metric):+.1f} points)."
+        f"{words.metric(b.final_metric)} without ({gain})."
     ]
     _, ratio = ratio_to_target([a, b])
     if ratio is None:
@@ -147,20 +159,35 @@ def verdict(record: RunRecord) -> list[str]:
         saved = (1 - ratio) * b.total.energy_j
         lines.append(
             f"Machine energy to the control's accuracy: {ratio:.0%} of the control's "
-            f"({words.energy(abs(saved))} {'saved' if saved > 0 else 'lost'}, one pair, no interval)."
+            f"({words.energy(abs(saved), unit=unit)} {'saved' if saved > 0 else 'lost'}, "
+            "one pair, no interval)."
         )
         lines.append(_people(record, saved))
     no_votes = record.arms.get("no_votes")
-    if no_votes is not None and no_votes.history.final_metric is not None:
-        gain = 100 * (a.final_metric - no_votes.history.final_metric)
-        lines.append(f"Against label names alone (nobody asked): {gain:+.1f} points.")
+    if no_votes is not None:
+        lines.append(f"Against label names alone (nobody asked): {_points(a, no_votes.history)}.")
+    proof = energy.total(p for name in cost_of_proof(record) for p in record.arms[name].parts)
+    lines.append(
+        f"Cost of proof (arms trained only to compare): {words.energy_total(proof, unit)}."
+    )
     return lines
+
+
+def cost_of_proof(record: RunRecord) -> list[str]:
+    """The arms that were trained for nothing but the comparison."""
+    return [name for name in record.arms if name != "human"]
+
+
+def _points(a: ArmHistory, b: ArmHistory) -> str:
+    if a.final_metric is None or b.final_metric is None:
+        return "not evaluated"
+    return f"{100 * (a.final_metric - b.final_metric):+.1f} points"
 
 
 def _people(record: RunRecord, saved_j: float) -> str:
     spent = (
-        f"People spent {words.duration(record.human_s)} on {words.plural(record.votes, 'vote')}, "
-        f"their devices ≈ {words.energy(record.device_j)}"
+        f"People spent ≈ {words.duration(record.human_s)} on {words.plural(record.votes, 'vote')} "
+        f"and their devices ≈ {words.energy(record.device_j)} (both assumed)"
     )
     if saved_j > record.device_j:
         return f"{spent}: with their devices counted the votes still pay."
@@ -176,8 +203,9 @@ def _people(record: RunRecord, saved_j: float) -> str:
 def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Rows of words: a heading, then a row per arm."""
     rows: list[tuple[str, ...]] = [
-        ("arm", "accuracy", "best", "energy", "to target", "samples", "CPU")
+        ("arm", "accuracy", "best", "energy (95 %)", "to target", "samples", "CPU")
     ]
+    unit = words.unit_for(arm["energy_j"]["total"]["j"] for arm in report["arms"].values())
     for name, arm in report["arms"].items():
         total = arm["energy_j"]["total"]
         to_target = arm["energy_to_target_j"]
@@ -186,10 +214,18 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 messages.ARM_WORDS.get(name, name),
                 words.metric(arm["final_metric"]),
                 words.metric(arm["best_metric"]),
-                words.energy(total["j"], total["u_j"]),
-                "never" if to_target is None else words.energy(to_target),
+                f"{_sign(total)}{words.energy(total['j'], total['u_j'], unit)}",
+                "never"
+                if to_target is None
+                else f"{_sign(total)}{words.energy(to_target, unit=unit)}",
                 words.count(round(arm["samples_trained"])),
                 f"{arm['cpu_s']:.0f} s",
             )
         )
     return rows
+
+
+def _sign(total: Mapping[str, Any]) -> str:
+    """`≈ ` before what is mostly estimated."""
+    measured = sum(j for label, j in total["sources"].items() if label.startswith("M-"))
+    return "" if measured >= 0.5 * total["j"] else "≈ "

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from bot import ask, post
 from bot.access import Access
+from bot.conclusion import conclude
 from bot.house import House
 from bot.listening import Listening
 from bot.live import Live
@@ -147,10 +148,12 @@ class Rounds:
         """Everything a run does until it ends, is held, or fails."""
         try:
             await self._run_arms(run_id)
+            await self._conclude(run_id)
         except Exception as err:
             log.exception("run failed")
             await self._move(run_id, RunState.FAILED, BOT, f"internal error: {_innermost(err)}")
-        await self._conclude(run_id)
+        self._house.meter.release(run_id)
+        await self.live.show(run_id)
 
     async def _run_arms(self, run_id: str) -> None:
         house = self._house
@@ -219,18 +222,21 @@ class Rounds:
             await self._move(run_id, RunState.TRAINING, BOT, "training goes on")
 
     async def _conclude(self, run_id: str) -> None:
-        """Move the run to its end once all its arms are done."""
+        """Move the run to its end, with its last words, once all its arms are done."""
         house = self._house
         house.meter.release(run_id)
         await asyncio.to_thread(house.meter.flush)
+        run = await house.call(house.store.runs.get, run_id)
         arms = await house.call(house.store.runs.arms, run_id)
-        if all(arm.state is ArmState.DONE for arm in arms):
-            await self._move(run_id, RunState.FINISHED, BOT, "all arms are trained")
-        await self.live.show(run_id)
+        if run is not None and all(arm.state is ArmState.DONE for arm in arms):
+            last_words = await conclude(house, run)
+            await self._move(run_id, RunState.FINISHED, BOT, "all arms are trained", last_words)
 
     # --- small things ---------------------------------------------------------------------------
 
-    async def _move(self, run_id: str, to: RunState, who: str, why: str) -> None:
+    async def _move(
+        self, run_id: str, to: RunState, who: str, why: str, also: Sequence[OutboxItem] = ()
+    ) -> None:
         house = self._house
         run = await house.call(house.store.runs.get, run_id)
         if run is None:
@@ -242,7 +248,7 @@ class Rounds:
         if to.is_final or not is_own_idea:
             items = self._say(run, f"Run {run_id} is {to}: {why}.", len(await self._moves(run_id)))
         await house.call(
-            house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=items,
+            house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=[*items, *also],
             only_from=run.state if is_own_idea else None,
         )  # fmt: skip
         house.office.wake()

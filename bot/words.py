@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from storage.energy import EnergyTotal
 
 
-def energy(joules: float, u_j: float | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of energy for people; its size in J."""
+
+    name: str
+    size_j: float
+
+
+UNITS = (Unit("kWh", 3.6e6), Unit("Wh", 3600.0), Unit("J", 1.0))
+
+
+def unit_for(joules: Iterable[float]) -> Unit:
+    """The unit that suits the largest of some energies: what stands side by side shares one."""
+    largest = max(map(abs, joules), default=0.0)
+    return next((unit for unit in UNITS if largest >= 0.1 * unit.size_j), UNITS[-1])
+
+
+def energy(joules: float, u_j: float | None = None, unit: Unit | None = None) -> str:
     """Joules in the unit that suits their size, with ± when given: `1.21 kWh ±0.07`."""
-    for unit, size in (("kWh", 3.6e6), ("Wh", 3600.0), ("J", 1.0)):
-        if abs(joules) >= 0.1 * size or unit == "J":
-            text = f"{number(joules / size)} {unit}"
-            return text if u_j is None else f"{text} ±{number(u_j / size, digits=2)}"
-    raise AssertionError("the last unit always suits")
+    unit = unit or unit_for([joules])
+    text = f"{number(joules / unit.size_j)} {unit.name}"
+    return text if u_j is None else f"{text} ±{number(u_j / unit.size_j, digits=2)}"
 
 
-def energy_total(total: EnergyTotal) -> str:
+def energy_total(total: EnergyTotal, unit: Unit | None = None) -> str:
     """A total with its uncertainty and how much of it was measured."""
-    text = energy(total.energy_j, total.u_j)
+    text = energy(total.energy_j, total.u_j, unit)
     if total.energy_j <= 0:
         return text
     if total.measured_share < 0.5:
@@ -38,8 +56,8 @@ def number(value: float, digits: int = 3) -> str:
     """About three digits, no exponent."""
     if value == 0:
         return "0"
-    size = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    text = f"{value:.{max(0, digits - size)}f}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text and abs(value) >= 10 else text
 
 

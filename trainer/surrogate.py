@@ -7,6 +7,7 @@ would keep a sample. Pure numpy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -321,3 +322,16 @@ def auc(score: Array, is_good: Array) -> float | None:
         return None
     ranks = rankdata(score)
     return float((ranks[is_good].sum() - good * (good + 1) / 2) / (good * bad))
+
+
+def auc_slack(score: float, is_good: Array) -> float:
+    """How much the area may be larger by chance: 1.28 standard errors (Hanley & McNeil 1982).
+
+    Args:
+        score: the area under the ROC curve, in [0, 1].
+        is_good: bool (k,), the votes it was measured on, of both kinds.
+    """
+    good, bad = int(is_good.sum()), int((~is_good).sum())
+    q1, q2 = score / (2 - score), 2 * score**2 / (1 + score)
+    variance = score * (1 - score) + (good - 1) * (q1 - score**2) + (bad - 1) * (q2 - score**2)
+    return 1.28 * math.sqrt(max(variance, 0.0) / (good * bad))

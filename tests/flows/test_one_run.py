@@ -2,8 +2,7 @@
 
 import pytest
 
-from bot.compare import record
-from bot.report import run_report
+from bot.conclusion import read_report
 from storage.models import RunState
 from tests.flows.people import (
     ended,
@@ -42,7 +41,7 @@ async def test_the_ledger_adds_up_and_every_phase_is_there(open_bot, chat, tiny_
         run = await bot.rounds.begin(tiny_spec(), who="memory:ana", arms=("human", "control"))
         run = await vote_until_ended(chat, bot, run)
 
-        report = run_report(await record(bot, run))
+        report = read_report(run)
         for arm in report["arms"].values():
             phases = arm["energy_j"]["phases"]
             assert sum(p["j"] for p in phases.values()) == pytest.approx(

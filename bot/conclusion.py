@@ -1,0 +1,81 @@
+"""What a run leaves behind when it has ended: its report on disk, a picture, and the last words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from adapters.base import Picture
+from bot import ask, pictures, post, report
+from bot.history import histories, is_of
+from bot.house import House
+from bot.report import ArmRecord, RunRecord
+from storage import energy
+from storage.models import OutboxItem, Run, SegmentState
+from trainer.segment import SegmentReport
+
+
+def picture_path(run: Run) -> Path:
+    """Where the picture of a finished run lies."""
+    return Path(run.folder) / "accuracy-over-energy.png"
+
+
+def read_report(run: Run) -> dict[str, Any]:
+    """The report of a finished run; keys as documented in docs/report.md."""
+    found: dict[str, Any] = json.loads((Path(run.folder) / "report.json").read_text("utf-8"))
+    return found
+
+
+async def conclude(house: House, run: Run) -> list[OutboxItem]:
+    """Write the report and the picture of a run whose arms are done; what is to be said of it."""
+    found = report.run_report(await _record(house, run))
+    path = Path(run.folder) / "report.json"
+    text = json.dumps(found, indent=1, default=str)
+    await asyncio.to_thread(path.write_text, text, encoding="utf-8")
+    title = f"{run.name}: what the votes changed"
+    picture = picture_path(run)
+    is_drawn = await pictures.draw(pictures.accuracy_over_energy([found], title), picture)
+    shown = (Picture(path=str(picture), alt=f"{title}: accuracy over energy"),) if is_drawn else ()
+    return [
+        post.say(
+            f"verdict:{run.run_id}:{platform}", platform, channel, "\n".join(found["verdict"]),
+            thread=ask.head_key(run.run_id, platform), pictures=shown, run_id=run.run_id,
+        )
+        for platform, channel in house.channels.items()
+    ]  # fmt: skip
+
+
+async def _record(house: House, run: Run) -> RunRecord:
+    """Everything that is known of a run that has ended."""
+    store = house.store
+    arms = await house.call(store.runs.arms, run.run_id)
+    readings = await house.call(store.ledger.of_run, run.run_id)
+    evaluations = {a.arm_id: await house.call(store.runs.evaluations, a.arm_id) for a in arms}
+    ballots = await house.call(store.votes.ballots, run_id=run.run_id)
+    votes = await house.call(store.votes.current, [b.ballot_id for b in ballots])
+    records = {}
+    for arm, history in zip(arms, histories(arms, evaluations, readings), strict=True):
+        segments = await house.call(store.runs.segments, arm.arm_id)
+        ended = [s.ended_at for s in segments if s.ended_at]
+        records[arm.name] = ArmRecord(
+            history=history,
+            parts=energy.sums(r for r in readings if is_of(r, arm.name)),
+            reports=[
+                SegmentReport.model_validate(s.report)
+                for s in segments
+                if s.state is SegmentState.DONE
+            ],
+            wall_s=(max(ended) - segments[0].planned_at).total_seconds() if ended else 0.0,
+        )
+    human_s = len(votes) * house.settings.seconds_per_vote
+    return RunRecord(
+        run=run,
+        arms=records,
+        votes=len(votes),
+        cards=len(ballots),
+        human_s=human_s,
+        device_j=human_s * house.settings.device_watts,
+        notes=house.probe.lines,
+    )

@@ -1,0 +1,47 @@
+"""Words to commands, and commands to runs through a real chat."""
+
+import pytest
+
+from bot.commands import Command, CommandError, bare, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("", Command("help")),
+        ("/joulery", Command("help")),
+        ("/joulery STATUS r3", Command("status", ("r3",))),
+        ("start demo seed=1", Command("start", ("demo",), {"seed": "1"})),
+        ("start demo --control", Command("start", ("demo",), {}, frozenset({"control"}))),
+        # chats turn two hyphens into a dash
+        ("start demo —control", Command("start", ("demo",), {}, frozenset({"control"}))),
+        ("start 'demo' --seed=2", Command("start", ("demo",), {"seed": "2"})),
+        ("start ''", Command("start")),
+    ],
+)
+def test_words_are_read_as_commands(text, command):
+    assert parse(text) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dance", "I don't know “dance”; say start, stop"),
+        ("start demo --fast", "I don't know “fast”; there is --control"),
+        ("start demo sed=1", "I don't know “sed”"),
+        ("start 'demo", "a quote is not closed"),
+    ],
+)
+def test_what_is_not_known_is_answered_with_what_is(text, said):
+    with pytest.raises(CommandError, match=said):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["stop", " Pause ", "STATUS"])
+def test_a_bare_verb_is_a_whole_message(text):
+    assert bare(text) == text.strip().lower()
+
+
+@pytest.mark.parametrize("text", ["stop it", "please stop", "start", "stop!"])
+def test_prose_is_no_bare_verb(text):
+    assert bare(text) is None
