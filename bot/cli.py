@@ -7,21 +7,27 @@ remedy; tracebacks go to the log.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import sys
 import webbrowser
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from adapters.base import ChatSetupError
 from bot import compare as comparing
 from bot import report as reporting
-from bot import serving
+from bot import serving, words
+from bot.bench import resume
+from bot.bench.resume import BenchError
 from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import Bars
@@ -39,6 +45,9 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+
+BenchName = Literal["resume"]
+BENCHES = {"resume": resume.run}
 
 JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
 ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
@@ -134,6 +143,33 @@ def status(
     out.print(table)
 
 
+@app.command()
+def bench(
+    name: Annotated[BenchName, typer.Argument(help="which one")],
+    quick: Annotated[bool, typer.Option("--quick", help="fewer repetitions")] = False,
+    report: ReportOption = None,
+) -> None:
+    """Run a benchmark: figures, each beside what was wanted of it."""
+    spec = parse_spec(_demo_spec(), where="the demo's spec")
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task(f"bench {name}", total=None)
+        found = asyncio.run(
+            BENCHES[name](
+                spec,
+                quick=quick,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        )
+    table = Table("figure", "value", "wanted", "", box=None)
+    for figure in found.figures:
+        value = "not measured" if figure.value is None else words.number(figure.value)
+        verdict = {True: "holds", False: "[red]missed[/red]", None: ""}[figure.holds]
+        table.add_row(figure.name, f"{value} {figure.unit}", figure.target, verdict)
+    out.print(table)
+    if report is not None:
+        _write_json(report, found.as_json())
+
+
 def _compare(
     settings: Settings, spec: RunSpec, seeds: Any, jury: Jury, report: Path | None
 ) -> None:
@@ -149,7 +185,7 @@ def _compare(
                 bars.say(f"Simulated colleagues vote; watch them at {url}")
             else:
                 bars.say(f"[bold]Open the page and vote:[/bold] {url}")
-                if sys.stdout.isatty():
+                if _has_screen():
                     webbrowser.open(url)
 
         outcome = asyncio.run(
@@ -159,8 +195,18 @@ def _compare(
         )
     _print(outcome)
     if report is not None:
-        comparing.write_report(report, outcome)
-        out.print(f"Report: {report}")
+        _write_json(report, outcome.report)
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(data, indent=1, default=str), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write the report {path}: {error.strerror}; name another file"
+        ) from error
+    out.print(f"Report: {path}")
 
 
 def _print(outcome: comparing.Outcome) -> None:
@@ -175,6 +221,14 @@ def _print(outcome: comparing.Outcome) -> None:
         for line in seed_report["verdict"]:
             out.print(f"• {line}", highlight=False)
     out.print(f"Picture: {outcome.picture}")
+
+
+def _has_screen() -> bool:
+    """Whether a browser opens a window of its own, not a text browser over our bars."""
+    if not sys.stdout.isatty():
+        return False
+    is_desktop = sys.platform in ("darwin", "win32")
+    return is_desktop or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _has_truth(spec: RunSpec) -> bool:
@@ -228,7 +282,7 @@ def run() -> None:
         if bad_input is not None:
             err.print(str(bad_input), style="red", highlight=False, markup=False)
             sys.exit(BAD_INPUT)
-        failed = _first(error, (CompareError,))
+        failed = _first(error, (CompareError, BenchError))
         if failed is not None:
             err.print(str(failed), style="red", highlight=False, markup=False)
             sys.exit(FAILURE)

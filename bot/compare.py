@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -124,9 +123,3 @@ async def _simulated(
         if process.returncode is None:
             process.terminate()
         await process.wait()
-
-
-def write_report(path: Path, outcome: Outcome) -> None:
-    """Write the report as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(outcome.report, indent=1, default=str), encoding="utf-8")

@@ -40,7 +40,7 @@ class Bars:
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
-        self._progress.console.print(text, highlight=False)
+        self._progress.console.print(text, highlight=False, soft_wrap=True)  # links stay whole
 
     def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
         """An arm got further."""

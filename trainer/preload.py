@@ -4,6 +4,7 @@ Must start no thread and touch no CUDA call: both would be inherited broken.
 """
 
 import os
+import threading
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not survive a fork
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads burn joules at every barrier
@@ -12,5 +13,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 import peft  # noqa: F401
 import torch  # noqa: F401
 import transformers.models.bert.modeling_bert  # noqa: F401
+from tqdm import tqdm
 
 import trainer.loop  # noqa: F401
+
+tqdm.set_lock(threading.RLock())  # else every child makes a semaphore, and leaves it behind
