@@ -188,11 +188,15 @@ def _compare(
                 if _has_screen():
                     webbrowser.open(url)
 
-        outcome = asyncio.run(
-            comparing.compare(
-                settings, spec, seeds=list(seeds), jury=jury, watcher=bars, announce=announce
+        try:
+            outcome = asyncio.run(
+                comparing.compare(
+                    settings, spec, seeds=list(seeds), jury=jury, watcher=bars, announce=announce
+                )
             )
-        )
+        except KeyboardInterrupt:
+            bars.say(f"Stopped; go on with: JOULERY_DATA_DIR={settings.data_dir} joulery serve")
+            raise typer.Exit(FAILURE) from None
     _print(outcome)
     if report is not None:
         _write_json(report, outcome.report)
@@ -272,7 +276,7 @@ def run() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        err.print("Stopped; go on with: joulery serve")
+        err.print("Stopped.")
         sys.exit(FAILURE)
     except BaseException as error:
         if isinstance(error, SystemExit):

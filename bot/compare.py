@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from adapters.web.platform import WebChat
 from bot import conclusion, pictures, report
 from bot.app import Bot, running
 from bot.house import Watcher
+from bot.jury import Task
 from bot.serving import web_chat
 from bot.settings import Settings
 from storage.models import Run, RunState
@@ -112,11 +114,14 @@ async def _simulated(
     if pace_s is None:
         yield
         return
+    task = Task(chat.entry_url(), str(settings.runs_dir), pace_s, seed)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot.jury",
-        chat.entry_url(), str(settings.runs_dir), str(pace_s), str(seed),
-        stderr=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(asdict(task)).encode())
+    process.stdin.close()
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
 """Simulated colleagues: they vote through the web chat like anybody else, in their own process.
 
-`python -m bot.jury LINK RUNS_DIR PACE_S SEED` comes in by the link, reads the cards as people see
-them and answers by the truth that simulations write beside a run. Nothing else reads that truth.
+`python -m bot.jury` reads a `Task` as JSON from its standard input (the link is a secret, and
+arguments are seen by everybody on the machine), comes in, reads the cards as people see them and
+answers by the truth that simulations write beside a run. Nothing else reads that truth.
 """
 
 from __future__ import annotations
@@ -30,46 +31,12 @@ class Colleague:
 TEAM = (Colleague("Ada", 0.9), Colleague("Grace", 0.9), Colleague("Linus", 0.9, is_lazy=True))
 """Three colleagues of accuracy .9, one of them lazy: he says yes to everything."""
 
-FILLERS = frozenset(
-    [
-        "the",
-        "and",
-        "for",
-        "with",
-        "from",
-        "that",
-        "this",
-        "into",
-        "not",
-        "are",
-        "has",
-        "have",
-        "its",
-        "any",
-        "all",
-        "can",
-        "will",
-        "when",
-        "then",
-        "than",
-        "given",
-        "used",
-        "use",
-        "using",
-        "return",
-        "returns",
-        "object",
-        "objects",
-        "self",
-        "args",
-        "default",
-        "optional",
-        "see",
-        "value",
-        "values",
-        "new",
-    ]
-)
+FILLERS = frozenset((
+    "the", "and", "for", "with", "from", "that", "this", "into", "not", "are", "has", "have",
+    "its", "any", "all", "can", "will", "when", "then", "than", "given", "used", "use", "using",
+    "return", "returns", "object", "objects", "self", "args", "default", "optional", "see",
+    "value", "values", "new",
+))  # fmt: skip
 """Words no careful person would call important."""
 
 
@@ -161,15 +128,26 @@ class Voter:
         return self._truths[run_id]
 
 
-async def _main(link: str, runs: Path, pace_s: float, seed: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Where the colleagues vote, and how."""
+
+    link: str
+    runs_dir: str
+    pace_s: float  # what a card takes them on average
+    seed: int
+
+
+async def _main(task: Task) -> None:
     async with asyncio.TaskGroup() as group:
         for number, who in enumerate(TEAM):
-            group.create_task(_attend(link, who, runs, pace_s, random.Random(seed * 100 + number)))
+            rng = random.Random(task.seed * 100 + number)
+            group.create_task(_attend(task, who, rng))
 
 
-async def _attend(link: str, who: Colleague, runs: Path, pace_s: float, rng: random.Random) -> None:
-    async with Guest.enter(link, who.name) as guest:
-        voter = Voter(guest, who, runs, pace_s, rng)
+async def _attend(task: Task, who: Colleague, rng: random.Random) -> None:
+    async with Guest.enter(task.link, who.name) as guest:
+        voter = Voter(guest, who, Path(task.runs_dir), task.pace_s, rng)
         async with asyncio.TaskGroup() as group:
             group.create_task(voter.watch())
             group.create_task(voter.work())
@@ -177,6 +155,6 @@ async def _attend(link: str, who: Colleague, runs: Path, pace_s: float, rng: ran
 
 if __name__ == "__main__":
     try:
-        asyncio.run(_main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))
+        asyncio.run(_main(Task(**json.load(sys.stdin))))
     except* OSError:
         pass  # the chat closed: the demo is over
