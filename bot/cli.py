@@ -46,6 +46,9 @@ app = typer.Typer(
 out = Console()
 err = Console(stderr=True)
 
+CARDS_ALONE = 16
+"""Per round, where nobody helps: two minutes of one person."""
+
 BenchName = Literal["resume"]
 BENCHES = {"resume": resume.run}
 
@@ -64,7 +67,8 @@ def demo(
     """See the whole loop in a few minutes: train, ask, listen, learn, and weigh the joules."""
     spec = parse_spec(_demo_spec(), where="the demo's spec")
     if jury == "people":  # whoever opens the page may be alone
-        spec = spec.model_copy(update={"ask": spec.ask.model_copy(update={"quorum": 1})})
+        alone = {"quorum": 1, "cards": CARDS_ALONE}
+        spec = spec.model_copy(update={"ask": spec.ask.model_copy(update=alone)})
     settings = _settings(port)
     folder = settings.data_dir / "demo" / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     settings = settings.model_copy(update={"data_dir": folder, "database_url": None})

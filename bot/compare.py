@@ -26,7 +26,7 @@ ARMS = ("human", "control", "no_votes")
 TERMINAL = "the terminal"
 """Who started a run that no chat command did."""
 
-PACE_S: Mapping[Jury, float] = {"mixed": 3.0, "simulated": 0.02}
+PACE_S: Mapping[Jury, float] = {"mixed": 2.5, "simulated": 0.02}
 """Seconds a simulated colleague takes for a card: a human pace beside people, none alone."""
 
 

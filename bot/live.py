@@ -17,7 +17,7 @@ from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 2.0
+EVERY_S = 5.0
 """How often a moving run is redrawn: each redraw costs joules and a message edit."""
 
 

@@ -85,7 +85,7 @@ class MailStore:
             and_(OUTBOX.c.state == "sending", OUTBOX.c.lease_until < now),
         )
         statement = (
-            select(OUTBOX)
+            select(*(column for column in OUTBOX.c if column.name != "payload"))
             .where(OUTBOX.c.platform == platform, is_due)
             .order_by(OUTBOX.c.id)
             .limit(LOOK_AHEAD)
@@ -166,8 +166,14 @@ def _take(
         connection, OutboxRow, OUTBOX.c.id == row["id"],
         state="sending", lease_until=now + LEASE, attempts=attempts,
     )  # fmt: skip
+    payload = select(OUTBOX.c.payload).where(OUTBOX.c.id == row["id"])
     fields = {k: v for k, v in row.items() if k in ClaimedItem.model_fields}
-    return ClaimedItem.model_validate({**fields, "attempts": attempts, "target_ref": target_ref})
+    taken = {
+        "attempts": attempts,
+        "target_ref": target_ref,
+        "payload": connection.execute(payload).scalar_one(),
+    }
+    return ClaimedItem.model_validate({**fields, **taken})
 
 
 def _needs_target(row: RowMapping) -> bool:

@@ -133,20 +133,17 @@ class VoteStore:
     def answered(self, round_id: str) -> dict[str, tuple[int, int]]:
         """Ballot -> (people who answered it, abstentions included; their votes)."""
         c = CURRENT_VOTE.c
-        statement = (
-            select(
-                col(BallotRow.ballot_id),
-                func.count(c.person.distinct()),
-                func.count(c.subject),
-            )
-            .select_from(BallotRow)
-            .outerjoin(CURRENT_VOTE, c.ballot_id == col(BallotRow.ballot_id))
-            .where(col(BallotRow.round_id) == round_id)
-            .group_by(col(BallotRow.ballot_id))
-        )
+        ballots = select(col(BallotRow.ballot_id)).where(col(BallotRow.round_id) == round_id)
         with self._transactions.read() as connection:
-            rows = connection.execute(statement)
-            return {ballot_id: (people, votes) for ballot_id, people, votes in rows}
+            ids = list(connection.execute(ballots).scalars())
+            # by literal ids: both databases then look at these ballots' votes alone, not at all
+            counts = (
+                select(c.ballot_id, func.count(c.person.distinct()), func.count(c.subject))
+                .where(c.ballot_id.in_(ids))
+                .group_by(c.ballot_id)
+            )
+            found = {i: (people, votes) for i, people, votes in connection.execute(counts)}
+        return {i: found.get(i, (0, 0)) for i in ids}
 
     # --- members --------------------------------------------------------------------------------
 
