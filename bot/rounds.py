@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bot import ask, post
@@ -22,7 +22,7 @@ from bot.live import Live
 from bot.segments import Segments
 from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
 from storage.database import StoreError
-from storage.models import Arm, ArmState, OutboxItem, Run, RunState
+from storage.models import Arm, ArmState, OutboxItem, Run, RunState, SegmentState
 from trainer.meter import Slot
 from trainer.spec import RunSpec
 
@@ -165,10 +165,29 @@ class Rounds:
         await self.live.show(run_id)
         house.meter.charge_bot_to(run_id, arms[0].name)
         await self._warm(run_id)
+        todo = [arm for arm in arms if arm.state is not ArmState.DONE]
+        if not todo:
+            return
+        under_way = await self._under_way(todo)
+        # a child that outlived a bot has the device already; else people come first
+        first, *others = sorted(todo, key=lambda arm: (arm.arm_id not in under_way, arm.position))
+        is_settled = asyncio.Event()  # set once the first arm has the device or can do without it
         async with asyncio.TaskGroup() as group:
-            for arm in arms:
-                if arm.state is not ArmState.DONE:
-                    group.create_task(self._train(run, arm, spec, since))
+            leading = group.create_task(self._train(run, first, spec, since, is_settled.set))
+            leading.add_done_callback(lambda _: is_settled.set())
+            await is_settled.wait()
+            for arm in others:
+                group.create_task(self._train(run, arm, spec, since))
+
+    async def _under_way(self, arms: Sequence[Arm]) -> set[str]:
+        """The arms that a former bot left with a process at work."""
+        runs = self._house.store.runs
+        return {
+            arm.arm_id
+            for arm in arms
+            for segment in await self._house.call(runs.segments, arm.arm_id)
+            if segment.state is SegmentState.RUNNING
+        }
 
     async def _warm(self, run_id: str) -> None:
         """Start the fork server; what it costs is a line of its own, shared by all arms."""
@@ -180,8 +199,23 @@ class Rounds:
                 house.probe.training.watch(server)
             house.meter.switch(Slot())
 
-    async def _train(self, run: Run, arm: Arm, spec: RunSpec, since: datetime) -> None:
-        """One arm, step by step, until it is done, fails, or the run is held."""
+    async def _train(
+        self,
+        run: Run,
+        arm: Arm,
+        spec: RunSpec,
+        since: datetime,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """One arm, step by step, until it is done, fails, or the run is held.
+
+        Args:
+            run: the run.
+            arm: which of its arms.
+            spec: what was asked for.
+            since: when a person last set the run going.
+            settled: called when the arm holds the device, or waits for people instead.
+        """
         house = self._house
         await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.ACTIVE)
         while True:
@@ -197,16 +231,17 @@ class Rounds:
             log.info("step", extra={"arm": arm.arm_id, "step": type(step).__name__})
             match step:
                 case Listen(round=round_):
+                    settled()
                     await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
                     await self.listening.check(round_.round_id)
                     await _until(news, timeout_s=LOOK_AGAIN_S)
                     continue
                 case Train():
                     await self._training_again(run.run_id, arm)
-                    await self.segments.begin(run, arm, spec, step)
+                    await self.segments.begin(run, arm, spec, step, settled)
                 case Attend(segment=segment):
                     await self._training_again(run.run_id, arm)
-                    await self.segments.attend(run, arm, spec, segment)
+                    await self.segments.attend(run, arm, spec, segment, settled)
                 case Finish():
                     await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.DONE)
                     break

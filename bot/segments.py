@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot import ask, messages, post
@@ -50,7 +50,9 @@ class Segments:
             if child is not None:
                 child.ask_to_stop()
 
-    async def begin(self, run: Run, arm: Arm, spec: RunSpec, step: Train) -> None:
+    async def begin(
+        self, run: Run, arm: Arm, spec: RunSpec, step: Train, has_device: Callable[[], None]
+    ) -> None:
         """Plan a segment and carry it out, as soon as the device is free."""
         house = self._house
         segment = Segment(
@@ -65,6 +67,7 @@ class Segments:
         )
         plan = await house.call(self._plan, run, arm, spec, step, segment)
         async with house.slot.held(arm.position):
+            has_device()
             if not await self._may_train(run):  # stopped while it waited for the device
                 return
             await house.call(house.store.runs.plan_segment, segment)
@@ -76,7 +79,9 @@ class Segments:
             await self._until_end(run, arm, segment, plan, child)
         await self._book(run, arm, spec, segment, plan)
 
-    async def attend(self, run: Run, arm: Arm, spec: RunSpec, segment: Segment) -> None:
+    async def attend(
+        self, run: Run, arm: Arm, spec: RunSpec, segment: Segment, has_device: Callable[[], None]
+    ) -> None:
         """Go on with a segment a former bot planned: wait for its child, or book its report."""
         house = self._house
         folder = self._folder(run, arm, segment.n, segment.attempt)
@@ -90,6 +95,7 @@ class Segments:
             if child is not None:
                 log.info("child adopted", extra={"segment": segment.segment_id})
                 async with house.slot.held(arm.position):
+                    has_device()
                     await self._until_end(run, arm, segment, plan, child)
         await self._book(run, arm, spec, segment, plan)
 

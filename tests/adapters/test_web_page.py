@@ -387,14 +387,23 @@ async def test_nothing_scrolls_sideways(
     buttons = tuple(Button(id=str(n), label=f"A rather long answer {n}") for n in range(7))
     await chat.post_card(CHANNEL, RUN.model_copy(update={"buttons": buttons}), "k2")
     await chat.post_card(CHANNEL, FEATURES, "k3")
+    note = "33 % · accuracy 63.4 % · ≈ 0.0583 Wh ±0.025 (estimated)"
+    arms = RUN.model_copy(update={"bars": (("label names only (nobody asked)", 0.3, note),)})
+    await chat.post_card(CHANNEL, arms, "k4")
     await chat.say(CHANNEL, endless, "s")
     page = await visit("Ana with a long name", width)
     await chat.show_board(ATTACKING_BOARD)
     await expect(page.locator(".board")).to_have_count(1)
 
     needed = await page.evaluate("document.documentElement.scrollWidth")
+    cut = await page.evaluate(
+        "[...document.querySelectorAll('.bar-note')].filter((note) =>"
+        " note.getBoundingClientRect().right > note.closest('.card').getBoundingClientRect().right)"
+        ".map((note) => note.textContent)"
+    )
 
     assert needed == width
+    assert cut == []
 
 
 async def test_a_personal_link_opens_with_one_press(browser: Browser, chat: WebChat) -> None:

@@ -123,3 +123,18 @@ async def test_votes_cast_while_the_line_was_down_are_found_at_the_close(open_bo
         assert [(v.person, v.value) for v in votes] == [("memory:ana", 1.0)]
         await bot.rounds.stop(run.run_id, "memory:ana")
         await ended(bot, run)
+
+
+async def test_people_are_asked_before_any_arm_that_only_compares_trains(open_bot, chat, tiny_spec):
+    """However the arms' tasks are scheduled: nobody waits for cards while a control trains."""
+    async with open_bot() as bot:
+        arms = ("human", "control", "no_votes")
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana", arms=arms)
+        run = await vote_until_ended(chat, bot, run)
+        runs = bot.house.store.runs
+
+        first = runs.segments(f"{run.run_id}.human")[0]
+        assert run.state is RunState.FINISHED
+        for other in ("control", "no_votes"):
+            [segment] = runs.segments(f"{run.run_id}.{other}")
+            assert segment.report["started_at"] >= first.report["ended_at"]
