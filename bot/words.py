@@ -12,19 +12,20 @@ from storage.energy import EnergyTotal
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of energy for people; its size in J."""
+    """A unit of energy for people: its size, and from where on it is used."""
 
     name: str
     size_j: float
+    from_j: float
 
 
-UNITS = (Unit("kWh", 3.6e6), Unit("Wh", 3600.0), Unit("J", 1.0))
+UNITS = (Unit("kWh", 3.6e6, 0.1 * 3.6e6), Unit("Wh", 3600.0, 3600.0), Unit("J", 1.0, 0.0))
 
 
 def unit_for(joules: Iterable[float]) -> Unit:
     """The unit that suits the largest of some energies: what stands side by side shares one."""
     largest = max(map(abs, joules), default=0.0)
-    return next((unit for unit in UNITS if largest >= 0.1 * unit.size_j), UNITS[-1])
+    return next(unit for unit in UNITS if largest >= unit.from_j)
 
 
 def energy(joules: float, u_j: float | None = None, unit: Unit | None = None) -> str:

@@ -56,10 +56,10 @@ def test_votes_that_save_less_than_the_devices_used_do_not_pay():
     """200 J saved against 2400 J: a run 12 times as large would pay."""
     said = "\n".join(verdict(record(HUMAN, CONTROL)))
 
-    assert "50% of the control's (0.0556 Wh saved, one pair, no interval)" in said
+    assert "50% of the control's (200 J saved, one pair, no interval)" in said
     assert "the votes do not pay" in said
     assert "12 times as large" in said
-    assert "Cost of proof (arms trained only to compare): ≈ 0.111 Wh" in said
+    assert "Cost of proof (arms trained only to compare): ≈ 400 J" in said
 
 
 def test_votes_that_save_more_than_the_devices_used_pay():
@@ -88,7 +88,7 @@ def test_without_a_control_nothing_is_claimed():
 def test_energies_that_stand_side_by_side_share_a_unit_and_say_that_they_are_estimated():
     rows = table(run_report(record(HUMAN, CONTROL)))
 
-    assert [row[3] for row in rows[1:]] == ["≈ 0.0833 Wh ±0.042", "≈ 0.111 Wh ±0.056"]
+    assert [row[3] for row in rows[1:]] == ["≈ 300 J ±150", "≈ 400 J ±200"]
 
 
 def test_measured_energy_carries_no_sign_of_an_estimate():

@@ -45,7 +45,14 @@ def test_votes_of_all_count_unless_voters_are_listed():
 
 @pytest.mark.parametrize(
     ("joules", "text"),
-    [(0, "0 J"), (12.345, "12.3 J"), (359, "359 J"), (360, "0.100 Wh"), (4.32e6, "1.20 kWh")],
+    [
+        (0, "0 J"),
+        (12.345, "12.3 J"),
+        (3599, "3599 J"),
+        (3600, "1.00 Wh"),
+        (359_999, "100 Wh"),
+        (4.32e6, "1.20 kWh"),
+    ],
 )
 def test_energy_is_shown_in_the_unit_that_suits_it(joules, text):
     assert words.energy(joules) == text
