@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import ascii_uppercase
 
-from bot import messages, post
+from bot import messages, outgoing
 from storage.models import (
     Arm,
     Ballot,
@@ -72,22 +72,16 @@ def questions(
     opened = messages.round_opened(
         number + 1, len(report.candidates), len(report.features), closes, quorum=round_.quorum
     )
-    items = []
-    for platform, channel in channels.items():
-        items.append(
-            post.say(
-                f"round:{round_.round_id}:{platform}", platform, channel, opened,
-                thread=head_key(run.run_id, platform), run_id=run.run_id,
-            )
-        )  # fmt: skip
-        items += [
-            post.post(
-                card_key(ballot, platform), platform, channel,
-                messages.question(ballot, spec, closes=closes),
-                run_id=run.run_id, ballot_id=ballot.ballot_id,
-            )
-            for ballot in ballots
-        ]  # fmt: skip
+    items = outgoing.in_thread(channels, run.run_id, f"round:{round_.round_id}", opened)
+    items += [
+        outgoing.post(
+            outgoing.card_key(ballot.ballot_id, platform), platform, channel,
+            messages.question(ballot, spec, closes=closes),
+            run_id=run.run_id, ballot_id=ballot.ballot_id,
+        )
+        for platform, channel in channels.items()
+        for ballot in ballots
+    ]  # fmt: skip
     samples = tuple(
         Sample(sample_id=c.view.sample_id, run_id=run.run_id, view=c.view.model_dump())
         for c in report.candidates
@@ -98,16 +92,6 @@ def questions(
 def closing_time(round_: Round) -> str:
     """The deadline on the wall clock of the bot's host."""
     return round_.closes_at.astimezone().strftime("%H:%M %Z").strip()
-
-
-def card_key(ballot: Ballot, platform: str) -> str:
-    """The outbox key of a ballot's card on a platform."""
-    return f"card:{ballot.ballot_id}:{platform}"
-
-
-def head_key(run_id: str, platform: str) -> str:
-    """The outbox key of a run's head message on a platform."""
-    return f"head:{run_id}:{platform}"
 
 
 def _sample_ballot(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.base import CommandInvoked, ThreadReply
-from bot import ask, messages, post, words
+from bot import messages, outgoing, words
 from bot.access import Access
 from bot.house import House
 from bot.rounds import Rounds
@@ -107,11 +107,11 @@ class Commands:
         key = f"answer:{event.ref.platform}:{event.event_id}"
         if not is_allowed:
             ctx = event.ctx if isinstance(event, CommandInvoked) else None
-            await house.office.queue(post.whisper(key, event.user, event.ref, answer, ctx))
+            await house.office.queue(outgoing.whisper(key, event.user, event.ref, answer, ctx))
             return
-        thread = ask.head_key(run_id, event.ref.platform) if run_id else None
+        thread = outgoing.head_key(run_id, event.ref.platform) if run_id else None
         await house.office.queue(
-            post.say(key, event.ref.platform, event.ref.channel, answer, thread=thread)
+            outgoing.say(key, event.ref.platform, event.ref.channel, answer, thread=thread)
         )
 
     async def _answer(self, user: str, text: str, run_id: str | None) -> tuple[str, bool]:

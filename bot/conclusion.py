@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Picture
-from bot import ask, pictures, post, report
+from bot import outgoing, pictures, report
 from bot.history import histories, is_of
 from bot.house import House
 from bot.report import ArmRecord, RunRecord
@@ -38,13 +38,8 @@ async def conclude(house: House, run: Run) -> list[OutboxItem]:
     picture = picture_path(run)
     is_drawn = await pictures.draw(pictures.accuracy_over_energy([found], title), picture)
     shown = (Picture(path=str(picture), alt=f"{title}: accuracy over energy"),) if is_drawn else ()
-    return [
-        post.say(
-            f"verdict:{run.run_id}:{platform}", platform, channel, "\n".join(found["verdict"]),
-            thread=ask.head_key(run.run_id, platform), pictures=shown, run_id=run.run_id,
-        )
-        for platform, channel in house.channels.items()
-    ]  # fmt: skip
+    verdict = "\n".join(found["verdict"])
+    return outgoing.in_thread(house.channels, run.run_id, f"verdict:{run.run_id}", verdict, shown)
 
 
 async def _record(house: House, run: Run) -> RunRecord:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from adapters.base import Inbound, Ref
-from bot import ask, messages, post, votes
+from bot import messages, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
 from bot.opinions import Tally, opinions
@@ -46,7 +46,7 @@ class Listening:
             await house.call(house.store.votes.add, heard.events)
         if heard.hint:
             key = f"hint:{ballot.ballot_id}:{event.user}"  # once per voter and card
-            await house.office.queue(post.whisper(key, event.user, event.ref, heard.hint))
+            await house.office.queue(outgoing.whisper(key, event.user, event.ref, heard.hint))
         if heard.events and round_.state is RoundState.OPEN:
             await self._count(round_)
 
@@ -159,20 +159,19 @@ class Listening:
         tally: Tally,
     ) -> list[OutboxItem]:
         spec = RunSpec.model_validate(run.spec)
+        channels = self._house.channels
         items = []
-        for platform, channel in self._house.channels.items():
-            for ballot in ballots:
-                card = messages.question(ballot, spec, closes="closed")
-                card = messages.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
-                items.append(post.edit(ask.card_key(ballot, platform), platform, channel, card))
-            items.append(
-                post.say(
-                    f"closed:{round_.round_id}:{platform}", platform, channel,
-                    messages.round_closed(round_.n + 1, tally, closed_by),
-                    thread=ask.head_key(run.run_id, platform), run_id=run.run_id,
+        for ballot in ballots:
+            card = messages.question(ballot, spec, closes="closed")
+            card = messages.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
+            items += [
+                outgoing.edit(
+                    outgoing.card_key(ballot.ballot_id, platform), platform, channel, card
                 )
-            )  # fmt: skip
-        return items
+                for platform, channel in channels.items()
+            ]
+        said = messages.round_closed(round_.n + 1, tally, closed_by)
+        return items + outgoing.in_thread(channels, run.run_id, f"closed:{round_.round_id}", said)
 
 
 def _member(event: Inbound) -> Member:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
-from bot import ask, messages, post, words
+from bot import messages, outgoing, words
 from bot.history import ArmHistory, Point, histories, is_of
 from bot.house import House
 from storage import energy
@@ -91,10 +91,10 @@ class Live:
         self._shown[run_id] = text
         items = []
         for platform, channel in house.channels.items():
-            key = ask.head_key(run_id, platform)
+            key = outgoing.head_key(run_id, platform)
             if run_id not in self._posted:
-                items.append(post.post(key, platform, channel, card, run_id=run_id))
-            items.append(post.edit(key, platform, channel, card))
+                items.append(outgoing.post(key, platform, channel, card, run_id=run_id))
+            items.append(outgoing.edit(key, platform, channel, card))
         self._posted.add(run_id)
         await house.office.queue(*items)
         await self._draw_board(run, curves, unit)

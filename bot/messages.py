@@ -83,11 +83,11 @@ def _feature_card(ballot: Ballot, view: FeatureView, closes: str) -> Card:
             for word, share in zip(view.features, view.shares, strict=True)
         ),
         menu=Menu(
-            title=f"What matters for “{view.label}”?",
+            title="How much does each word matter?",
             options=tuple((s.key, s.target) for s in ballot.subjects),
             levels=LEVELS,
         ),
-        footer=f"0 = does not matter, 5 = matters most · or reply `{view.features[0]} 5` · {closes}",
+        footer=f"0 = does not matter, 5 = matters most · or reply “{view.features[0]} 5” · {closes}",
         is_blind=ballot.is_blind,
         tone="question",
     )

@@ -41,49 +41,6 @@ IDLE_S = 5.0
 """Whoever queues something wakes the sender; a look now and then finds what is due again."""
 
 
-# --- what may be queued -------------------------------------------------------------------------
-
-
-def post(key: str, platform: str, channel: str, card: Card, **about: str | None) -> OutboxItem:
-    """A card in a channel."""
-    return OutboxItem(
-        key=key, platform=platform, channel=channel, kind=OutboxKind.POST,
-        payload=card.model_dump(mode="json"), **about,
-    )  # fmt: skip
-
-
-def edit(target: str, platform: str, channel: str, card: Card) -> OutboxItem:
-    """The new appearance of the card posted under `target`; only the newest one is sent."""
-    return OutboxItem(
-        key=f"edit:{platform}:{target}", platform=platform, channel=channel,
-        kind=OutboxKind.EDIT, target=target, payload=card.model_dump(mode="json"),
-    )  # fmt: skip
-
-
-def say(
-    key: str, platform: str, channel: str, text: str, *, thread: str | None = None,
-    pictures: tuple[Picture, ...] = (), run_id: str | None = None,
-) -> OutboxItem:  # fmt: skip
-    """A text in a channel, or in the thread of the message posted under `thread`."""
-    payload = {"text": text, "pictures": [p.model_dump(mode="json") for p in pictures]}
-    return OutboxItem(
-        key=key, platform=platform, channel=channel, kind=OutboxKind.SAY, target=thread,
-        payload=payload, run_id=run_id,
-    )  # fmt: skip
-
-
-def whisper(key: str, user: str, where: Ref, text: str, ctx: ReplyCtx | None = None) -> OutboxItem:
-    """A text only one person sees."""
-    payload = {
-        "text": text, "where": where.model_dump(mode="json"),
-        "ctx": ctx.model_dump(mode="json") if ctx else None,
-    }  # fmt: skip
-    return OutboxItem(
-        key=key, platform=where.platform, channel=where.channel, kind=OutboxKind.WHISPER,
-        target=user, payload=payload,
-    )  # fmt: skip
-
-
 # --- out ----------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot import ask, post
+from bot import outgoing
 from bot.access import Access
 from bot.conclusion import conclude
 from bot.house import House
@@ -281,22 +281,15 @@ class Rounds:
             return
         items: list[OutboxItem] = []
         if to.is_final or not is_own_idea:
-            items = self._say(run, f"Run {run_id} is {to}: {why}.", len(await self._moves(run_id)))
+            key = f"state:{run_id}:{len(await self._moves(run_id))}"
+            said = f"Run {run_id} is {to}: {why}."
+            items = outgoing.in_thread(house.channels, run_id, key, said)
         await house.call(
             house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=[*items, *also],
             only_from=run.state if is_own_idea else None,
         )  # fmt: skip
         house.office.wake()
         await self.live.show(run_id)
-
-    def _say(self, run: Run, text: str, number: int) -> list[OutboxItem]:
-        return [
-            post.say(
-                f"state:{run.run_id}:{number}:{platform}", platform, channel, text,
-                thread=ask.head_key(run.run_id, platform), run_id=run.run_id,
-            )
-            for platform, channel in self._house.channels.items()
-        ]  # fmt: skip
 
     async def _moves(self, run_id: str) -> Sequence[object]:
         return await self._house.call(self._house.store.runs.transitions, run_id)

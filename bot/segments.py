@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bot import ask, messages, post
+from bot import ask, messages, outgoing
 from bot.house import House
 from bot.opinions import Heard, opinions
 from bot.steps import Train
@@ -240,7 +240,12 @@ class Segments:
     def _thread_items(self, run: Run, arm: Arm, report: SegmentReport) -> list[OutboxItem]:
         items: list[OutboxItem] = []
         if report.skipped and arm.position == 0 and report.segment == 0:
-            items += self._say(run, f"skipped:{run.run_id}", messages.skipped_said(report.skipped))
+            items += outgoing.in_thread(
+                self._house.channels,
+                run.run_id,
+                f"skipped:{run.run_id}",
+                messages.skipped_said(report.skipped),
+            )
         if report.selection is not None:
             mark = SelectionMark(report=report.selection, segment=report.segment)
             items += self._selection_items(run, arm, mark)
@@ -251,16 +256,9 @@ class Segments:
         if arm.name != "human" or mark.report.votes == 0:
             return []
         text = messages.selection_said(mark.report)
-        return self._say(run, f"selection:{arm.arm_id}:{mark.report.votes}", text)
-
-    def _say(self, run: Run, key: str, text: str) -> list[OutboxItem]:
-        return [
-            post.say(
-                f"{key}:{platform}", platform, channel, text,
-                thread=ask.head_key(run.run_id, platform), run_id=run.run_id,
-            )
-            for platform, channel in self._house.channels.items()
-        ]  # fmt: skip
+        return outgoing.in_thread(
+            self._house.channels, run.run_id, f"selection:{arm.arm_id}:{mark.report.votes}", text
+        )
 
 
 def _handle(folder: Path, segment: Segment) -> Handle | None:
