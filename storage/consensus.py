@@ -148,6 +148,8 @@ def krippendorff_alpha(table: np.ndarray) -> float | None:
     None with fewer than two answers on some item, or when all answers are alike.
     """
     answers = sorted(set(table[~np.isnan(table)].tolist()))
+    if len(answers) < 2:
+        return None
     counts = np.stack([(table == a).sum(axis=1) for a in answers], axis=1).astype(float)
     counts = counts[counts.sum(axis=1) >= 2]  # pairable items
     n = counts.sum()

@@ -16,9 +16,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ def open_engine(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
+        if "@" in (parsed.host or ""):
+            raise ArgumentError("a password with @ in it has to be written with %40")
         if parsed.get_backend_name() == "sqlite":
             if parsed.database not in (None, "", ":memory:"):
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -53,17 +55,23 @@ def open_engine(url: str) -> Engine:
             event.listen(engine, "begin", _begin_sqlite)
         else:
             engine = create_engine(parsed, pool_pre_ping=True)
-        with engine.connect():
-            pass
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as err:
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as err:
         raise StoreError(
             f"JOULERY_DATABASE_URL cannot be used ({err}); write sqlite:///path/joulery.db or "
             "postgresql+psycopg://user@host/name (extra: joulery[postgres])"
         ) from err
-    except (OperationalError, OSError) as err:
-        where = make_url(url).render_as_string(hide_password=True)
-        reason = " ".join(str(getattr(err, "orig", err)).split())[:200]
-        raise StoreError(f"cannot reach the database {where}: {reason}; is it there?") from err
+    except OSError as err:
+        raise StoreError(f"cannot make the folder of {parsed.database}: {err.strerror}") from err
+    try:
+        with engine.connect():
+            pass
+    except DatabaseError as err:
+        engine.dispose()
+        reason = " ".join(str(err.orig).split())[:200]
+        raise StoreError(
+            f"cannot use the database {_without_secrets(parsed)}: {reason}; is it there? "
+            "It has to be a database of Joulery's own"
+        ) from err
     return engine
 
 
@@ -86,6 +94,12 @@ def upgrade(engine: Engine) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     log.info("schema upgraded", extra={"before": current, "after": head})
+
+
+def _without_secrets(url: URL) -> str:
+    """The URL as it may be shown: no password, neither before the host nor among the options."""
+    shown = url.difference_update_query(["password", "passfile", "sslpassword"])
+    return shown.render_as_string(hide_password=True)
 
 
 def _config() -> Config:
@@ -130,5 +144,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return  # VACUUM INTO cannot run inside a transaction
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, and_, func, select
 from sqlmodel import col
 
 from storage.models import ClaimedItem, InboxEvent, OutboxItem, OutboxKind, Posting
@@ -77,16 +77,12 @@ class MailStore:
     def claim(self, platform: str, now: datetime) -> ClaimedItem | None:
         """The next item to send, leased to the caller; None when nothing is due.
 
-        Order holds per channel: while an item waits for its next attempt, later ones of its
-        channel wait with it. An edit or a thread message waits for the post it belongs to.
+        Order holds per channel: while an item is under way or waits for its next attempt, later
+        ones of its channel wait with it. An edit or a thread message waits for the post it belongs to.
         """
-        is_due = or_(
-            OUTBOX.c.state == "new",
-            and_(OUTBOX.c.state == "sending", OUTBOX.c.lease_until < now),
-        )
         statement = (
             select(*(column for column in OUTBOX.c if column.name != "payload"))
-            .where(OUTBOX.c.platform == platform, is_due)
+            .where(OUTBOX.c.platform == platform, OUTBOX.c.state.in_(("new", "sending")))
             .order_by(OUTBOX.c.id)
             .limit(LOOK_AHEAD)
             .with_for_update(skip_locked=True)
@@ -95,6 +91,9 @@ class MailStore:
         with self._transactions.write() as connection:
             for row in connection.execute(statement).mappings().all():
                 if row["channel"] in blocked:
+                    continue
+                if row["state"] == "sending" and row["lease_until"] >= now:  # under way
+                    blocked.add(row["channel"])
                     continue
                 target_ref = _target_ref(connection, row)
                 if target_ref is None and _is_hopeless(connection, row):
@@ -132,9 +131,12 @@ class MailStore:
             )  # fmt: skip
 
     def refused(self, item: ClaimedItem, error: str) -> None:
-        """Never to be sent: the platform will not take it."""
+        """Never to be sent: the platform will not take it; what replaced it meanwhile may be."""
         with self._transactions.write() as connection:
-            change(connection, OutboxRow, OUTBOX.c.id == item.id, state="failed", error=error)
+            mine = and_(OUTBOX.c.id == item.id, OUTBOX.c.state == "sending")
+            is_same = OUTBOX.c.version == item.version
+            if change(connection, OutboxRow, mine, is_same, state="failed", error=error) == 0:
+                change(connection, OutboxRow, mine, state="new")
 
     def pending(self, platform: str | None = None) -> int:
         """Items that still have to go out."""

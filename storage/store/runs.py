@@ -160,6 +160,8 @@ class RunStore:
             if not change(
                 connection, RunRow, same, unmoved, state=to, reason=why, ended_at=ended_at
             ):
+                if only_from is not None:
+                    return False
                 raise StoreError(f"run {run_id} was moved by somebody else just now; try again")
             _note(connection, run_id, before, to, who, why, now)
             mail.put(connection, items, now)

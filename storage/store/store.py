@@ -31,7 +31,11 @@ class Store:
             StoreError: it cannot be reached or used; the text names the remedy.
         """
         engine = open_engine(url)
-        upgrade(engine)
+        try:
+            upgrade(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         transactions = Transactions(engine)
         return cls(
             RunStore(transactions),

@@ -87,7 +87,9 @@ def add_new(
     defaults = _defaults(row)
     given = [r.model_dump() if isinstance(r, Value) else r for r in rows]
     complete = [{name: g.get(name, d) for name, d in defaults.items()} for g in given]
-    return connection.execute(statement, complete).rowcount
+    # without the option SQLAlchemy 2.1 does not ask PostgreSQL's driver how many came in
+    options = {"preserve_rowcount": True}
+    return connection.execute(statement, complete, execution_options=options).rowcount
 
 
 @cache

@@ -165,7 +165,9 @@ def _states(connection: Connection, ballot_ids: set[str]) -> dict[str, RoundStat
     joined = select(col(BallotRow.ballot_id), col(RoundRow.state)).join(
         RoundRow, col(RoundRow.round_id) == col(BallotRow.round_id)
     )
-    rows = connection.execute(joined.where(col(BallotRow.ballot_id).in_(ballot_ids)))
+    # held until the commit: a round that closes meanwhile waits, or the vote sees it closed
+    mine = joined.where(col(BallotRow.ballot_id).in_(ballot_ids))
+    rows = connection.execute(mine.with_for_update(read=True, of=RoundRow))
     return {ballot_id: RoundState(state) for ballot_id, state in rows}
 
 

@@ -1,0 +1,136 @@
+"""The energy ledger: append-only, and its sums are the sums of its rows."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage import energy
+from storage.models import PHASES, PROVENANCE_WORDS
+from tests.storage.records import at, in_threads, reading
+
+
+def keyed(sums):
+    """Sums by what they are of, for comparison whatever their order."""
+    rows = {(s.arm, s.phase, s.device, s.source, s.provenance): s for s in sums}
+    assert len(rows) == len(sums)
+    return {
+        key: pytest.approx((s.energy_j, s.duration_s, s.unknown_s), rel=1e-9, abs=1e-9)
+        for key, s in rows.items()
+    }
+
+
+def plain(sums):
+    return {
+        (s.arm, s.phase, s.device, s.source, s.provenance): (s.energy_j, s.duration_s, s.unknown_s)
+        for s in sums
+    }
+
+
+def test_a_reading_appended_twice_is_stored_once(store):
+    store.ledger.add([reading(0, 5.0), reading(1, 6.0)])
+    store.ledger.add([reading(1, 99.0), reading(2, 7.0)])
+
+    assert [r.energy_j for r in store.ledger.of_run("r1")] == [5.0, 6.0, 7.0]
+
+
+@pytest.mark.parametrize("part", ["boot_id", "source", "device", "seq"])
+def test_readings_that_differ_in_any_part_of_their_key_are_two(store, part):
+    first = reading(0, 5.0)
+    other = first.model_copy(update={part: 9 if part == "seq" else "other"})
+
+    store.ledger.add([first, other])
+
+    assert len(store.ledger.of_run("r1")) == 2
+
+
+def test_a_reading_comes_back_as_it_was_written(store):
+    written = reading(3, None, 0.25, arm=None, segment_id="r1.human.0.1", provenance="E-gap")
+    store.ledger.add([written])
+
+    assert store.ledger.of_run("r1") == [written]
+
+
+def test_readings_come_oldest_first(store):
+    store.ledger.add([reading(2, 1.0), reading(0, 2.0)])
+    store.ledger.add([reading(1, 3.0)])
+
+    assert [r.seq for r in store.ledger.of_run("r1")] == [0, 1, 2]
+
+
+def test_a_runs_joules_are_its_own(store):
+    store.ledger.add([reading(0, 5.0), reading(1, 6.0, run_id="r2"), reading(2, 7.0, run_id=None)])
+
+    assert [s.energy_j for s in store.ledger.sums("r1")] == [5.0]
+    assert store.ledger.sums("r9") == []
+
+
+def test_what_began_in_a_span_of_time_includes_its_start_and_not_its_end(store):
+    store.ledger.add([reading(n, 1.0, run_id=None) for n in range(5)])
+
+    assert [r.seq for r in store.ledger.between(at(1), at(3))] == [1, 2]
+
+
+def test_an_unknown_reading_is_missing_not_zero(store):
+    """5 J + unknown for 2 s: 5 J are known, and 2 s are said to be missing."""
+    store.ledger.add([reading(0, 5.0), reading(1, None, 2.0)])
+
+    (found,) = store.ledger.sums("r1")
+    assert (found.energy_j, found.duration_s, found.unknown_s) == (5.0, 3.0, 2.0)
+
+
+def test_a_source_that_was_never_read_is_unknown_all_along(store):
+    store.ledger.add([reading(0, None, 4.0)])
+
+    (found,) = store.ledger.sums("r1")
+    assert (found.energy_j, found.duration_s, found.unknown_s) == (0.0, 4.0, 4.0)
+
+
+def test_a_zero_that_was_measured_is_known(store):
+    store.ledger.add([reading(0, 0.0, 4.0)])
+
+    (found,) = store.ledger.sums("r1")
+    assert (found.energy_j, found.unknown_s) == (0.0, 0.0)
+
+
+def test_readings_from_many_threads_are_all_kept(store):
+    in_threads(8, lambda i: store.ledger.add([reading(10 * i + n, 1.0) for n in range(5)]))
+
+    (found,) = store.ledger.sums("r1")
+    assert found.energy_j == 40.0
+
+
+def test_sums_in_the_database_are_the_sums_in_python(store):
+    readings = [
+        reading(n, None if n % 5 == 0 else n / 3, arm=arm, phase=phase, device=device)
+        for n, (arm, phase, device) in enumerate(
+            itertools.product(["human", "control", None], ["load", "train"], ["GPU-1", "ram"] * 3)
+        )
+    ]
+    store.ledger.add(readings)
+
+    assert plain(store.ledger.sums("r1")) == keyed(energy.sums(readings))
+
+
+_runs = itertools.count()
+slices = st.builds(
+    dict,
+    energy_j=st.none() | st.floats(0, 1e6),
+    seconds=st.floats(0.001, 100),
+    arm=st.sampled_from(["human", "control", None]),
+    phase=st.sampled_from(PHASES),
+    device=st.sampled_from(["GPU-1", "ram"]),
+    provenance=st.sampled_from(sorted(PROVENANCE_WORDS)),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(slices, max_size=12))
+def test_whatever_was_read_the_database_adds_it_up_as_python_does(shared_store, parts):
+    run_id = f"r{next(_runs)}"
+    readings = [reading(n, run_id=run_id, boot_id=run_id, **part) for n, part in enumerate(parts)]
+    shared_store.ledger.add(readings)
+
+    assert plain(shared_store.ledger.sums(run_id)) == keyed(energy.sums(readings))
+    assert shared_store.ledger.of_run(run_id) == readings
