@@ -43,8 +43,9 @@ class Bot:
     commands: Commands
     schedule: Schedule
     holder: str
+    started_at: datetime
 
-    async def hear(self, event: Inbound) -> None:
+    async def hear(self, event: Inbound, received_at: datetime) -> None:
         """Deal with one event: a command, a vote, or news of a connection."""
         if isinstance(event, Reconnected):
             await self.look_at_open_cards()
@@ -55,7 +56,7 @@ class Bot:
         elif posting is None:
             return  # a message of somebody else's
         elif posting.ballot_id is not None:
-            await self.rounds.listening.hear(event, posting)
+            await self.rounds.listening.hear(event, posting, received_at)
         elif isinstance(event, ThreadReply) and bare(event.text):
             await self.commands.hear(event, posting)
 
@@ -66,8 +67,8 @@ class Bot:
         posting = await self.house.call(mail.posting_at, str(event.ref))
         if posting is None and await self.house.call(mail.pending, event.ref.platform) > 0:
             # maybe a card of ours whose place is not written down yet
-            age = datetime.now(UTC) - event.at
-            if age < timedelta(seconds=LEASE_S):
+            waited = self.house.now() - max(event.at, self.started_at)
+            if waited < timedelta(seconds=LEASE_S):
                 raise NotYet
         return posting
 
@@ -77,7 +78,7 @@ class Bot:
         for round_ in await self.house.call(votes.open_rounds):
             ballots = await self.house.call(votes.ballots, round_id=round_.round_id)
             await self.rounds.listening.look(ballots)
-            await self.rounds.listening.check(round_.round_id)
+            self.rounds.changed(round_.run_id)
 
     async def close_due_rounds(self) -> None:
         """Close every round whose deadline passed, also those that passed while we were down."""
@@ -118,20 +119,22 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     )
     access = Access(settings.operators, settings.voters)
     rounds = Rounds(house, access)
-    bot = Bot(house, rounds, Commands(house, rounds, access), Schedule(), holder)
+    bot = Bot(house, rounds, Commands(house, rounds, access), Schedule(), holder, house.now())
     house.meter.start()
     try:
         await house.office.connect()
         bot.schedule.start()
         bot.schedule.every(RENEW_S, "lease", bot.keep_lease)
-        bot.schedule.every(1.0, "deadlines", bot.close_due_rounds)
-        bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(house.office.run(bot.hear)),
                 group.create_task(rounds.live.run()),
             ]
+            # what people did before a crash counts before any round may close
+            await house.office.settled()
             await bot.look_at_open_cards()
+            bot.schedule.every(1.0, "deadlines", bot.close_due_rounds)
+            bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
             await rounds.recover()
             yield bot
             await rounds.close()
@@ -141,7 +144,14 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         bot.schedule.close()
         await house.office.close()
         await asyncio.to_thread(house.meter.close)
+        await _give_up_lease(store, holder)
+
+
+async def _give_up_lease(store: Store, holder: str) -> None:
+    try:
         await asyncio.to_thread(store.upkeep.give_up_lease, LEASE, holder)
+    except StoreError as err:  # it runs out by itself, and must not hide why we leave
+        log.warning("lease not given up", extra={"reason": str(err)})
 
 
 async def _take_lease(store: Store, holder: str) -> bool:

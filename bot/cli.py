@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from adapters.base import ChatSetupError
+from adapters.base import ChatRefused, ChatSetupError
 from bot import compare as comparing
 from bot import report as reporting
 from bot import serving, words
@@ -256,7 +256,7 @@ def _settings(port: int | None) -> Settings:
     overrides: dict[str, Any] = {} if port is None else {"web_port": port}
     settings = read_settings(**overrides)
     logging.basicConfig(
-        level=settings.log_level.upper(),
+        level=settings.log_level,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
@@ -285,7 +285,9 @@ def run() -> None:
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
-        kinds = (SpecError, SettingsError, StoreError, ChatSetupError, InputRefused)
+        kinds = (
+            SpecError, SettingsError, StoreError, ChatSetupError, ChatRefused, InputRefused,
+        )  # fmt: skip
         bad_input = _first(error, kinds)
         if bad_input is not None:
             err.print(str(bad_input), style="red", highlight=False, markup=False)

@@ -65,6 +65,9 @@ def parse(text: str) -> Command:
     if unknown:
         known = ", ".join([*(f"--{flag}" for flag in FLAGS), *(f"{o}=..." for o in OPTIONS)])
         raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
+    if len(names) > 1:
+        hint = f"; did you mean --{names[1]}?" if names[1].lower() in FLAGS else ""
+        raise CommandError(f"I don't know what “{messages.cut(names[1], 30)}” means there{hint}")
     return Command(verb.lower(), names, options, flags)
 
 

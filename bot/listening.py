@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from adapters.base import Inbound, Ref
 from bot import messages, outgoing, post, votes
@@ -23,12 +24,12 @@ SNAPSHOTS_AT_ONCE = 4
 class Listening:
     """Turns events on cards into votes, and open rounds into closed ones."""
 
-    def __init__(self, house: House, access: Access, round_closed: Callable[[str], None]) -> None:
-        self._house, self._access, self._round_closed = house, access, round_closed
+    def __init__(self, house: House, access: Access, news: Callable[[str], None]) -> None:
+        self._house, self._access, self._news = house, access, news
         self._closing: set[str] = set()
         self._met: dict[str, str] = {}  # member_id -> the name we know
 
-    async def hear(self, event: Inbound, posting: Posting) -> None:
+    async def hear(self, event: Inbound, posting: Posting, received_at: datetime) -> None:
         """Record what an event on one of our cards says."""
         house = self._house
         if posting.ballot_id is None or not self._access.may_vote(event.user):
@@ -41,14 +42,15 @@ class Listening:
             await house.call(house.store.votes.met, _member(event))
             self._met[event.user] = event.user_name
         standing = await house.call(house.store.votes.standing, ballot.ballot_id)
-        heard = votes.hear(event, ballot, standing, house.now())
+        heard = votes.hear(event, ballot, standing, received_at)
         if heard.events:
             await house.call(house.store.votes.add, heard.events)
         if heard.hint:
             key = f"hint:{ballot.ballot_id}:{event.user}"  # once per voter and card
             await house.office.queue(outgoing.whisper(key, event.user, event.ref, heard.hint))
-        if heard.events and round_.state is RoundState.OPEN:
-            await self._count(round_)
+        is_open = round_.state is RoundState.OPEN
+        if heard.events and is_open and await self._is_answered(round_):
+            self._news(round_.run_id)  # its run closes it: here we must not wait for ourselves
 
     async def check(self, round_id: str) -> None:
         """Close a round whose quorum is reached or whose deadline passed; else leave it open."""
@@ -59,23 +61,24 @@ class Listening:
                     await self.close(round_, round_.closed_by)
                 elif house.now() >= round_.closes_at:
                     await self.close(round_, "deadline")
-                else:
-                    await self._count(round_)
+                elif await self._is_answered(round_):
+                    await self.close(round_, "quorum")
 
-    async def _count(self, round_: Round) -> None:
+    async def _is_answered(self, round_: Round) -> bool:
+        """Whether every card has its quorum; the watchers are told how many have."""
         house = self._house
         answered = await house.call(house.store.votes.answered, round_.round_id)
         done = sum(people >= round_.quorum for people, _ in answered.values())
         votes_ = sum(n for _, n in answered.values())
         for watcher in house.watchers:
             watcher.votes(round_.run_id, done, len(answered), votes_)
-        if done == len(answered):
-            await self.close(round_, "quorum")
+        return done == len(answered)
 
     async def close(self, round_: Round, closed_by: str) -> None:
         """Close a round: one last look at the platforms, the count, the cards' final appearance.
 
-        Safe to repeat: after a crash in the middle the same is done again, to the same end.
+        Not to be called by whoever deals with events: what was received before has to be dealt
+        with first. Safe to repeat: after a crash in the middle the same is done again, to the same end.
         """
         if round_.round_id in self._closing:
             return
@@ -84,12 +87,13 @@ class Listening:
             await self._close(round_, closed_by)
         finally:
             self._closing.discard(round_.round_id)
-        self._round_closed(round_.run_id)
+        self._news(round_.run_id)
 
     async def _close(self, round_: Round, closed_by: str) -> None:
         house = self._house
         store = house.store.votes
-        await house.call(store.begin_closing, round_.round_id, closed_by)
+        await house.call(store.begin_closing, round_.round_id, closed_by, house.now())
+        await house.office.settled()
         ballots = await house.call(store.ballots, round_id=round_.round_id)
         is_complete = await self.look(ballots)
         current = await house.call(store.current, [b.ballot_id for b in ballots])

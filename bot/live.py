@@ -29,7 +29,7 @@ class Live:
         house.watchers.append(self)
         self._lock = threading.Lock()
         self._doing: dict[tuple[str, str], tuple[str, int, int]] = {}
-        self._points: dict[tuple[str, str], list[Point]] = {}
+        self._points: dict[tuple[str, str], dict[int, Point]] = {}  # by samples
         self._votes: dict[str, tuple[int, int, int]] = {}
         self._moved: set[str] = set()
         self._posted: set[str] = set()
@@ -50,7 +50,8 @@ class Live:
         mine = [p for p in parts if is_of(p, arm)]
         point = Point(samples, energy.total(mine).energy_j, metric)
         with self._lock:
-            self._points.setdefault((run_id, arm), []).append(point)
+            # a segment that is repeated after a crash passes the same points again
+            self._points.setdefault((run_id, arm), {})[samples] = point
             self._moved.add(run_id)
 
     def votes(self, run_id: str, cards_done: int, cards: int, votes: int) -> None:
@@ -71,7 +72,10 @@ class Live:
             with self._lock:
                 moved, self._moved = self._moved, set()
             for run_id in moved:
-                await self.show(run_id)
+                try:
+                    await self.show(run_id)
+                except Exception:
+                    log.exception("run not drawn", extra={"run": run_id})
 
     async def show(self, run_id: str) -> None:
         """Draw a run as it stands now."""
@@ -106,15 +110,18 @@ class Live:
             arm.arm_id: await house.call(house.store.runs.evaluations, arm.arm_id) for arm in arms
         }
         parts = await house.call(house.store.ledger.sums, run_id)
-        if any(evaluations[a.arm_id] and (run_id, a.name) not in self._points for a in arms):
-            # a bot before us heard of them
+        known = {arm.name: self._points.get((run_id, arm.name), {}) for arm in arms}
+        if any(e.samples not in known[arm.name] for arm in arms for e in evaluations[arm.arm_id]):
+            # heard by a bot before us, or told by nobody's child: read off the whole ledger
             readings = await house.call(house.store.ledger.of_run, run_id)
             for curve in histories(arms, evaluations, readings):
-                self._points[run_id, curve.name] = list(curve.points)
+                booked = {point.samples: point for point in curve.points}
+                known[curve.name] = booked | known[curve.name]
+                self._points[run_id, curve.name] = known[curve.name]
         return [
             ArmHistory(
                 arm.name,
-                tuple(self._points.get((run_id, arm.name), ())),
+                tuple(known[arm.name][samples] for samples in sorted(known[arm.name])),
                 energy.total(p for p in parts if is_of(p, arm.name)),
             )
             for arm in arms

@@ -148,7 +148,7 @@ def round_closed(n: int, tally: Tally, closed_by: str) -> str:
     """The count of a round."""
     why = {"quorum": "quorum reached", "deadline": "deadline passed"}.get(closed_by, closed_by)
     if tally.is_silent:
-        return f"Round {n} closed ({why}): no votes; training goes on unchanged."
+        return f"Round {n} closed ({why}): no votes, so nothing changes."
     text = (
         f"Round {n} closed ({why}): {words.plural(tally.votes, 'vote')} by "
         f"{words.plural(tally.voters, 'person', 'people')}: {tally.yes} fit, "

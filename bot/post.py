@@ -7,6 +7,7 @@ there, so a chat outage never slows training and nothing is posted twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,6 +27,7 @@ from adapters.base import (
     Ref,
     ReplyCtx,
 )
+from storage.database import StoreError
 from storage.models import ClaimedItem, OutboxItem, OutboxKind
 from storage.store.store import Store
 
@@ -35,6 +37,9 @@ log = logging.getLogger(__name__)
 class NotYet(Exception):  # noqa: N818 -- a signal of ours, never an error
     """An event cannot be dealt with yet; it stays in the inbox and is looked at again."""
 
+
+Handle = Callable[[Inbound, datetime], Awaitable[None]]
+"""Deals with an event; the second argument is when it was committed."""
 
 MAX_WAIT_S = 60.0
 IDLE_S = 5.0
@@ -56,18 +61,22 @@ class Sender:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send for ever."""
+        """Send for ever; what goes wrong is logged and tried again."""
         while True:
-            self._wake.clear()
-            item = await asyncio.to_thread(self._store.mail.claim, self._platform.name, self._now())
-            if item is None:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), IDLE_S)
-                except TimeoutError:
-                    continue
-            else:
-                await self._deliver(item)
-                await asyncio.sleep(self._platform.caps.min_interval_s)
+            try:
+                await self._send_next()
+            except Exception:
+                log.exception("sender stumbled", extra={"platform": self._platform.name})
+                await asyncio.sleep(IDLE_S)
+
+    async def _send_next(self) -> None:
+        self._wake.clear()
+        item = await asyncio.to_thread(self._store.mail.claim, self._platform.name, self._now())
+        if item is None:
+            await until(self._wake, IDLE_S)
+        else:
+            await self._deliver(item)
+            await asyncio.sleep(self._platform.caps.min_interval_s)
 
     async def _deliver(self, item: ClaimedItem) -> None:
         mail = self._store.mail
@@ -129,7 +138,7 @@ class PostOffice:
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, handle: Callable[[Inbound], Awaitable[None]]) -> None:
+    async def run(self, handle: Handle) -> None:
         """Connect, then send and hear until cancelled.
 
         Raises:
@@ -184,28 +193,59 @@ class PostOffice:
         )
         self._arrived.set()
 
-    async def _read(self, handle: Callable[[Inbound], Awaitable[None]]) -> None:
+    async def settled(self, timeout_s: float = 5.0) -> bool:
+        """Wait until all that was received by now is dealt with; False when it took too long.
+
+        Not to be called by whoever deals with events: it would wait for itself.
+        """
+        by = self._now()
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while await asyncio.to_thread(self._store.mail.waiting, by):
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    async def _read(self, handle: Handle) -> None:
         """Deal with events in the order they came; each at least once, each effect once."""
         while True:
             self._arrived.clear()
-            events = await asyncio.to_thread(self._store.mail.unhandled)
-            waiting = 0
-            for stored in events:
-                error = ""
-                try:
-                    await handle(INBOUND.validate_python(stored.payload))
-                except NotYet:
-                    waiting += 1
-                    continue
-                except Exception as err:
-                    log.exception("event had no effect", extra={"event": stored.event_id})
-                    error = f"{type(err).__name__}: {err}"
-                await asyncio.to_thread(self._store.mail.handled, stored.id, self._now(), error)
-            if len(events) == waiting:
-                try:
-                    await asyncio.wait_for(self._arrived.wait(), 0.25 if waiting else IDLE_S)
-                except TimeoutError:
-                    continue
+            try:
+                is_idle, is_waiting = await self._read_some(handle)
+            except Exception:
+                log.exception("inbox stumbled")
+                is_idle, is_waiting = True, False
+            if is_idle:
+                await until(self._arrived, 0.25 if is_waiting else IDLE_S)
+
+    async def _read_some(self, handle: Handle) -> tuple[bool, bool]:
+        """(nothing could be dealt with, some wait for news of their message)."""
+        events = await asyncio.to_thread(self._store.mail.unhandled)
+        waiting = 0
+        for stored in events:
+            error = ""
+            try:
+                await handle(INBOUND.validate_python(stored.payload), stored.received_at)
+            except NotYet:
+                waiting += 1
+                continue
+            except StoreError:  # no fault of the event's: it is looked at again
+                raise
+            except Exception as err:
+                log.exception("event had no effect", extra={"event": stored.event_id})
+                error = f"{type(err).__name__}: {err}"
+            await asyncio.to_thread(self._store.mail.handled, stored.id, self._now(), error)
+        return len(events) == waiting, waiting > 0
+
+
+async def until(event: asyncio.Event, timeout_s: float) -> None:
+    """Wait for an event, but not for ever.
+
+    Not `wait_for`: in Python 3.11 it swallows a cancellation that comes with the event.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
 
 
 async def snapshot_or_none(platform: ChatPlatform, ref: Ref) -> Any:

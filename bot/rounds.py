@@ -7,7 +7,6 @@ know stands in the database, so a killed bot loses nothing but the time until it
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from bot.conclusion import conclude
 from bot.house import House
 from bot.listening import Listening
 from bot.live import Live
+from bot.post import until
 from bot.segments import Segments
 from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
 from storage.database import StoreError
@@ -28,6 +28,7 @@ from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
 
+FAIL_AGAIN_S = 5.0
 LOOK_AGAIN_S = 30.0
 """News wakes whoever waits; a look now and then makes up for news that was missed."""
 BOT = "joulery"
@@ -40,9 +41,10 @@ class Rounds:
     def __init__(self, house: House, access: Access) -> None:
         self._house = house
         self.segments = Segments(house)
-        self.listening = Listening(house, access, self._changed)
+        self.listening = Listening(house, access, self.changed)
         self.live = Live(house)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()  # runs that were set going while they came to rest
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     # --- what people can ask for ----------------------------------------------------------------
@@ -82,6 +84,7 @@ class Rounds:
         """
         await self._move(run_id, RunState.STOPPED, who, f"stopped by {who}")
         await self._halt(run_id)
+        self._drive(run_id)  # its open questions are closed
 
     async def pause(self, run_id: str, who: str) -> None:
         """Checkpoint at the next step and hold.
@@ -96,11 +99,11 @@ class Rounds:
         """Go on from the last checkpoint.
 
         Raises:
-            StoreError: it cannot be resumed from where it stands.
+            StoreError: it is under way already, or cannot be resumed from where it stands.
         """
-        task = self._tasks.get(run_id)
-        if task is not None:
-            await asyncio.wait([task])  # the child may still be saving its checkpoint
+        run = await self._house.call(self._house.store.runs.get, run_id)
+        if run is not None and run.state.is_moving:
+            raise StoreError(f"run {run_id} is under way already; it is {run.state}")
         await self._move(run_id, RunState.TRAINING, who, f"resumed by {who}")
         self._drive(run_id)
 
@@ -112,7 +115,7 @@ class Rounds:
             assert run is not None
             if run.state.is_final and run_id not in self._tasks:
                 return run
-            await _until(news, timeout_s=1.0)
+            await until(news, timeout_s=1.0)
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -133,27 +136,44 @@ class Rounds:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _drive(self, run_id: str) -> None:
-        task = asyncio.create_task(self._run(run_id), name=f"run {run_id}")
-        self._tasks[run_id] = task
+        """See that somebody looks after the run, and looks again if somebody does already."""
+        if run_id in self._tasks:
+            self._again.add(run_id)
+            self.changed(run_id)
+            return
+        self._tasks[run_id] = asyncio.create_task(self._look_after(run_id), name=f"run {run_id}")
 
-        def ended(done: asyncio.Task[None]) -> None:
-            self._tasks.pop(run_id, None)
-            self._changed(run_id)
-            if not done.cancelled() and done.exception() is not None:
-                log.error("run ended badly", exc_info=done.exception())
-
-        task.add_done_callback(ended)
-
-    async def _run(self, run_id: str) -> None:
+    async def _look_after(self, run_id: str) -> None:
         """Everything a run does until it ends, is held, or fails."""
         try:
-            await self._run_arms(run_id)
+            while True:
+                self._again.discard(run_id)
+                await self._run(run_id)
+                if run_id not in self._again:
+                    break
+        finally:
+            del self._tasks[run_id]
+            self.changed(run_id)
+
+    async def _run(self, run_id: str) -> None:
+        try:
+            if await self._may_go_on(run_id):
+                await self._run_arms(run_id)
             await self._conclude(run_id)
         except Exception as err:
             log.exception("run failed")
-            await self._move(run_id, RunState.FAILED, BOT, f"internal error: {_innermost(err)}")
+            await self._fail(run_id, f"internal error: {_innermost(err)}")
         self._house.meter.release(run_id)
-        await self.live.show(run_id)
+
+    async def _fail(self, run_id: str, why: str) -> None:
+        """Mark a run as failed; a database that does not answer is waited for."""
+        while True:
+            try:
+                await self._move(run_id, RunState.FAILED, BOT, why)
+                return
+            except StoreError:
+                log.exception("cannot say that a run failed; trying again")
+                await asyncio.sleep(FAIL_AGAIN_S)
 
     async def _run_arms(self, run_id: str) -> None:
         house = self._house
@@ -163,11 +183,11 @@ class Rounds:
         since = await self._since(run_id)
         arms = await house.call(house.store.runs.arms, run_id)
         await self.live.show(run_id)
-        house.meter.charge_bot_to(run_id, arms[0].name)
-        await self._warm(run_id)
         todo = [arm for arm in arms if arm.state is not ArmState.DONE]
         if not todo:
             return
+        house.meter.charge_bot_to(run_id, arms[0].name)
+        await self._warm(run_id)
         under_way = await self._under_way(todo)
         # a child that outlived a bot has the device already; else people come first
         first, *others = sorted(todo, key=lambda arm: (arm.arm_id not in under_way, arm.position))
@@ -234,7 +254,7 @@ class Rounds:
                     settled()
                     await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
                     await self.listening.check(round_.round_id)
-                    await _until(news, timeout_s=LOOK_AGAIN_S)
+                    await until(news, timeout_s=LOOK_AGAIN_S)
                     continue
                 case Train():
                     await self._training_again(run.run_id, arm)
@@ -262,10 +282,20 @@ class Rounds:
         house.meter.release(run_id)
         await asyncio.to_thread(house.meter.flush)
         run = await house.call(house.store.runs.get, run_id)
+        assert run is not None
         arms = await house.call(house.store.runs.arms, run_id)
-        if run is not None and all(arm.state is ArmState.DONE for arm in arms):
+        if run.state.is_moving and all(arm.state is ArmState.DONE for arm in arms):
             last_words = await conclude(house, run)
             await self._move(run_id, RunState.FINISHED, BOT, "all arms are trained", last_words)
+        elif run.state.is_final:
+            await self._close_rounds(run)
+        await self.live.show(run_id)
+
+    async def _close_rounds(self, run: Run) -> None:
+        """Nobody is to be asked about a run that has ended."""
+        for round_ in await self._house.call(self._house.store.votes.open_rounds):
+            if round_.run_id == run.run_id:
+                await self.listening.close(round_, f"the run is {run.state}")
 
     # --- small things ---------------------------------------------------------------------------
 
@@ -306,20 +336,18 @@ class Rounds:
     async def _halt(self, run_id: str) -> None:
         arms = await self._house.call(self._house.store.runs.arms, run_id)
         self.segments.ask_to_stop([arm.arm_id for arm in arms])
-        self._changed(run_id)
+        self.changed(run_id)
 
-    def _changed(self, run_id: str) -> None:
+    def changed(self, run_id: str) -> None:
         """Something happened to a run: whoever waits for news looks again."""
         self._news.pop(run_id, asyncio.Event()).set()
 
 
-async def _until(news: asyncio.Event, timeout_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await news.wait()
-
-
-def _innermost(error: BaseException) -> BaseException:
+def _innermost(error: BaseException) -> str:
+    """What went wrong, in one line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} ({error.filename})"
+    kind = "" if isinstance(error, StoreError) else f"{type(error).__name__}: "
+    return f"{kind}{' '.join(str(error).split())[:200]}"

@@ -7,11 +7,12 @@ child is started, a report is booked once, and a child that outlived a bot is fo
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bot import ask, messages, outgoing
 from bot.house import House
@@ -32,6 +33,7 @@ from trainer.marks import EndMark, Mark, PhaseMark, ProgressMark, SelectionMark
 from trainer.meter import Slot
 from trainer.segment import Questions, SegmentError, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
+from trainer.worker import DISK_TROUBLE, NO_ROOM, no_room
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +74,16 @@ class Segments:
                 return
             await house.call(house.store.runs.plan_segment, segment)
             house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, "load"))
-            child = await house.launcher.start(plan, lambda m: self._mark(run, arm, segment, m))
+            try:
+                child = await house.launcher.start(plan, lambda m: self._mark(run, arm, segment, m))
+            except OSError as err:
+                await self._failed(segment, no_room(err), is_final=True)
+                return
             await house.call(
                 house.store.runs.started, segment.segment_id, child.handle.model_dump()
             )
-            await self._until_end(run, arm, segment, plan, child)
-        await self._book(run, arm, spec, segment, plan)
+            status = await self._until_end(run, arm, segment, plan, child)
+        await self._book(run, arm, spec, segment, plan, status)
 
     async def attend(
         self, run: Run, arm: Arm, spec: RunSpec, segment: Segment, has_device: Callable[[], None]
@@ -89,15 +95,16 @@ class Segments:
             plan = await house.call(SegmentPlan.read, folder / "plan.json")
         except SegmentError:  # the bot died before the child was started
             plan = None
+        status = None
         if plan is not None and not plan.report_path.exists():
-            handle = _handle(folder, segment)
+            handle = await _handle(folder, segment)
             child = house.launcher.adopt(handle, plan) if handle else None
             if child is not None:
                 log.info("child adopted", extra={"segment": segment.segment_id})
                 async with house.slot.held(arm.position):
                     has_device()
-                    await self._until_end(run, arm, segment, plan, child)
-        await self._book(run, arm, spec, segment, plan)
+                    status = await self._until_end(run, arm, segment, plan, child)
+        await self._book(run, arm, spec, segment, plan, status)
 
     # --- before ---------------------------------------------------------------------------------
 
@@ -145,14 +152,15 @@ class Segments:
 
     async def _until_end(
         self, run: Run, arm: Arm, segment: Segment, plan: SegmentPlan, child: Child
-    ) -> None:
+    ) -> int | None:
+        """The exit status of the child once it has ended; None when it was another bot's."""
         house = self._house
         house.probe.training.watch(child.handle.pid)
         self._children[arm.arm_id] = child
         if not await self._may_train(run):  # stopped while the child started
             child.ask_to_stop()
         try:
-            await child.wait()
+            return await child.wait()
         except asyncio.CancelledError:  # the bot is leaving: let the child save its work
             await child.end(grace_s=30)
             raise
@@ -194,7 +202,13 @@ class Segments:
     # --- after ----------------------------------------------------------------------------------
 
     async def _book(
-        self, run: Run, arm: Arm, spec: RunSpec, segment: Segment, plan: SegmentPlan | None
+        self,
+        run: Run,
+        arm: Arm,
+        spec: RunSpec,
+        segment: Segment,
+        plan: SegmentPlan | None,
+        status: int | None,
     ) -> None:
         house = self._house
         runs, now = house.store.runs, house.now()
@@ -204,15 +218,15 @@ class Segments:
             report = await house.call(SegmentReport.read, plan.report_path)
         except SegmentError as err:
             log_tail = tail(plan) if plan else ""
-            log.error("segment died", extra={"segment": segment.segment_id, "log": log_tail})
-            why = _last_line(log_tail) or str(err)
-            await house.call(runs.segment_failed, segment.segment_id, why, now)
+            log.error(
+                "segment died",
+                extra={"segment": segment.segment_id, "why": str(err), "log": log_tail},
+            )
+            why = str(err) if plan is None else _how_it_ended(status, log_tail)
+            await self._failed(segment, why, is_final=status == DISK_TROUBLE)
             return
         if report.outcome == "refused":
-            await house.call(
-                runs.segment_failed, segment.segment_id, report.message, now,
-                report.model_dump(mode="json"),
-            )  # fmt: skip
+            await self._failed(segment, report.message, report=report.model_dump(mode="json"))
             return
         asked = None
         if plan.questions is not None:
@@ -220,6 +234,10 @@ class Segments:
             asked = ask.questions(
                 run, arm, spec, report, number=number, now=now, channels=house.channels
             )
+            if asked and not await self._may_ask(run):
+                # taken up again, it asks then: the same segment is cheap to repeat
+                await self._failed(segment, "the run was stopped before it could ask")
+                return
         items = list(asked.items) if asked else []
         items += self._thread_items(run, arm, report)
         await house.call(
@@ -236,6 +254,26 @@ class Segments:
             items=items,
         )
         house.office.wake()
+
+    async def _may_ask(self, run: Run) -> bool:
+        now = await self._house.call(self._house.store.runs.get, run.run_id)
+        return now is not None and not now.state.is_final
+
+    async def _failed(
+        self,
+        segment: Segment,
+        why: str,
+        *,
+        is_final: bool = False,
+        report: dict[str, Any] | None = None,
+    ) -> None:
+        """The segment brought nothing; `is_final`: trying again by ourselves would not help."""
+        if is_final:
+            report = {"outcome": "refused"}
+        runs = self._house.store.runs
+        await self._house.call(
+            runs.segment_failed, segment.segment_id, why, self._house.now(), report
+        )
 
     def _thread_items(self, run: Run, arm: Arm, report: SegmentReport) -> list[OutboxItem]:
         items: list[OutboxItem] = []
@@ -261,14 +299,25 @@ class Segments:
         )
 
 
-def _handle(folder: Path, segment: Segment) -> Handle | None:
+async def _handle(folder: Path, segment: Segment) -> Handle | None:
     """The child of a segment: from the database, else from the file it left at its start."""
     if segment.handle is not None:
         return Handle.model_validate(segment.handle)
-    try:
-        return Handle.model_validate(json.loads((folder / "process.json").read_text()))
-    except (OSError, ValueError):
-        return None
+    for wait_s in (0.0, 1.0):  # forked just before the bot died, it may still be about to write
+        await asyncio.sleep(wait_s)
+        with contextlib.suppress(OSError, ValueError):
+            return Handle.model_validate_json((folder / "process.json").read_bytes())
+    return None
+
+
+def _how_it_ended(status: int | None, log_tail: str) -> str:
+    """Why a training process left no report, in one plain sentence."""
+    if status is not None and status < 0:
+        return f"the training process was killed (signal {-status}), maybe for want of memory"
+    if status == DISK_TROUBLE:
+        return NO_ROOM
+    said = _last_line(log_tail)
+    return f"the training process broke off: {said}" if said else "the training process broke off"
 
 
 def _checkpoint(arm: Arm, report: SegmentReport) -> Checkpoint | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,6 +18,10 @@ def _split(text: object) -> object:
     if not isinstance(text, str):
         return text
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _upper(text: object) -> object:
+    return text.upper() if isinstance(text, str) else text
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -50,7 +54,9 @@ class Settings(BaseSettings):
     )
     seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
     device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
-    log_level: str = Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
+        Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
+    )
 
     @property
     def database(self) -> str:

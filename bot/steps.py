@@ -89,8 +89,10 @@ def next_step(
         return Attend(attempts[-1])
     recent = [s for s in attempts if s.planned_at >= since]
     was_refused = bool(recent) and (recent[-1].report or {}).get("outcome") == "refused"
-    if was_refused or len(recent) >= MAX_ATTEMPTS:
+    if was_refused:
         return GiveUp(recent[-1].error)
+    if len(recent) >= MAX_ATTEMPTS:
+        return GiveUp(f"{recent[-1].error}; tried {len(recent)} times, say resume to try again")
     is_last = reached == len(ends) - 1
     return Train(
         n=number, attempt=len(attempts) + 1, until=ends[reached], asks=len(ends) > 1 and not is_last

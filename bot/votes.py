@@ -25,7 +25,7 @@ class Heard:
 
 
 def hear(
-    event: base.Inbound, ballot: Ballot, standing: Sequence[VoteEvent], now: datetime
+    event: base.Inbound, ballot: Ballot, standing: Sequence[VoteEvent], received_at: datetime
 ) -> Heard:
     """The vote events that an inbound event brings.
 
@@ -33,9 +33,9 @@ def hear(
         event: something that happened on one of the ballot's cards.
         ballot: what was asked.
         standing: the marks that stand on the ballot now.
-        now: when we got to know of it.
+        received_at: when it was committed to the inbox.
     """
-    make = _Maker(ballot, event.user, event.at, now)
+    make = _Maker(ballot, event.user, event.at, received_at)
     match event:
         case base.ReactionAdded():
             return Heard(make.reaction(event.emoji))
@@ -44,7 +44,7 @@ def hear(
         case base.ReactionsCleared():
             raw = f"r:{event.emoji.raw}" if event.emoji else None
             cleared = [m for m in standing if m.mark.startswith("r:") and raw in (None, m.mark)]
-            return Heard(tuple(_gone(mark, event.at, now) for mark in cleared))
+            return Heard(tuple(_gone(mark, event.at, received_at) for mark in cleared))
         case base.ThreadReply():
             spoken = read_reply(event.text, ballot)
             return Heard(make.spoken(spoken, event.reply_id), spoken.hint)

@@ -220,8 +220,9 @@ class Round(Value):
     opened_at: datetime
     closes_at: datetime
     quorum: int  # votes per card that end the round before the deadline
+    closing_at: datetime | None = None  # what came in later does not count
     closed_at: datetime | None = None
-    closed_by: str = ""  # "quorum", "deadline" or a person's id
+    closed_by: str = ""  # "quorum", "deadline", or what befell the run
     outcome: dict[str, Any] | None = None  # tally and agreement at close
 
 

@@ -71,7 +71,8 @@ class Child:
         """Ask it to stop, and kill it when it has not within `grace_s`."""
         self.ask_to_stop()
         try:
-            await asyncio.wait_for(self.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                await self.wait()
         except TimeoutError:
             log.warning("child killed", extra={"pid": self.handle.pid})
             with contextlib.suppress(ProcessLookupError):

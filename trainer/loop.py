@@ -62,6 +62,8 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     loop = Loop(plan, learner, selection, marks)
     if plan.until > 0:
         loop.run()
+    else:
+        loop.was_stopped = plan.stop_path.exists()
 
     marks.enter("score")
     candidates: tuple[Candidate, ...] = ()

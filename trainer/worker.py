@@ -6,6 +6,8 @@ name `run` as the target.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
 import os
@@ -22,6 +24,19 @@ from trainer.marks import Marks
 from trainer.segment import Refusal, SegmentPlan, SegmentReport
 
 log = logging.getLogger(__name__)
+
+DISK_TROUBLE = os.EX_IOERR if hasattr(os, "EX_IOERR") else 74
+"""Exit status of a child that could not even write its report."""
+NO_ROOM = "the disk is full; free some space, then say resume: the last checkpoint is whole"
+NO_ROOM_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+
+
+def no_room(err: OSError) -> str:
+    """What a disk that takes no more says to people."""
+    if err.errno == errno.ENOSPC:
+        return NO_ROOM
+    where = f" ({err.filename})" if err.filename else ""
+    return f"cannot write: {err.strerror}{where}; mend that, then say resume"
 
 
 def nothing() -> None:
@@ -47,9 +62,10 @@ def run(plan_path: str, line: Connection | None) -> None:
     try:
         report = _report(plan, marks)
         report.write(plan.report_path)
-    except BaseException:  # noqa: BLE001 -- the last frame of the process: log, then end it
-        traceback.print_exc()
-        _leave(1)
+    except BaseException as err:  # noqa: BLE001 -- the last frame of the process
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        _leave(DISK_TROUBLE if isinstance(err, OSError) and err.errno in NO_ROOM_ERRORS else 1)
     marks.end()
     _leave(0)
 
@@ -64,12 +80,9 @@ def _report(plan: SegmentPlan, marks: Marks) -> SegmentReport:
         log.warning("input refused", extra={"reason": str(refusal)})
         message = str(refusal)
     except OSError as err:
-        if err.filename is None or not str(err.filename).startswith(plan.arm_folder):
+        if err.errno not in NO_ROOM_ERRORS:
             raise
-        message = (
-            f"cannot write the checkpoint: {err.strerror} ({err.filename}); "
-            "free some space, then resume: the last checkpoint is whole"
-        )
+        message = no_room(err)
     return SegmentReport(
         run_id=plan.run_id,
         arm=plan.arm,
@@ -97,5 +110,6 @@ def _log_to(path: Path) -> None:
 
 def _leave(status: int) -> None:
     """End without the interpreter's tear-down, which would cost joules nobody gains from."""
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     os._exit(status)

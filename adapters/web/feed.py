@@ -74,7 +74,8 @@ class Feed:
             yield self._missed(after)
         while True:
             try:
-                topics = {await asyncio.wait_for(queue.get(), ping_s)}
+                async with asyncio.timeout(ping_s):  # wait_for swallows cancellations (3.11)
+                    topics = {await queue.get()}
             except TimeoutError:
                 yield b": ping\n\n"
                 continue

@@ -62,6 +62,16 @@ class MailStore:
                 by=[col(InboxRow.id)], limit=limit,
             )  # fmt: skip
 
+    def waiting(self, received_by: datetime) -> int:
+        """Events received by then that nobody has dealt with."""
+        statement = (
+            select(func.count())
+            .select_from(InboxRow)
+            .where(col(InboxRow.handled_at).is_(None), col(InboxRow.received_at) <= received_by)
+        )
+        with self._transactions.read() as connection:
+            return int(connection.execute(statement).scalar_one())
+
     def handled(self, event_id: int, now: datetime, error: str = "") -> None:
         """Mark an inbox row as dealt with; `error` says why it had no effect."""
         with self._transactions.write() as connection:

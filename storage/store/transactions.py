@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped
 from sqlmodel import SQLModel
 
+from storage.database import StoreError
 from storage.models import Value
 
 N = TypeVar("N", bound=Value)
@@ -23,7 +25,10 @@ Condition = ColumnElement[bool]
 
 
 class Transactions:
-    """Opens read and write transactions on one engine."""
+    """Opens read and write transactions on one engine.
+
+    A database that does not answer (gone, locked for too long, disk full) is a `StoreError`.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._readers = engine
@@ -32,14 +37,23 @@ class Transactions:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with self._readers.connect() as connection:
+        with _in_plain_words(), self._readers.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or leaves no trace when something is raised."""
-        with self._writers.begin() as connection:
+        with _in_plain_words(), self._writers.begin() as connection:
             yield connection
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as err:
+        reason = " ".join(str(err.orig).split())[:200]
+        raise StoreError(f"the database does not answer ({reason})") from err
 
 
 def table_of(row: type[SQLModel]) -> Table:

@@ -63,12 +63,15 @@ class VoteStore:
             same = col(RoundRow.round_id) == found[0].round_id
             return found[0], find(connection, Round, RoundRow, same)[0]
 
-    def begin_closing(self, round_id: str, closed_by: str) -> bool:
-        """Take no more votes but those a last look finds; False when somebody began before."""
+    def begin_closing(self, round_id: str, closed_by: str, now: datetime) -> bool:
+        """Take no more votes but those received by now, and what a last look finds.
+
+        False when somebody began before.
+        """
         with self._transactions.write() as connection:
             same = col(RoundRow.round_id) == round_id
             is_open = col(RoundRow.state) == RoundState.OPEN
-            values = {"state": RoundState.CLOSING, "closed_by": closed_by}
+            values = {"state": RoundState.CLOSING, "closed_by": closed_by, "closing_at": now}
             return change(connection, RoundRow, same, is_open, **values) == 1
 
     def close(
@@ -89,12 +92,12 @@ class VoteStore:
     def add(self, events: Sequence[VoteEvent]) -> None:
         """Append vote events; those that come after the close are kept as late."""
         with self._transactions.write() as connection:
-            states = _states(connection, {event.ballot_id for event in events})
+            ends = _ends(connection, {event.ballot_id for event in events})
             add_new(
                 connection,
                 VoteEventRow,
                 [
-                    {**e.model_dump(), "is_late": e.is_late or _is_late(e, states[e.ballot_id])}
+                    {**e.model_dump(), "is_late": e.is_late or _is_late(e, *ends[e.ballot_id])}
                     for e in events
                 ],
             )
@@ -161,18 +164,23 @@ class VoteStore:
             return {member.member_id: member for member in find(connection, Member, MemberRow)}
 
 
-def _states(connection: Connection, ballot_ids: set[str]) -> dict[str, RoundState]:
-    joined = select(col(BallotRow.ballot_id), col(RoundRow.state)).join(
+def _ends(
+    connection: Connection, ballot_ids: set[str]
+) -> dict[str, tuple[RoundState, datetime | None]]:
+    """Ballot -> (state of its round, since when it takes no more votes)."""
+    joined = select(col(BallotRow.ballot_id), col(RoundRow.state), col(RoundRow.closing_at)).join(
         RoundRow, col(RoundRow.round_id) == col(BallotRow.round_id)
     )
     # held until the commit: a round that closes meanwhile waits, or the vote sees it closed
     mine = joined.where(col(BallotRow.ballot_id).in_(ballot_ids))
     rows = connection.execute(mine.with_for_update(read=True, of=RoundRow))
-    return {ballot_id: RoundState(state) for ballot_id, state in rows}
+    return {ballot_id: (RoundState(state), at) for ballot_id, state, at in rows}
 
 
-def _is_late(event: VoteEvent, state: RoundState) -> bool:
-    """While a round closes, only the last look at the platform still counts."""
+def _is_late(event: VoteEvent, state: RoundState, closing_at: datetime | None) -> bool:
+    """While a round closes, what was received before still counts, and the last look does."""
     if state is RoundState.OPEN:
         return False
-    return state is RoundState.CLOSED or event.source == "event"
+    if state is RoundState.CLOSED or closing_at is None:
+        return True
+    return event.source == "event" and event.received_at > closing_at

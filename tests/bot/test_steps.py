@@ -95,7 +95,7 @@ def test_a_segment_that_died_is_tried_again():
 def test_after_the_third_death_the_arm_gives_up_and_says_why():
     deaths = [failed(0, 1), failed(0, 2), failed(0, 3)]
 
-    assert step(deaths) == GiveUp("killed")
+    assert step(deaths) == GiveUp("killed; tried 3 times, say resume to try again")
 
 
 def test_deaths_before_a_person_resumed_the_run_do_not_count():

@@ -65,7 +65,7 @@ async def test_without_votes_the_deadline_passes_and_training_goes_on_unchanged(
         rounds = bot.house.store.votes.rounds(run.run_id)
         assert [r.closed_by for r in rounds] == ["deadline", "deadline"]
         said = "\n".join(thread(chat, head(chat, run).ref))
-        assert "no votes; training goes on unchanged" in said
+        assert "no votes, so nothing changes" in said
         segments = bot.house.store.runs.segments(f"{run.run_id}.human")
         assert (
             segments[-1].report["selection"]["dropped"]

@@ -69,7 +69,7 @@ def test_a_ballot_comes_with_its_round(store, ballot):
 def test_a_round_is_open_until_it_is_closed(store, ballot):
     id_ = ballot.round_id
     seen = [[r.state for r in store.votes.open_rounds()]]
-    store.votes.begin_closing(id_, "deadline")
+    store.votes.begin_closing(id_, "deadline", at(5))
     seen.append([r.state for r in store.votes.open_rounds()])
     store.votes.close(id_, {}, at(9), [])
 
@@ -78,15 +78,15 @@ def test_a_round_is_open_until_it_is_closed(store, ballot):
 
 
 def test_only_the_first_begins_to_close_a_round(store, ballot):
-    first = store.votes.begin_closing(ballot.round_id, "quorum")
-    second = store.votes.begin_closing(ballot.round_id, "deadline")
+    first = store.votes.begin_closing(ballot.round_id, "quorum", at(5))
+    second = store.votes.begin_closing(ballot.round_id, "deadline", at(5))
 
     (found,) = store.votes.open_rounds()
     assert (first, second, found.closed_by) == (True, False, "quorum")
 
 
 def test_a_second_close_changes_nothing(store, ballot):
-    store.votes.begin_closing(ballot.round_id, "quorum")
+    store.votes.begin_closing(ballot.round_id, "quorum", at(5))
     first = store.votes.close(ballot.round_id, {"votes": 3}, at(9), [item("tally")])
     second = store.votes.close(ballot.round_id, {"votes": 0}, at(99), [item("tally again")])
 
@@ -228,7 +228,7 @@ def test_a_vote_keeps_all_that_was_said(store, ballot):
 
 def test_a_late_vote_is_kept_but_not_counted(store, ballot):
     store.votes.add([cast(ballot, ANA, 1.0)])
-    store.votes.begin_closing(ballot.round_id, "deadline")
+    store.votes.begin_closing(ballot.round_id, "deadline", at(5))
     store.votes.close(ballot.round_id, {}, at(9), [])
 
     store.votes.add([cast(ballot, ANA, -1.0, 20), cast(ballot, BO, -1.0, 20)])
@@ -247,12 +247,21 @@ def test_a_vote_taken_back_too_late_still_counts(store, ballot):
     assert [e.mark for e in store.votes.standing(ballot.ballot_id)] == ["r:+1"]
 
 
-def test_while_a_round_closes_only_what_the_last_look_finds_counts(store, ballot):
-    store.votes.begin_closing(ballot.round_id, "deadline")
+def test_while_a_round_closes_what_was_received_before_and_what_the_last_look_finds_count(
+    store, ballot
+):
+    """An event that was acknowledged is never late for having waited its turn in the inbox."""
+    store.votes.begin_closing(ballot.round_id, "deadline", at(5))
 
-    store.votes.add([cast(ballot, ANA, 1.0), cast(ballot, BO, -1.0, source="snapshot")])
+    store.votes.add(
+        [
+            cast(ballot, ANA, 1.0, second=6),
+            cast(ballot, BO, -1.0, second=7, source="snapshot"),
+            cast(ballot, CY, 1.0, second=4),
+        ]
+    )
 
-    assert current(store, ballot) == [(BO, "1", -1.0)]
+    assert current(store, ballot) == [(BO, "1", -1.0), (CY, "1", 1.0)]
 
 
 def test_after_the_close_not_even_a_look_counts(store, ballot):
@@ -330,13 +339,13 @@ def test_no_vote_slips_in_once_a_round_has_begun_to_close(server, migrated_postg
     (ballot,) = ask(store)
 
     def close():
-        store.votes.begin_closing(ballot.round_id, "deadline")
+        store.votes.begin_closing(ballot.round_id, "deadline", at(5))
         return current(store, ballot)
 
     with server.connect(database) as brake, ThreadPoolExecutor(2) as pool:
         brake.autocommit = False
         brake.execute("LOCK TABLE vote_event IN SHARE MODE")
-        voting = pool.submit(store.votes.add, [cast(ballot, ANA)])
+        voting = pool.submit(store.votes.add, [cast(ballot, ANA, second=7)])
         server.wait_until_blocked(database)
         closing = pool.submit(close)
         time.sleep(0.3)  # it is done by now, or it waits for the vote

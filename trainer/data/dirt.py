@@ -23,6 +23,8 @@ def add_dirt(pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator) -
             "builtin:stdlib has; set it to 0"
         )
     labels = sorted({sample.label for sample in pool})
+    if len(labels) < 2:
+        return list(pool)  # there is no wrong label to give; who checks the pool refuses it
     truth = [sample.truth or sample.label for sample in pool]
     given = [sample.label for sample in pool]
     order = rng.permutation(len(pool))

@@ -238,6 +238,7 @@ def upgrade() -> None:
         sa.Column("opened_at", UTCDateTime(), nullable=False),
         sa.Column("closes_at", UTCDateTime(), nullable=False),
         sa.Column("quorum", sa.Integer(), nullable=False),
+        sa.Column("closing_at", UTCDateTime(), nullable=True),
         sa.Column("closed_at", UTCDateTime(), nullable=True),
         sa.Column("closed_by", AutoString(), nullable=False),
         sa.Column("outcome", sa.JSON(), nullable=True),
