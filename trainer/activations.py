@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -100,15 +101,16 @@ class Texts:
         return 1 - self.backbone.cut / self.backbone.n_layers
 
 
-def save(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors under a temporary name, then rename.
+def save(path: Path, tensors: dict[str, Tensor], *, about: str = "") -> None:
+    """Write tensors, and a word about them, under a temporary name, then rename.
 
     Raises:
         OSError: the disk is full; nothing that stood there before is harmed.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
+        contiguous = {k: v.contiguous() for k, v in tensors.items()}
+        save_file(contiguous, temporary, metadata={"about": about})
     except Exception as err:
         temporary.unlink(missing_ok=True)
         # safetensors reports a full disk as its own error without errno or path
@@ -120,3 +122,12 @@ def load(path: Path) -> dict[str, Tensor]:
     """The tensors written by `save`."""
     tensors: dict[str, Tensor] = load_file(path)
     return tensors
+
+
+def load_if(path: Path, *, about: str) -> dict[str, Tensor] | None:
+    """The tensors written by `save` with the same word about them; None where there are none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return load(path) if (file.metadata() or {}).get("about") == about else None
+    except (OSError, SafetensorError):  # missing, or damaged: it is only a cache
+        return None

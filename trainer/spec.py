@@ -6,7 +6,7 @@ Torch-free: the bot reads specs to queue runs, the child reads them to train.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -57,19 +57,25 @@ def _rising(pauses: tuple[float, ...]) -> tuple[float, ...]:
     return pauses
 
 
-def _source(value: object) -> object:
-    if isinstance(value, str) and not value.startswith(_READERS):
-        raise ValueError(f"no such source; write one of {', '.join(_READERS)} with a path or name")
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("it holds a NUL character; write it without")
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_duration_s), Field(gt=0)]
+def _source(value: object) -> object:
+    if isinstance(value, str) and not value.startswith(_READERS):
+        raise ValueError(f"no such source; write one of {', '.join(_READERS)} with a path or name")
+    return _no_nul(value) if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=366 * 86_400.0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, BeforeValidator(_source)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DirtSpec(_Part):
@@ -166,7 +172,9 @@ class RunSpec(_Part):
     task: Literal["text-classification"] = Field(
         "text-classification", description="what is fine-tuned"
     )
-    model: str = Field(description="hub id, path, or minilm (the weights in the demo extra)")
+    model: Annotated[str, AfterValidator(_no_nul)] = Field(
+        description="hub id, path, or minilm (the weights in the demo extra)"
+    )
     revision: str | None = Field(None, description="hub commit to pin")
     data: DataSpec = Field(description="where samples come from")
     lora: LoraSpec = Field(default_factory=LoraSpec, description="which weights may move")
@@ -188,7 +196,7 @@ def read_spec(path: Path) -> RunSpec:
         raise SpecError(f"cannot read the spec {path}: {err}; give a readable YAML file") from err
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as err:
+    except (yaml.YAMLError, ValueError) as err:  # ValueError: a date that is none
         raise SpecError(f"{path} is not valid YAML: {_first_line(err)}") from err
     if not isinstance(raw, dict):
         raise SpecError(f"{path} holds {type(raw).__name__}, not keys with values; see examples/")
@@ -204,7 +212,7 @@ def parse_spec(raw: Mapping[str, Any], *, where: str, folder: Path | None = None
     try:
         spec = RunSpec.model_validate(raw)
     except ValidationError as err:
-        lines = [_explain(detail) for detail in err.errors(include_url=False)]
+        lines = _explain_all(err.errors(include_url=False))
         count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
         raise SpecError(f"{where} has {count}:\n" + "\n".join(f"  {x}" for x in lines)) from None
     return _with_absolute_paths(spec, folder) if folder else spec
@@ -228,10 +236,39 @@ def _with_absolute_paths(spec: RunSpec, folder: Path) -> RunSpec:
     return spec.model_copy(update={"data": spec.data.model_copy(update=changes), "model": model})
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain_all(details: Sequence[ErrorDetails]) -> list[str]:
+    """A line per key; a key that may be of several kinds is wrong once, not once per kind."""
+    by_key: dict[str, str] = {}
+    for detail in details:
+        path = _fields(detail)
+        key = ".".join(path) or "spec"
+        by_key[key] = _merged(by_key.get(key), _explain(path, key, detail))
+    return list(by_key.values())
+
+
+def _merged(said: str | None, line: str) -> str:
+    """What says most: our own words (a value with a remedy of its own) outrank pydantic's."""
+    if said is None:
+        return line
+    return line if " should be " in said and " should be " not in line else said
+
+
+def _fields(detail: ErrorDetails) -> list[str]:
+    """The keys an error lies under, without the names of the kinds pydantic tried."""
+    path: list[str] = []
+    for part in detail["loc"]:
+        if not isinstance(part, str):
+            break
+        path.append(part)
+        if part not in _known_keys(path[:-1]):
+            return path if detail["type"] == "extra_forbidden" else path[:-1]
+        if _model_at(path) is _model_at(path[:-1]):  # a value, not a group of keys
+            break
+    return path
+
+
+def _explain(path: list[str], key: str, detail: ErrorDetails) -> str:
     """One error as `key = value: what is wrong; remedy`."""
-    path = [part for part in detail["loc"] if isinstance(part, str)]
-    key = ".".join(path) or "spec"
     if detail["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
         near = process.extractOne(path[-1], known, score_cutoff=60)

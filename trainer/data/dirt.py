@@ -30,12 +30,19 @@ def add_dirt(pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator) -
     order = rng.permutation(len(pool))
     n_shuffled, n_bulk = round(len(pool) * dirt.shuffled), round(len(pool) * dirt.bulk)
     for i in order[:n_shuffled]:
-        given[i] = str(rng.choice([label for label in labels if label != given[i]]))
-    if n_bulk and len(labels) > 1:
-        wrong, right = rng.choice(labels, size=2, replace=False)
-        filed = [i for i in order[n_shuffled:] if given[i] == right][:n_bulk]
-        for i in filed:
-            given[i] = str(wrong)
+        wrong = [label for label in labels if label not in (given[i], truth[i])]
+        if wrong:
+            given[i] = str(rng.choice(wrong))
+    if n_bulk:
+        wrong_label, right = rng.choice(labels, size=2, replace=False)
+        of_label = [i for i in order[n_shuffled:] if given[i] == right]
+        if n_bulk >= len(of_label):
+            raise DataError(
+                f"data.dirt.bulk = {dirt.bulk} files {n_bulk} samples of one label under another, "
+                f"but {right!r} has only {len(of_label)}; set a smaller share"
+            )
+        for i in of_label[:n_bulk]:
+            given[i] = str(wrong_label)
     return [
         replace(sample, label=label, truth=right_label)
         for sample, label, right_label in zip(pool, given, truth, strict=True)

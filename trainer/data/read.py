@@ -69,4 +69,6 @@ def _from_rows(data: DataSpec, source: str, split: str, skipped: Skipped) -> Ite
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()  # as csv files spell it
     return "" if value is None else str(value).strip()

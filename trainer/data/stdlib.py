@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -119,9 +120,9 @@ def read_stdlib(
                 samples[name].append(Sample(f"{name}-{number}", {"text": texts[i]}, area, area))
     if split in samples:
         return samples[split], left_out
-    free = [d for d in _docstrings() if fingerprint(d.text) not in held_out and d.area in clean]
+    free = [d for d in docstrings() if fingerprint(d.text) not in held_out and d.area in clean]
     off_topic = [
-        d for d in _docstrings() if d.area not in AREAS and fingerprint(d.text) not in held_out
+        d for d in docstrings() if d.area not in AREAS and fingerprint(d.text) not in held_out
     ]
     return _dirty_pool(free, off_topic, limit or POOL_SIZE, dirt, rng), left_out
 
@@ -129,7 +130,7 @@ def read_stdlib(
 def _clean_by_area() -> tuple[dict[str, list[str]], int]:
     """Area -> sorted distinct texts that belong to it alone, small areas left out."""
     claims: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for found in _docstrings():
+    for found in docstrings():
         if found.area != OFF_TOPIC:
             claims[found.text].add((found.area, found.home))
     by_area: dict[str, list[str]] = defaultdict(list)
@@ -187,8 +188,12 @@ def _dirty_pool(
 
 
 @cache
-def _docstrings() -> tuple[Docstring, ...]:
-    """All docstrings, repetitions included, in a fixed order."""
+def docstrings() -> tuple[Docstring, ...]:
+    """All docstrings, repetitions included, in a fixed order.
+
+    Libraries change what they import (torch replaces functions of `inspect`), so the fork server
+    reads them before it loads any: then every child of every run finds the same pool.
+    """
     home = IMPLEMENTED_IN | {m: area for area, modules in AREAS.items() for m in modules}
     found = []
     with warnings.catch_warnings():
@@ -229,7 +234,8 @@ def _with_submodules(name: str) -> Iterator[ModuleType]:
 
 def _objects(module: ModuleType) -> Iterator[tuple[str, str, str]]:
     """(qualified name, docstring on one line, defining module) of everything callable inside."""
-    for name, value in sorted(vars(module).items()):
+    for name in sorted({*vars(module), *dir(module)}):  # dir also names what is bound lazily
+        value = getattr(module, name, None)
         members = [(name, value)]
         if inspect.isclass(value):
             members += [(f"{name}.{key}", v) for key, v in sorted(vars(value).items())]
@@ -239,4 +245,8 @@ def _objects(module: ModuleType) -> Iterator[tuple[str, str, str]]:
             doc = inspect.getdoc(member)
             if isinstance(doc, str) and len(doc.split()) >= MIN_WORDS:
                 owner = getattr(member, "__module__", None) or getattr(value, "__module__", None)
-                yield qualname, " ".join(doc.split())[:600], owner or module.__name__
+                owner = owner or module.__name__
+                if (
+                    owner.partition(".")[0] in sys.stdlib_module_names
+                ):  # else a library put it there
+                    yield qualname, " ".join(doc.split())[:600], owner

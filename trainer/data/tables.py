@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,37 @@ def read_rows(source: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         return
     if not Path(where).is_file():
         raise DataError(f"no data file at {where}; check the path in the spec")
-    yield from _file_rows(reader, where, columns)
+    if reader == "jsonl":
+        yield from _json_rows(where, columns)
+    else:
+        yield from _table_rows(reader, where, columns)
 
 
-def _file_rows(reader: str, path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _json_rows(path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Line by line and as it stands: readers of tables take `2020-01-01` for a moment in time."""
+    rows: list[dict[str, Any]] = []
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise DataError(f"{path}, line {number}: no object with named values")
+                    rows.append(row)
+    except (OSError, UnicodeDecodeError) as err:
+        raise DataError(f"cannot read {path} as jsonl: {err}; check the file") from err
+    except json.JSONDecodeError as err:
+        raise DataError(f"cannot read {path} as jsonl: line {number}: {err}; mend it") from err
+    _require(path, list(dict.fromkeys(key for row in rows for key in row)), columns)
+    for row in rows:
+        yield {column: row.get(column) for column in columns}
+
+
+def _table_rows(reader: str, path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     import pyarrow as pa  # heavy, and only needed here
 
     try:
-        table = _read_table(reader, path, columns)
+        table = _csv_table(path, columns) if reader == "csv" else _parquet_table(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
         reason = " ".join(str(err).split())[:200]
         raise DataError(f"cannot read {path} as {reader}: {reason}; check the file") from err
@@ -37,24 +61,21 @@ def _file_rows(reader: str, path: str, columns: Sequence[str]) -> Iterator[dict[
         yield from batch.to_pylist()
 
 
-def _read_table(reader: str, path: str, columns: Sequence[str]) -> Any:
+def _csv_table(path: str, columns: Sequence[str]) -> Any:
     import pyarrow as pa
+    import pyarrow.csv
 
-    if reader == "csv":
-        import pyarrow.csv
+    return pyarrow.csv.read_csv(
+        path,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        # labels such as 007 or true are names, not numbers or flags
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+        ),
+    )
 
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            # labels such as 007 or true are names, not numbers or flags
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
-            ),
-        )
-    if reader == "jsonl":
-        import pyarrow.json
 
-        return pyarrow.json.read_json(path)
+def _parquet_table(path: str) -> Any:
     import pyarrow.parquet
 
     return pyarrow.parquet.read_table(path)
@@ -83,6 +104,11 @@ def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _require(where: str, found: Sequence[str], columns: Sequence[str]) -> None:
+    twice = sorted({column for column in columns if found.count(column) > 1})
+    if twice:
+        raise DataError(
+            f"{where} has the column {', '.join(map(repr, twice))} more than once; rename one"
+        )
     missing = [column for column in columns if column not in found]
     if missing:
         raise DataError(

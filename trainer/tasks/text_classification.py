@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ class TextClassification:
         self.backbone.to(compute.device)
         self.head = CosineHead(self.backbone.width, len(splits.labels)).to(compute.device)
         self._device = compute.device
-        self._max_tokens = spec.train.max_tokens
+        self._max_tokens = min(spec.train.max_tokens, self.backbone.max_tokens)
 
         def texts(samples: Sequence[str]) -> Texts:
             return Texts(self.backbone, self._tokenizer, samples, self._max_tokens, compute)
@@ -96,10 +97,11 @@ class TextClassification:
     def prepare(self, folder: Path, marks: Marks) -> None:
         """Compute embeddings and hidden states of all texts, or read them from `folder`."""
         path = folder / "frozen.safetensors"
-        if path.exists():
-            self._read_frozen(activations.load(path))
-        else:
+        kept = activations.load_if(path, about=self._digest())
+        if kept is None:
             self._compute_frozen(path, marks)
+        else:
+            self._read_frozen(kept)
         self.head.centre.copy_(self._embeddings.mean(dim=0))
 
     def _compute_frozen(self, path: Path, marks: Marks) -> None:
@@ -115,7 +117,14 @@ class TextClassification:
         for name, texts in (("pool", self._pool), *self._held_out.items()):
             if texts.hidden is not None:
                 tensors[name] = texts.hidden.values
-        activations.save(path, tensors)
+        activations.save(path, tensors, about=self._digest())
+
+    def _digest(self) -> str:
+        """Equal for the same tokens: data that changed between two segments is computed anew."""
+        sha = hashlib.sha256()
+        for texts in (self._pool, *self._held_out.values(), self._names):
+            sha.update(texts.ids.values.numpy().tobytes() + texts.ids.offsets.numpy().tobytes())
+        return sha.hexdigest()
 
     def _read_frozen(self, tensors: dict[str, Tensor]) -> None:
         self._embeddings, self._name_vectors = tensors["embeddings"], tensors["names"]

@@ -1,0 +1,97 @@
+"""The order of training: every sample once a pass, and resumable at any step."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.sampler import Cursor, Sampler
+
+lengths_of_pools = st.lists(st.integers(1, 30), min_size=1, max_size=60).map(np.array)
+sizes = st.integers(1, 12)
+seeds = st.integers(0, 2**32)
+
+
+def everything(lengths: np.ndarray) -> np.ndarray:
+    return np.arange(len(lengths))
+
+
+def one_pass(sampler: Sampler) -> list[list[int]]:
+    """The batches of the pass the sampler stands in, from where it stands."""
+    epoch, batches = sampler.cursor.epoch, []
+    while True:
+        before = sampler.cursor
+        batch = sampler.next()
+        if sampler.cursor.epoch != epoch:
+            sampler.cursor = before
+            return batches
+        batches.append(batch.tolist())
+
+
+@given(lengths_of_pools, sizes, seeds)
+def test_a_pass_takes_every_kept_sample_once(lengths, size, seed):
+    kept = everything(lengths)[:: 2 if len(lengths) > 1 else 1]
+
+    batches = one_pass(Sampler(kept, lengths, size, seed))
+
+    assert sorted(i for batch in batches for i in batch) == kept.tolist()
+    assert all(len(batch) <= size for batch in batches)
+    assert len(batches) == -(-len(kept) // size)
+
+
+@given(lengths_of_pools, sizes, seeds, st.integers(0, 150))
+def test_going_on_from_any_cursor_is_going_on_uninterrupted(lengths, size, seed, steps):
+    kept = everything(lengths)
+    straight = Sampler(kept, lengths, size, seed)
+    for _ in range(steps):
+        straight.next()
+
+    resumed = Sampler(kept, lengths, size, seed, straight.cursor)
+
+    for _ in range(2 * len(kept) // size + 3):
+        assert resumed.next().tolist() == straight.next().tolist()
+        assert resumed.cursor == straight.cursor
+
+
+@given(lengths_of_pools, sizes, seeds, st.integers(0, 40))
+def test_another_selection_begins_a_new_pass(lengths, size, seed, steps):
+    kept = everything(lengths)
+    before = Sampler(kept, lengths, size, seed)
+    for _ in range(steps):
+        before.next()
+    fewer = kept[: max(1, len(kept) // 2)]
+
+    after = Sampler(fewer, lengths, size, seed, before.cursor)
+
+    if len(fewer) == len(kept):
+        assert after.cursor == before.cursor
+    else:
+        assert after.cursor == Cursor(after.cursor.selection, before.cursor.epoch + 1, 0)
+        assert after.cursor.selection != before.cursor.selection
+        assert sorted(i for batch in one_pass(after) for i in batch) == fewer.tolist()
+
+
+def test_every_pass_and_every_seed_has_an_order_of_its_own():
+    lengths = np.tile(np.arange(1, 9), 8)
+    kept = everything(lengths)
+    first = Sampler(kept, lengths, 8, 0)
+    selection = first.cursor.selection
+
+    orders = [
+        one_pass(first),
+        one_pass(Sampler(kept, lengths, 8, 0, Cursor(selection, 1, 0))),
+        one_pass(Sampler(kept, lengths, 8, 1)),
+    ]
+
+    assert orders[0] != orders[1]
+    assert orders[0] != orders[2]
+
+
+def test_batches_hold_texts_of_about_equal_length():
+    """Of 64 texts of 1 to 64 tokens a random batch of 8 spans 50 tokens; one of ours spans 8."""
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 65))
+
+    batches = one_pass(Sampler(everything(lengths), lengths, 8, 0))
+
+    assert {int(np.ptp(lengths[batch])) for batch in batches} == {7}

@@ -1,0 +1,155 @@
+"""What holds for every pool, whatever it was read from."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.data.samples import (
+    DataError,
+    Sample,
+    Skipped,
+    check,
+    duplicate_groups,
+    fingerprint,
+    hold_out,
+)
+
+
+def sample(number: int, text: str, label: str) -> Sample:
+    return Sample(f"pool-{number}", {"text": text}, label)
+
+
+def samples(*rows: tuple[str, str]) -> list[Sample]:
+    return [sample(i, text, label) for i, (text, label) in enumerate(rows)]
+
+
+POOL = samples(("red apple", "fruit"), ("old hammer", "tools"), ("green pear", "fruit"))
+DEV = samples(("yellow melon", "fruit"), ("long saw", "tools"))
+
+
+# --- equal texts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["Red Apple", "  red\n apple ", "\uff52\uff45\uff44 apple", "red apple"],
+    ids=["case", "white space", "width", "no-break space"],
+)
+def test_texts_that_look_the_same_are_the_same(other):
+    assert fingerprint(other) == fingerprint("red apple")
+
+
+def test_accents_count_however_they_are_encoded():
+    assert fingerprint("café") == fingerprint("cafe\u0301")
+    assert fingerprint("café") != fingerprint("cafe")
+
+
+def test_duplicates_are_grouped_with_the_first_of_them():
+    pool = samples(("a b", "x"), ("c", "x"), ("A  B", "x"), ("a b", "y"), ("c", "x"))
+
+    assert duplicate_groups(pool).tolist() == [0, 1, 0, 3, 1]
+
+
+rows = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), max_size=60)
+
+
+@given(rows, st.floats(0, 1), st.integers(0, 9))
+def test_holding_out_splits_the_pool_and_keeps_equal_texts_together(pool_rows, share, seed):
+    pool = samples(*pool_rows)
+
+    rest, held = hold_out(pool, share, np.random.default_rng(seed))
+
+    assert sorted(s.sample_id for s in rest + held) == sorted(s.sample_id for s in pool)
+    assert not {s.text for s in rest} & {s.text for s in held}
+    assert [int(s.sample_id[5:]) for s in rest] == sorted(int(s.sample_id[5:]) for s in rest)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_about_the_asked_share_of_every_label_is_held_out(share):
+    pool = samples(*((f"text {i}", label) for label in "xyz" for i in range(40 * ord(label) % 97)))
+    pool = [sample(i, f"{s.text} {s.label}", s.label) for i, s in enumerate(pool)]
+
+    _, held = hold_out(pool, share, np.random.default_rng(0))
+
+    wanted, got = Counter(s.label for s in pool), Counter(s.label for s in held)
+    assert {label: got[label] for label in wanted} == {
+        label: round(share * n) for label, n in wanted.items()
+    }
+
+
+def test_what_is_held_out_depends_on_the_seed_alone():
+    pool = samples(*((f"text {i}", "xy"[i % 2]) for i in range(50)))
+
+    def held(seed: int) -> list[str]:
+        return [s.sample_id for s in hold_out(pool, 0.3, np.random.default_rng(seed))[1]]
+
+    assert held(1) == held(1)
+    assert held(1) != held(2)
+
+
+# --- fit to learn from --------------------------------------------------------------------------
+
+
+def test_labels_become_class_ids_in_alphabetical_order():
+    splits = check(POOL, DEV, [], Skipped())
+
+    assert splits.labels == ("fruit", "tools")
+    assert splits.pool == tuple(POOL)
+    assert not splits.has_truth
+
+
+def test_an_empty_pool_is_refused_with_the_reasons():
+    skipped = Skipped()
+    skipped.add("pool text is empty", "pool-0")
+
+    with pytest.raises(
+        DataError, match=r"pool is empty \(1 x pool text is empty\); check the path"
+    ):
+        check([], DEV, [], skipped)
+
+
+def test_one_class_alone_is_refused_with_its_name_and_number():
+    with pytest.raises(DataError, match=r"all 2 samples .* label 'fruit'; give at least two"):
+        check([POOL[0], POOL[2]], DEV, [], Skipped())
+
+
+@pytest.mark.parametrize("name", ["dev", "test"])
+def test_held_out_texts_in_the_pool_are_refused_with_their_number(name):
+    overlap = [sample(8, "RED  apple", "fruit"), sample(9, "green pear", "tools"), *DEV]
+    splits = {"dev": DEV, "test": DEV} | {name: overlap}
+
+    with pytest.raises(DataError, match=rf"2 of 4 {name} samples also stand in the pool .*RED"):
+        check(POOL, splits["dev"], splits["test"], Skipped())
+
+
+def test_held_out_labels_the_pool_does_not_know_are_skipped_and_counted():
+    strange = samples(("far thunder", "weather"), ("near storm", "weather"))
+    skipped = Skipped()
+
+    splits = check(POOL, [*DEV, *strange], strange[:1], skipped)
+
+    assert splits.dev == tuple(DEV)
+    assert splits.test == ()
+    assert splits.skipped.rows() == (
+        ("dev label unknown to the pool", 2, "weather"),
+        ("test label unknown to the pool", 1, "weather"),
+    )
+
+
+def test_a_dev_set_without_a_known_label_is_refused():
+    with pytest.raises(DataError, match=r"dev set is empty \(1 x dev label unknown"):
+        check(POOL, samples(("far thunder", "weather")), [], Skipped())
+
+
+def test_skipped_samples_are_counted_with_their_first_example():
+    skipped = Skipped()
+    skipped.add("label is missing", "first")
+    skipped.add("text is empty", "x" * 500)
+    skipped.add("text is empty", "second")
+
+    assert skipped.rows() == (("text is empty", 2, "x" * 120), ("label is missing", 1, "first"))

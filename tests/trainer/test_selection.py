@@ -1,0 +1,294 @@
+"""What to ask, and what to train on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.trainer.pools import DirtyPool, dirty_pool, voted_on
+from trainer.selection import KEEP_THRESHOLD, MIN_AUC, Asked, by_votes, what_to_ask, whole_pool
+from trainer.surrogate import (
+    PROBIT_NOISE,
+    Evidence,
+    PoolView,
+    VoteModel,
+    auc_slack,
+    signals,
+)
+
+NOBODY = Evidence.of(np.array([], dtype=np.int64), np.array([]))
+
+
+def model_of(pool: DirtyPool | PoolView, evidence: Evidence = NOBODY) -> VoteModel:
+    view = pool.view if isinstance(pool, DirtyPool) else pool
+    return VoteModel(view, signals(view), evidence)
+
+
+def with_duplicates(pool: DirtyPool, copies: int) -> PoolView:
+    """The pool with its first `copies` samples standing there once more at the end."""
+    index = np.concatenate([np.arange(len(pool.view)), np.arange(copies)])
+    view = pool.view
+    return PoolView(view.embeddings[index], view.labels[index], view.names, index)
+
+
+def ask(model: VoteModel, n: int, asked=(), audit=0.15, gold=0.1, seed=0) -> list[Asked]:
+    return what_to_ask(
+        model, n, asked=asked, audit_share=audit, gold_share=gold, rng=np.random.default_rng(seed)
+    )
+
+
+# --- what to ask --------------------------------------------------------------------------------
+
+BIG = model_of(dirty_pool(n=120))
+DOUBLED = model_of(with_duplicates(dirty_pool(n=60), 30))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 40), st.lists(st.integers(0, 89), max_size=90), st.integers(0, 99))
+def test_nobody_is_asked_twice_about_a_sample_or_its_duplicate(n, asked, seed):
+    cards = ask(DOUBLED, n, asked=asked, seed=seed)
+
+    group = DOUBLED.pool.group
+    seen = {int(group[i]) for i in asked}
+    groups = [int(group[card.index]) for card in cards]
+    assert len(set(groups)) == len(groups)
+    assert not set(groups) & seen
+    assert len(cards) == min(n, 60 - len(seen))
+
+
+def test_round_after_round_the_whole_pool_comes_up_once():
+    asked: list[int] = []
+    for seed in range(10):
+        asked += [card.index for card in ask(BIG, 13, asked=asked, seed=seed)]
+
+    assert sorted(asked) == list(range(120))
+
+
+def test_a_pool_smaller_than_the_ballot_gives_the_cards_it_has():
+    cards = ask(model_of(dirty_pool(n=5)), 24)
+
+    assert sorted(card.index for card in cards) == [0, 1, 2, 3, 4]
+
+
+def test_nothing_is_asked_when_everything_was():
+    assert ask(BIG, 10, asked=range(120)) == []
+
+
+@pytest.mark.parametrize(
+    ("n", "audit", "gold"), [(24, 0.15, 0.1), (20, 0.5, 0.25), (7, 0, 0), (9, 0, 1), (9, 1, 0)]
+)
+def test_gold_and_audit_cards_have_their_share(n, audit, gold):
+    roles = [card.role for card in ask(BIG, n, audit=audit, gold=gold)]
+
+    assert roles.count("gold") == round(n * gold)
+    assert roles.count("audit") == round(n * audit)
+    assert len(roles) == n
+
+
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_there_are_never_more_cards_than_were_asked_for(n):
+    """Half gold and half audit of an odd number, both rounded up, would be one too many."""
+    assert len(ask(BIG, n, audit=0.5, gold=0.5)) == n
+
+
+def test_half_of_the_gold_cards_show_a_wrong_label_and_know_it():
+    cards = [card for card in ask(BIG, 40, gold=0.5) if card.role == "gold"]
+
+    for card in cards:
+        assert card.truth == float(card.label == BIG.pool.labels[card.index])
+    assert sum(card.truth for card in cards) == len(cards) / 2
+
+
+def test_gold_is_what_is_surely_right():
+    pool = dirty_pool(n=300, spread=0.7)
+
+    cards = [card for card in ask(model_of(pool), 30, gold=0.3) if card.role == "gold"]
+
+    assert sum(pool.is_good[card.index] for card in cards) >= len(cards) - 1
+
+
+def test_only_gold_cards_know_an_answer_and_all_others_show_the_given_label():
+    for card in ask(BIG, 40):
+        if card.role != "gold":
+            assert card.truth is None
+            assert card.label == BIG.pool.labels[card.index]
+
+
+def test_gold_does_not_stand_out_by_its_place():
+    places = [
+        i for seed in range(20) for i, c in enumerate(ask(BIG, 10, gold=0.2, seed=seed))
+        if c.role == "gold"
+    ]  # fmt: skip
+
+    assert len(set(places)) >= 6
+
+
+def test_the_same_random_numbers_ask_the_same():
+    assert ask(BIG, 20, seed=5) == ask(BIG, 20, seed=5)
+    assert ask(BIG, 20, seed=5) != ask(BIG, 20, seed=6)
+
+
+def test_asked_samples_tell_more_about_the_rest_than_random_ones():
+    model = model_of(dirty_pool(n=200, seed=3))
+    everyone = np.arange(200)
+    before = model.posterior_covariance(everyone, everyone)
+    weight = np.exp(-(model.mean(everyone) ** 2))
+
+    def left_open(index: list[int]) -> float:
+        """Variance of the undecided samples once those in `index` were answered."""
+        heard = before[np.ix_(index, index)] + PROBIT_NOISE * np.eye(len(index))
+        cross = before[:, index]
+        return float(
+            weight @ (np.diag(before) - (cross @ np.linalg.inv(heard) * cross).sum(axis=1))
+        )
+
+    chosen = left_open([card.index for card in ask(model, 12, audit=0, gold=0)])
+    rng = np.random.default_rng(0)
+    random = [left_open(rng.choice(200, 12, replace=False).tolist()) for _ in range(30)]
+
+    assert chosen < min(random)
+
+
+# --- what to train on ---------------------------------------------------------------------------
+
+
+def opinions(pool: DirtyPool, votes: int, seed: int = 0) -> tuple[VoteModel, dict[int, float]]:
+    model = voted_on(pool, votes, seed)
+    index, q = model.evidence.index, (model.evidence.target + 1) / 2
+    return model, {int(i): float(p) for i, p in zip(index, q, strict=True)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_votes_leave_is_cleaner_than_the_pool(seed):
+    pool = dirty_pool(seed=seed)
+    model, voted = opinions(pool, 60, seed)
+
+    chosen = by_votes(model, voted=voted, relabelled={})
+
+    kept = chosen.weight > 0
+    assert chosen.note == ""
+    assert pool.is_good[kept].mean() > pool.is_good.mean() + 0.05
+    assert kept.sum() > 100
+    assert chosen.weight[kept].mean() == pytest.approx(1)
+    assert np.average(pool.is_good, weights=chosen.weight) > pool.is_good[kept].mean()
+
+
+def test_a_vote_outranks_the_model():
+    pool = dirty_pool()
+    model, voted = opinions(pool, 40)
+    keep = model.keep()
+    loved, hated = int(np.argmin(keep)), int(np.argmax(keep))
+
+    chosen = by_votes(model, voted=voted | {loved: 0.95, hated: 0.05}, relabelled={})
+
+    assert chosen.weight[loved] > 0
+    assert chosen.weight[hated] == 0
+    assert chosen.keep[loved] == 0.95
+
+
+def test_a_vote_counts_for_every_copy_of_its_sample():
+    view = with_duplicates(dirty_pool(n=60), 5)
+    model = model_of(view, Evidence.of(np.array([2]), np.array([0.05])))
+
+    chosen = by_votes(model, voted={62: 0.05}, relabelled={})
+
+    assert chosen.keep[[2, 62]].tolist() == [0.05, 0.05]
+    assert chosen.weight[[2, 62]].tolist() == [0, 0]
+
+
+def test_exact_duplicates_are_trained_on_once():
+    chosen = by_votes(model_of(with_duplicates(dirty_pool(n=60), 20)), voted={}, relabelled={})
+
+    assert (chosen.weight[60:] == 0).all()
+    assert (whole_pool(model_of(with_duplicates(dirty_pool(n=60), 20)).pool).weight[60:] == 0).all()
+
+
+def test_a_relabelled_sample_is_trained_on_under_its_new_label():
+    pool = dirty_pool()
+    bad = int(np.flatnonzero(~pool.is_good)[0])
+    model, voted = opinions(pool, 40)
+    new = int((pool.view.labels[bad] + 1) % 4)
+
+    chosen = by_votes(model, voted=voted | {bad: 0.05}, relabelled={bad: new})
+
+    assert chosen.label[bad] == new
+    assert chosen.weight[bad] > 0
+    assert (chosen.label != pool.view.labels).sum() == 1
+
+
+def test_importance_votes_tilt_the_weights_within_bounds():
+    pool = dirty_pool()
+    model, voted = opinions(pool, 40)
+    plain = by_votes(model, voted=voted, relabelled={})
+    lean = np.ones(300)
+    kept = np.flatnonzero(plain.weight > 0)
+    lean[kept[:3]] = 1.5, 100.0, 0.0
+
+    tilted = by_votes(model, voted=voted, relabelled={}, lean=lean)
+
+    factor = tilted.weight[kept] / plain.weight[kept]
+    assert factor[:3] / factor[3] == pytest.approx([1.5, 2.0, 0.25])
+    assert factor[4:] == pytest.approx(factor[3])
+    assert tilted.n_leaning == 3
+    assert plain.n_leaning == 0
+
+
+def test_votes_without_a_pattern_are_not_followed():
+    """200 coin flips: surely no rule, so the pool stays whole and the report says why."""
+    pool = dirty_pool(names=False)
+    rng = np.random.default_rng(1)
+    index = rng.choice(300, 200, replace=False)
+    model = model_of(pool, Evidence.of(index, rng.choice([0.1, 0.9], 200)))
+
+    chosen = by_votes(model, voted={int(i): 0.1 for i in index}, relabelled={})
+
+    assert "do not generalise" in chosen.note
+    assert chosen.auc is not None
+    assert (chosen.weight == 1).all()
+
+
+def test_few_votes_without_a_pattern_are_followed_for_they_prove_nothing():
+    """The same area that 200 votes make sure of may be chance among 10: then people decide."""
+    pool = dirty_pool(names=False)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        index = rng.choice(300, 10, replace=False)
+        model = model_of(pool, Evidence.of(index, np.tile([0.1, 0.9], 5)))
+        chosen = by_votes(model, voted={}, relabelled={})
+        if chosen.auc is not None and 0.5 < chosen.auc < MIN_AUC:
+            assert chosen.auc + auc_slack(chosen.auc, model.evidence.target > 0) >= MIN_AUC
+            assert chosen.note == ""
+            return
+    raise AssertionError("no seed gave an area between .5 and the bound")
+
+
+def test_votes_that_leave_nothing_are_not_followed():
+    pool = dirty_pool(n=40)
+    no = Evidence.of(np.arange(40), np.full(40, 0.05))
+
+    chosen = by_votes(model_of(pool, no), voted=dict.fromkeys(range(40), 0.05), relabelled={})
+
+    assert "nothing to train on" in chosen.note
+    assert (chosen.weight == 1).all()
+
+
+def test_one_kept_sample_is_something_to_train_on():
+    pool = dirty_pool(n=40)
+    no = Evidence.of(np.arange(40), np.full(40, 0.05))
+    voted = dict.fromkeys(range(40), 0.05) | {7: 0.9}
+
+    chosen = by_votes(model_of(pool, no), voted=voted, relabelled={})
+
+    assert np.flatnonzero(chosen.weight).tolist() == [7]
+    assert chosen.weight[7] == 1
+
+
+def test_only_the_surely_bad_leave():
+    pool = dirty_pool()
+    model, voted = opinions(pool, 60)
+
+    chosen = by_votes(model, voted=voted, relabelled={})
+
+    assert ((chosen.weight > 0) == (chosen.keep > KEEP_THRESHOLD)).all()
