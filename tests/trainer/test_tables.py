@@ -84,13 +84,13 @@ def test_a_missing_file_is_named(reader, tmp_path):
         ("csv", b"text,text,label\na,b,c\n"),
         ("jsonl", b""),
         ("jsonl", b'{"text": "a"\n'),
-        ("jsonl", b'{"text": "a", "label": 1}\n{"text": "b", "label": "x"}\n'),
+        ("jsonl", b'{"text": "a", "label": "x"}\n["b", "x"]\n'),
         ("parquet", b""),
         ("parquet", b"PAR1 but no more than that PAR1"),
     ],
     ids=[
         "empty csv", "ragged csv", "csv in no encoding", "csv with a column twice", "empty jsonl",
-        "open brace", "jsonl of two kinds", "empty parquet", "no parquet",
+        "open brace", "jsonl with a list", "empty parquet", "no parquet",
     ],
 )  # fmt: skip
 def test_a_malformed_file_is_refused_with_its_name_and_the_reason(tmp_path, reader_, content):
