@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 log = logging.getLogger(__name__)
@@ -67,11 +67,10 @@ def open_engine(url: str) -> Engine:
             pass
     except DatabaseError as err:
         engine.dispose()
-        reason = " ".join(str(err.orig).split())[:200]
-        raise StoreError(
-            f"cannot use the database {_without_secrets(parsed)}: {reason}; is it there? "
-            "It has to be a database of Joulery's own"
-        ) from err
+        shown, reason = _without_secrets(parsed), " ".join(str(err.orig).split())[:200]
+        if isinstance(err, OperationalError):
+            raise StoreError(f"cannot reach the database {shown}: {reason}; is it there?") from err
+        raise StoreError(f"{shown} is no database of Joulery's: {reason}; name another") from err
     return engine
 
 
