@@ -218,11 +218,11 @@ def _write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _print(outcome: comparing.Outcome) -> None:
-    heading, *rows = reporting.table(outcome.report)
-    table = Table(*heading, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
+    for heading, *rows in (reporting.curves(outcome.report), reporting.table(outcome.report)):
+        table = Table(*heading, box=None, header_style="bold")
+        for row in rows:
+            table.add_row(*row)
+        out.print(table, "")
     for seed_report in outcome.report["seeds"]:
         if len(outcome.report["seeds"]) > 1:
             out.print(f"[bold]seed {seed_report['seed']}[/bold]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import mean
 from typing import Any
 
@@ -222,6 +223,24 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 f"{arm['cpu_s']:.0f} s",
             )
         )
+    return rows
+
+
+def curves(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of words: accuracy against the energy so far, an evaluation a row, an arm a column."""
+    arms = report["arms"]
+    unit = words.unit_for(arm["energy_j"]["total"]["j"] for arm in arms.values())
+    rows: list[tuple[str, ...]] = [
+        ("samples", *(messages.ARM_WORDS.get(name, name) for name in arms))
+    ]
+    histories = [arm["history"] or [] for arm in arms.values()]
+    for points in zip_longest(*histories):
+        at = next(point["samples"] for point in points if point)
+        cells = [
+            f"{words.metric(p['metric'])} at {words.energy(p['energy_j'], unit=unit)}" if p else ""
+            for p in points
+        ]
+        rows.append((words.count(round(at)), *cells))
     return rows
 
 

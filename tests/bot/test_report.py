@@ -3,7 +3,15 @@
 import pytest
 
 from bot.history import ArmHistory, Point
-from bot.report import ArmRecord, RunRecord, comparison_report, run_report, table, verdict
+from bot.report import (
+    ArmRecord,
+    RunRecord,
+    comparison_report,
+    curves,
+    run_report,
+    table,
+    verdict,
+)
 from storage import energy
 from storage.models import EnergySum, Run, RunState
 from tests.bot.cards import T0
@@ -89,6 +97,16 @@ def test_energies_that_stand_side_by_side_share_a_unit_and_say_that_they_are_est
     rows = table(run_report(record(HUMAN, CONTROL)))
 
     assert [row[3] for row in rows[1:]] == ["≈ 300 J ±150", "≈ 400 J ±200"]
+
+
+def test_accuracy_stands_against_the_energy_so_far_for_all_arms():
+    short = arm("control", [(0, 100, 0.5)], 400)
+
+    assert curves(run_report(record(HUMAN, short))) == [
+        ("samples", "with your votes", "control (nobody asked)"),
+        ("0", "60.0 % at 100 J", "50.0 % at 100 J"),
+        ("10", "80.0 % at 300 J", ""),
+    ]
 
 
 def test_measured_energy_carries_no_sign_of_an_estimate():
