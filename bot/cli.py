@@ -182,39 +182,55 @@ def _compare(
             f"simulated voters need a truth to vote by, and {spec.data.pool} has none; set "
             "data.truth or data.dirt in the spec, or use --jury people"
         )
-    with Bars(out) as bars:
-
-        def announce(url: str) -> None:
-            if jury == "simulated":
-                bars.say(f"Simulated colleagues vote; watch them at {url}")
-            else:
-                bars.say(f"[bold]Open the page and vote:[/bold] {url}")
-                if _has_screen():
-                    webbrowser.open(url)
-
-        try:
-            outcome = asyncio.run(
-                comparing.compare(
-                    settings, spec, seeds=list(seeds), jury=jury, watcher=bars, announce=announce
-                )
-            )
-        except KeyboardInterrupt:
-            bars.say(f"Stopped; go on with: JOULERY_DATA_DIR={settings.data_dir} joulery serve")
-            raise typer.Exit(FAILURE) from None
-    _print(outcome)
     if report is not None:
-        _write_json(report, outcome.report)
+        _write(report, "")  # rather now than after the work
+    bars = Bars(out)
+    is_done = False
+
+    def announce(url: str) -> None:
+        if jury == "simulated":
+            bars.say(f"Simulated colleagues vote; watch them at {url}")
+        else:
+            bars.say(f"[bold]Open the page and vote:[/bold] {url}")
+            if _has_screen():
+                webbrowser.open(url)
+
+    async def work() -> None:
+        nonlocal is_done
+        async with comparing.compared(
+            settings, spec, seeds=list(seeds), jury=jury, watcher=bars, announce=announce
+        ) as outcome:
+            bars.stop()
+            _print(outcome)
+            if report is not None:
+                _write_json(report, outcome.report)
+            is_done = True
+            if jury != "simulated" and sys.stdout.isatty():
+                out.print("The page stays up for a look around; Ctrl-C ends it.")
+                await asyncio.Event().wait()
+
+    with bars:
+        try:
+            asyncio.run(work())
+        except KeyboardInterrupt:
+            if not is_done:
+                bars.say(f"Stopped; go on with: JOULERY_DATA_DIR={settings.data_dir} joulery serve")
+                raise typer.Exit(FAILURE) from None
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    _write(path, json.dumps(data, indent=1, default=str))
+    out.print(f"Report: {path}")
+
+
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=1, default=str), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingsError(
             f"cannot write the report {path}: {error.strerror}; name another file"
         ) from error
-    out.print(f"Report: {path}")
 
 
 def _print(outcome: comparing.Outcome) -> None:

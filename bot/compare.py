@@ -46,7 +46,8 @@ class Outcome:
     picture: Path
 
 
-async def compare(
+@asynccontextmanager
+async def compared(
     settings: Settings,
     spec: RunSpec,
     *,
@@ -54,8 +55,8 @@ async def compare(
     jury: Jury,
     watcher: Watcher,
     announce: Any,
-) -> Outcome:
-    """Train all arms for every seed, with votes from `jury`, and report.
+) -> AsyncIterator[Outcome]:
+    """Train all arms for every seed, with votes from `jury`; the page stays up inside.
 
     Args:
         settings: where things lie and how the page is reached.
@@ -90,7 +91,7 @@ async def compare(
                 picture = settings.data_dir.resolve() / f"{comparison}.png"
                 await pictures.draw(pictures.accuracy_over_energy(reports, spec.name), picture)
             await bot.house.office.drained(timeout_s=30)
-    return Outcome(report.comparison_report(reports), picture)
+        yield Outcome(report.comparison_report(reports), picture)
 
 
 async def _failure(bot: Bot, run: Run) -> CompareError:

@@ -153,7 +153,7 @@ class Live:
         board = Board(
             board_id=run.run_id,
             title=f"Run {run.run_id} {run.name}: accuracy over energy",
-            x_label=f"energy, {unit.name}",
+            x_label=f"energy, {unit.name}{_label(curves)}",
             y_label="accuracy, %",
             series=tuple(
                 Series(
@@ -178,3 +178,8 @@ class Live:
                     await platform.show_board(board)
                 except ChatError as err:
                     log.warning("chart not drawn", extra={"reason": str(err)})
+
+
+def _label(curves: Sequence[ArmHistory]) -> str:
+    is_estimated = any(curve.total.measured_share < 0.5 for curve in curves)
+    return " (estimated)" if is_estimated else ""

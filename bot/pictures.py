@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import messages
+from bot.report import is_mostly_estimated
 
 COLOURS = {"human": "#0f7b6c", "control": "#8a8f98", "no_votes": "#c2772b"}
 SIZE_INCH, DPI = (7.2, 4.2), 150
@@ -32,8 +33,15 @@ def accuracy_over_energy(reports: Sequence[Mapping[str, Any]], title: str) -> di
         for number, report in enumerate(reports)
         for name, arm in report["arms"].items()
     ]
+    totals = [arm["energy_j"]["total"] for report in reports for arm in report["arms"].values()]
+    is_estimated = any(is_mostly_estimated(total) for total in totals)
     targets = [r["target"] for r in reports if r.get("target") is not None]
-    return {"title": title, "lines": lines, "target": 100 * targets[0] if targets else None}
+    return {
+        "title": title,
+        "lines": lines,
+        "target": 100 * targets[0] if targets else None,
+        "x_label": f"machine energy so far, J{' (estimated)' if is_estimated else ''}",
+    }
 
 
 async def draw(chart: Mapping[str, Any], path: Path) -> bool:
@@ -61,7 +69,7 @@ def _render(chart: Mapping[str, Any], path: Path) -> None:
         )  # fmt: skip
     if chart["target"] is not None:
         axes.axhline(chart["target"], color="#8a8f98", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="energy so far, J (machine)", ylabel="accuracy, %")
+    axes.set(xlabel=chart["x_label"], ylabel="accuracy, %")
     axes.set_title(chart["title"], loc="left", fontsize=11)
     axes.grid(visible=True, color="#e6e8eb", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -244,7 +244,11 @@ def curves(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _sign(total: Mapping[str, Any]) -> str:
-    """`≈ ` before what is mostly estimated."""
+def is_mostly_estimated(total: Mapping[str, Any]) -> bool:
+    """Whether less than half of a total's joules were measured."""
     measured = sum(j for label, j in total["sources"].items() if label.startswith("M-"))
-    return "" if measured >= 0.5 * total["j"] else "≈ "
+    return bool(measured < 0.5 * total["j"])
+
+
+def _sign(total: Mapping[str, Any]) -> str:
+    return "≈ " if is_mostly_estimated(total) else ""

@@ -38,6 +38,10 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
+    def stop(self) -> None:
+        """Draw the bars for the last time; what is printed now stands below them."""
+        self._progress.stop()
+
     def say(self, text: str) -> None:
         """Print a line above the bars."""
         self._progress.console.print(text, highlight=False, soft_wrap=True)  # links stay whole
