@@ -86,12 +86,13 @@ async def compared(
                 if run.state is not RunState.FINISHED:
                     raise await _failure(bot, run)
                 reports.append(await asyncio.to_thread(conclusion.read_report, run))
+            whole = report.comparison_report(reports)
             picture = conclusion.picture_path(run)
             if comparison is not None:
                 picture = settings.data_dir.resolve() / f"{comparison}.png"
-                await pictures.draw(pictures.accuracy_over_energy(reports, spec.name), picture)
+                await pictures.draw(pictures.accuracy_over_energy(whole, spec.name), picture)
             await bot.house.office.drained(timeout_s=30)
-        yield Outcome(report.comparison_report(reports), picture)
+        yield Outcome(whole, picture)
 
 
 async def _failure(bot: Bot, run: Run) -> CompareError:

@@ -36,7 +36,7 @@ async def conclude(house: House, run: Run) -> list[OutboxItem]:
     await asyncio.to_thread(path.write_text, text, encoding="utf-8")
     title = f"{run.name}: what the votes changed"
     picture = picture_path(run)
-    is_drawn = await pictures.draw(pictures.accuracy_over_energy([found], title), picture)
+    is_drawn = await pictures.draw(pictures.accuracy_over_energy(found, title), picture)
     shown = (Picture(path=str(picture), alt=f"{title}: accuracy over energy"),) if is_drawn else ()
     verdict = "\n".join(found["verdict"])
     return outgoing.in_thread(house.channels, run.run_id, f"verdict:{run.run_id}", verdict, shown)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +19,34 @@ COLOURS = {"human": "#0f7b6c", "control": "#8a8f98", "no_votes": "#c2772b"}
 SIZE_INCH, DPI = (7.2, 4.2), 150
 
 
-def accuracy_over_energy(reports: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
-    """The chart of one or several seeds, as plain data. Pure."""
-    lines = [
+def accuracy_over_energy(report: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """The chart of a report as plain data; of several seeds the mean, each seed faint behind. Pure."""
+    seeds = report.get("seeds", [report])
+    one_seed = len(seeds) == 1
+    behind = [] if one_seed else [line for seed in seeds for line in _lines(seed, is_faint=True)]
+    totals = [arm["energy_j"]["total"] for seed in seeds for arm in seed["arms"].values()]
+    is_estimated = any(is_mostly_estimated(total) for total in totals)
+    target = seeds[0]["target"] if one_seed else None
+    return {
+        "title": title if one_seed else f"{title} (mean of {len(seeds)} seeds)",
+        "lines": behind + _lines(report, is_faint=False),
+        "target": None if target is None else 100 * target,
+        "x_label": f"machine energy so far, J{' (estimated)' if is_estimated else ''}",
+    }
+
+
+def _lines(report: Mapping[str, Any], *, is_faint: bool) -> list[dict[str, Any]]:
+    return [
         {
             "name": messages.ARM_WORDS.get(name, name),
             "colour": COLOURS.get(name, "#5b6abf"),
             "is_dashed": name != "human",
-            "is_first": number == 0,
-            "x": [p["energy_j"] for p in arm["history"]],
-            "y": [100 * p["metric"] for p in arm["history"]],
+            "is_faint": is_faint,
+            "x": [p["energy_j"] for p in arm["history"] or []],
+            "y": [100 * p["metric"] for p in arm["history"] or []],
         }
-        for number, report in enumerate(reports)
         for name, arm in report["arms"].items()
     ]
-    totals = [arm["energy_j"]["total"] for report in reports for arm in report["arms"].values()]
-    is_estimated = any(is_mostly_estimated(total) for total in totals)
-    targets = [r["target"] for r in reports if r.get("target") is not None]
-    return {
-        "title": title,
-        "lines": lines,
-        "target": 100 * targets[0] if targets else None,
-        "x_label": f"machine energy so far, J{' (estimated)' if is_estimated else ''}",
-    }
 
 
 async def draw(chart: Mapping[str, Any], path: Path) -> bool:
@@ -63,9 +68,11 @@ def _render(chart: Mapping[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(figsize=SIZE_INCH, layout="constrained")
     for line in chart["lines"]:
         axes.plot(
-            line["x"], line["y"], color=line["colour"], linewidth=2.2,
-            linestyle="--" if line["is_dashed"] else "-", marker="o", markersize=4,
-            label=line["name"] if line["is_first"] else None,
+            line["x"], line["y"], color=line["colour"],
+            linewidth=1.0 if line["is_faint"] else 2.2, alpha=0.3 if line["is_faint"] else 1.0,
+            linestyle="--" if line["is_dashed"] else "-",
+            marker=None if line["is_faint"] else "o", markersize=4,
+            label=None if line["is_faint"] else line["name"],
         )  # fmt: skip
     if chart["target"] is not None:
         axes.axhline(chart["target"], color="#8a8f98", linewidth=0.8, linestyle=":")
