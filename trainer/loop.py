@@ -72,12 +72,8 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
         candidates = _candidates(plan, learner, model)
         if plan.until > 0:
             features = tuple(learner.features(selection, plan.questions.feature_cards))
-    return SegmentReport(
-        run_id=plan.run_id,
-        arm=plan.arm,
-        segment=plan.segment,
-        attempt=plan.attempt,
-        lease_token=plan.lease_token,
+    return SegmentReport.of(
+        plan,
         outcome="stopped" if loop.was_stopped else "done",
         pool_size=len(splits.pool),
         planned_samples=loop.planned,

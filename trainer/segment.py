@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -204,3 +204,15 @@ class SegmentReport(_Paper):
     started_at: datetime
     ended_at: datetime
     versions: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, plan: SegmentPlan, **found: Any) -> Self:
+        """The report on a plan: what was found, under the plan's own marks."""
+        return cls(
+            run_id=plan.run_id,
+            arm=plan.arm,
+            segment=plan.segment,
+            attempt=plan.attempt,
+            lease_token=plan.lease_token,
+            **found,
+        )

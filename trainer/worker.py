@@ -83,12 +83,8 @@ def _report(plan: SegmentPlan, marks: Marks) -> SegmentReport:
         if err.errno not in NO_ROOM_ERRORS:
             raise
         message = no_room(err)
-    return SegmentReport(
-        run_id=plan.run_id,
-        arm=plan.arm,
-        segment=plan.segment,
-        attempt=plan.attempt,
-        lease_token=plan.lease_token,
+    return SegmentReport.of(
+        plan,
         outcome="refused",
         message=message,
         costs=marks.costs(),
