@@ -21,7 +21,7 @@ from bot.rounds import Rounds
 from bot.schedule import Schedule
 from bot.settings import Settings
 from storage.database import StoreError
-from storage.models import Posting
+from storage.models import Posting, RunState
 from storage.store.store import Store
 from trainer.launch import LocalLauncher
 from trainer.meter import EnergyMeter, probe
@@ -83,7 +83,10 @@ class Bot:
     async def close_due_rounds(self) -> None:
         """Close every round whose deadline passed, also those that passed while we were down."""
         for round_ in await self.house.call(self.house.store.votes.open_rounds):
-            if self.house.now() >= round_.closes_at:
+            if self.house.now() < round_.closes_at:
+                continue
+            run = await self.house.call(self.house.store.runs.get, round_.run_id)
+            if run is not None and run.state is not RunState.PAUSED:  # it gets its time back
                 await self.rounds.listening.check(round_.round_id)
 
     async def keep_lease(self) -> None:

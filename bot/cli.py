@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from adapters.base import ChatRefused, ChatSetupError
 from bot import compare as comparing
@@ -32,7 +33,7 @@ from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import Bars
 from storage.database import StoreError
-from trainer.spec import RunSpec, SpecError, parse_spec, read_spec
+from trainer.spec import MAX_SEED, RunSpec, SpecError, parse_spec, read_spec
 
 BAD_INPUT = 2
 FAILURE = 1
@@ -43,8 +44,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False)  # names, reasons and paths may hold brackets
+err = Console(stderr=True, markup=False)
 
 CARDS_ALONE = 16
 """Per round, where nobody helps: two minutes of one person."""
@@ -62,7 +63,9 @@ def demo(
     jury: JuryOption = "mixed",
     report: ReportOption = None,
     port: PortOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="seed of data, dirt and weights")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="seed of data, dirt and weights")
+    ] = 0,
 ) -> None:
     """See the whole loop in a few minutes: train, ask, listen, learn, and weigh the joules."""
     spec = parse_spec(_demo_spec(), where="the demo's spec")
@@ -167,7 +170,7 @@ def bench(
     table = Table("figure", "value", "wanted", "", box=None)
     for figure in found.figures:
         value = "not measured" if figure.value is None else words.number(figure.value)
-        verdict = {True: "holds", False: "[red]missed[/red]", None: ""}[figure.holds]
+        verdict = {True: Text("holds"), False: Text("missed", "red"), None: Text("")}[figure.holds]
         table.add_row(figure.name, f"{value} {figure.unit}", figure.target, verdict)
     out.print(table)
     if report is not None:
@@ -191,7 +194,7 @@ def _compare(
         if jury == "simulated":
             bars.say(f"Simulated colleagues vote; watch them at {url}")
         else:
-            bars.say(f"[bold]Open the page and vote:[/bold] {url}")
+            bars.say(f"Open the page and vote: {url}", style="bold")
             if _has_screen():
                 webbrowser.open(url)
 
@@ -241,7 +244,7 @@ def _print(outcome: comparing.Outcome) -> None:
         out.print(table, "")
     for seed_report in outcome.report["seeds"]:
         if len(outcome.report["seeds"]) > 1:
-            out.print(f"[bold]seed {seed_report['seed']}[/bold]")
+            out.print(f"seed {seed_report['seed']}", style="bold")
         for line in seed_report["verdict"]:
             out.print(f"• {line}", highlight=False)
     out.print(f"Picture: {outcome.picture}")

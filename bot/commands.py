@@ -5,6 +5,7 @@ Every command, allowed or not, is audited and shown in the run's thread; answers
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from storage import energy
 from storage.database import StoreError
 from storage.models import Posting, Run
 from trainer.spec import RUN_NAME, SpecError, read_spec
+
+log = logging.getLogger(__name__)
 
 VERBS = ("start", "stop", "pause", "resume", "status", "energy", "help")
 FLAGS = frozenset({"control"})
@@ -127,6 +130,9 @@ class Commands:
             return await self._do[command.verb](user, command, run), True
         except (CommandError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
+        except Exception:
+            log.exception("command failed", extra={"words": text[:200]})
+            return "Not done: something went wrong on our side; the bot's log has it.", True
 
     async def _run(self, command: Command, run_id: str | None) -> Run | None:
         """The run a command is about: named, or of this thread, or the only one under way."""
@@ -156,7 +162,7 @@ class Commands:
             raise CommandError(f"which spec? Known: {known or 'none'}. Say start SPEC")
         path = _spec_path(self._house.settings.specs_dir, command.names[0])
         spec = await self._house.call(read_spec, path)
-        seed = _seed(command.options.get("seed"))
+        seed = read_seed(command.options.get("seed"))
         number = len(await self._house.call(self._house.store.runs.all)) + 1
         every = self._house.settings.control_every
         with_control = "control" in command.flags or (every > 0 and number % every == 0)
@@ -212,10 +218,11 @@ class Commands:
         return messages.HELP
 
 
-def _seed(text: str | None) -> int | None:
+def read_seed(text: str | None) -> int | None:
+    """The seed somebody typed; None where they left it to the spec."""
     if text is None:
         return None
-    if not text.isdigit() or len(text) > 9:
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
         raise CommandError(f"seed={messages.cut(text, 20)}: give a whole number, e.g. seed=1")
     return int(text)
 

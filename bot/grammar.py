@@ -111,12 +111,20 @@ class _Reader:
             key = match[1] or self._samples[0].key
             known = {s.key for s in self._samples}
             return ([Said(f"{key}.label", None, label)] if label and key in known else []), hint
-        name, colon, words = rest.partition(":")
+        name, colon, words = self._split(rest)
         label, hint = self._label(name)
         if not colon or label is None:
             return [], hint if colon else ""
         text = " ".join(words.split())[:MAX_TEXT]
         return ([Said(f"{verb}.{label}", None, text)] if text else []), ""
+
+    def _split(self, rest: str) -> tuple[str, str, str]:
+        """`name: words`, where the name may hold colons itself: the longest one we know."""
+        cuts = [i for i, sign in enumerate(rest) if sign == ":"]
+        known = [i for i in cuts if _fold(rest[:i]) in self._labels]
+        if not known:
+            return rest.partition(":")
+        return rest[: known[-1]], ":", rest[known[-1] + 1 :]
 
     def _label(self, text: str) -> tuple[str | None, str]:
         """(the label, hint): exact but for case, quotes and underscores, else the nearest names."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from adapters.base import Inbound, Ref
-from bot import messages, outgoing, post, votes
+from bot import ask, messages, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
 from bot.opinions import Tally, opinions
@@ -45,6 +45,10 @@ class Listening:
         heard = votes.hear(event, ballot, standing, received_at)
         if heard.events:
             await house.call(house.store.votes.add, heard.events)
+        if heard.events and round_.state is RoundState.CLOSED:
+            key = f"late:{ballot.ballot_id}:{event.user}"
+            text = "This round is closed: your answer is kept, but does not count any more."
+            await house.office.queue(outgoing.whisper(key, event.user, event.ref, text))
         if heard.hint:
             key = f"hint:{ballot.ballot_id}:{event.user}"  # once per voter and card
             await house.office.queue(outgoing.whisper(key, event.user, event.ref, heard.hint))
@@ -73,6 +77,25 @@ class Listening:
         for watcher in house.watchers:
             watcher.votes(round_.run_id, done, len(answered), votes_)
         return done == len(answered)
+
+    def new_deadline(self, run: Run, round_: Round) -> list[OutboxItem]:
+        """What is said once an open round has another deadline."""
+        house, spec = self._house, RunSpec.model_validate(run.spec)
+        closes = ask.closing_time(round_)
+        said = (
+            f"Round {round_.n + 1} has the time back that the run was held: it closes by {closes}."
+        )
+        key = f"extended:{round_.round_id}:{round_.closes_at.isoformat()}"
+        items = outgoing.in_thread(house.channels, run.run_id, key, said)
+        for ballot in house.store.votes.ballots(round_id=round_.round_id):
+            card = messages.question(ballot, spec, closes=f"closes by {closes}")
+            items += [
+                outgoing.edit(
+                    outgoing.card_key(ballot.ballot_id, platform), platform, channel, card
+                )
+                for platform, channel in house.channels.items()
+            ]
+        return items
 
     async def close(self, round_: Round, closed_by: str) -> None:
         """Close a round: one last look at the platforms, the count, the cards' final appearance.

@@ -139,6 +139,8 @@ class Live:
         return arm.name, share, " · ".join(said)
 
     def _note(self, run: Run) -> str:
+        if run.state is not RunState.ASKING:
+            self._votes.pop(run.run_id, None)  # the next round counts from nothing
         if run.state is RunState.ASKING:
             done, cards, votes = self._votes.get(run.run_id, (0, 0, 0))
             if cards:

@@ -30,7 +30,7 @@ ARM_WORDS = {
     "human": "with your votes",
     "control": "control (nobody asked)",
     "no_votes": "label names only (nobody asked)",
-    SHARED: "loading, shared by all arms",
+    SHARED: "shared by all arms",
 }
 
 HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:
@@ -154,6 +154,10 @@ def round_closed(n: int, tally: Tally, closed_by: str) -> str:
         f"{words.plural(tally.voters, 'person', 'people')}: {tally.yes} fit, "
         f"{tally.no} do not, {tally.abstained} can't tell"
     )
+    if tally.levels:
+        text += f", {tally.levels} on how much a word matters"
+    if tally.words:
+        text += f", {tally.words} on what a label means"
     return f"{text}; agreement α {tally.alpha:.2f}." if tally.alpha is not None else f"{text}."
 
 

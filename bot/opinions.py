@@ -20,12 +20,14 @@ class Tally:
     yes: int
     no: int
     abstained: int
+    levels: int  # how much a feature matters
+    words: int  # what a label means
     alpha: float | None
 
     @property
     def is_silent(self) -> bool:
-        """True when nobody said anything that counts."""
-        return self.yes + self.no == 0 and self.votes == self.abstained
+        """True when nobody said anything."""
+        return self.votes == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Heard:
 def opinions(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> Heard:
     """What the team thinks after its votes on some ballots.
 
-    Gold cards only measure voters; a better label (`label: X`) also says no to the given one.
+    Gold cards only measure voters; a better label (`label: X`) also says no to the given one, the
+    given one named again says yes.
     """
     subjects = {(b.ballot_id, s.key): s for b in ballots for s in b.subjects}
     yes_no: list[YesNo] = []
@@ -55,9 +58,10 @@ def opinions(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> Heard:
         elif subject is None:
             continue
         elif kind == "label":
-            if vote.answer and vote.answer != subject.label:
+            is_same = vote.answer == subject.label  # named again: it fits
+            yes_no.append(YesNo(_item(vote.ballot_id, subject), vote.person, is_same))
+            if vote.answer and not is_same:
                 relabels[subject.target][vote.answer] += 1
-                yes_no.append(YesNo(_item(vote.ballot_id, subject), vote.person, False))
         elif vote.value is None:
             abstained += 1
         elif subject.kind is SubjectKind.SAMPLE:
@@ -81,6 +85,8 @@ def opinions(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> Heard:
         yes=sum(v.is_yes for v in yes_no),
         no=sum(not v.is_yes for v in yes_no),
         abstained=abstained,
+        levels=len(features),
+        words=sum(map(len, words.values())),
         alpha=consensus.alpha,
     )
     return Heard(opinion, tally, consensus)
@@ -131,15 +137,15 @@ def _sample_opinions(
             sample_id=sample_id,
             keep=consensus.posterior[sample_id],
             votes=consensus.votes[sample_id],
-            relabel=_agreed(relabels.get(sample_id)),
+            relabel=_agreed(relabels.get(sample_id), consensus.posterior[sample_id]),
         )
         for sample_id in sorted(samples & consensus.posterior.keys())
     )
 
 
-def _agreed(given: Counter[str] | None) -> str | None:
-    """The better label most people gave; none on a tie."""
-    if not given:
+def _agreed(given: Counter[str] | None, keep: float) -> str | None:
+    """The better label most people gave; none on a tie, or where the team thinks the label fits."""
+    if not given or keep >= 0.5:
         return None
     ranked = given.most_common(2)
     return None if len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]

@@ -11,6 +11,7 @@ from typing import Any
 from bot import messages, words
 from bot.history import ArmHistory, ratio_to_target
 from storage import energy
+from storage.energy import EnergyTotal
 from storage.models import EnergySum, Run
 from trainer.segment import SegmentReport
 
@@ -50,9 +51,7 @@ def run_report(record: RunRecord) -> dict[str, Any]:
         "cards": record.cards,
         "energy_to_target_ratio": ratio,
         "target": target,
-        "cost_of_proof_j": energy.total(
-            p for name in cost_of_proof(record) for p in record.arms[name].parts
-        ).energy_j,
+        "cost_of_proof_j": cost_of_proof(record).energy_j,
         "people": {
             "seconds": record.human_s,
             "device_j": record.device_j,
@@ -167,16 +166,20 @@ def verdict(record: RunRecord) -> list[str]:
     no_votes = record.arms.get("no_votes")
     if no_votes is not None:
         lines.append(f"Against label names alone (nobody asked): {_points(a, no_votes.history)}.")
-    proof = energy.total(p for name in cost_of_proof(record) for p in record.arms[name].parts)
+    proof = cost_of_proof(record)
     lines.append(
         f"Cost of proof (arms trained only to compare): {words.energy_total(proof, unit)}."
     )
     return lines
 
 
-def cost_of_proof(record: RunRecord) -> list[str]:
-    """The arms that were trained for nothing but the comparison."""
-    return [name for name in record.arms if name != "human"]
+def cost_of_proof(record: RunRecord) -> EnergyTotal:
+    """What the arms cost that were trained for nothing but the comparison.
+
+    Loading torch is left out: the human arm needs it, too.
+    """
+    others = [(name, arm) for name, arm in record.arms.items() if name != "human"]
+    return energy.total(part for name, arm in others for part in arm.parts if part.arm == name)
 
 
 def _points(a: ArmHistory, b: ArmHistory) -> str:
@@ -216,7 +219,7 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 words.metric(arm["final_metric"]),
                 words.metric(arm["best_metric"]),
                 f"{_sign(total)}{words.energy(total['j'], total['u_j'], unit)}",
-                "never"
+                _to_target(report, name)
                 if to_target is None
                 else f"{_sign(total)}{words.energy(to_target, unit=unit)}",
                 words.count(round(arm["samples_trained"])),
@@ -224,6 +227,13 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _to_target(report: Mapping[str, Any], arm: str) -> str:
+    """Where there is no mean over the seeds: how many got there."""
+    seeds = report.get("seeds", [report])
+    reached = sum(seed["arms"][arm]["energy_to_target_j"] is not None for seed in seeds)
+    return f"{reached} of {len(seeds)} seeds" if reached else "never"
 
 
 def curves(report: Mapping[str, Any]) -> list[tuple[str, ...]]:

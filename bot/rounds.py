@@ -104,8 +104,23 @@ class Rounds:
         run = await self._house.call(self._house.store.runs.get, run_id)
         if run is not None and run.state.is_moving:
             raise StoreError(f"run {run_id} is under way already; it is {run.state}")
+        if run is not None and run.state is RunState.PAUSED:
+            await self._give_back_time(run)
         await self._move(run_id, RunState.TRAINING, who, f"resumed by {who}")
         self._drive(run_id)
+
+    async def _give_back_time(self, run: Run) -> None:
+        """Open questions get the time that the run was held."""
+        house = self._house
+        moves = await house.call(house.store.runs.transitions, run.run_id)
+        held = house.now() - moves[-1].at
+        for round_ in await house.call(house.store.votes.open_rounds):
+            if round_.run_id == run.run_id:
+                later = round_.model_copy(update={"closes_at": round_.closes_at + held})
+                items = await house.call(self.listening.new_deadline, run, later)
+                await house.call(
+                    house.store.votes.extend, round_.round_id, later.closes_at, house.now(), items
+                )
 
     async def wait(self, run_id: str) -> Run:
         """The run once it has ended."""
@@ -253,6 +268,7 @@ class Rounds:
                 case Listen(round=round_):
                     settled()
                     await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
+                    await self.segments.rest(run)
                     await self.listening.check(round_.round_id)
                     await until(news, timeout_s=LOOK_AGAIN_S)
                     continue

@@ -133,7 +133,7 @@ class Segments:
             seed=run.seed,
             folder=str(folder),
             arm_folder=str(folder.parent),
-            checkpoint=checkpoints[-1].path if checkpoints else None,
+            checkpoint=_newest(checkpoints),
             until=step.until,
             questions=wanted,
             **({"opinions": heard.opinions} if heard else {}),
@@ -171,6 +171,12 @@ class Segments:
     async def _may_train(self, run: Run) -> bool:
         now = await self._house.call(self._house.store.runs.get, run.run_id)
         return now is not None and now.state.is_moving
+
+    async def rest(self, run: Run) -> None:
+        """Nobody trains for the run just now: what the machine spends is spent on waiting."""
+        slot = await self._idle_slot(run)
+        if not self._house.slot.is_taken:
+            self._house.meter.switch(slot)
 
     async def _idle_slot(self, run: Run) -> Slot:
         """Who the machine works for while no child does: the arm whose questions are open."""
@@ -222,7 +228,8 @@ class Segments:
                 "segment died",
                 extra={"segment": segment.segment_id, "why": str(err), "log": log_tail},
             )
-            why = str(err) if plan is None else _how_it_ended(status, log_tail)
+            has_report = plan is not None and plan.report_path.exists()
+            why = str(err)[:300] if plan is None or has_report else _how_it_ended(status, log_tail)
             await self._failed(segment, why, is_final=status == DISK_TROUBLE)
             return
         if report.outcome == "refused":
@@ -294,8 +301,10 @@ class Segments:
         if arm.name != "human" or mark.report.votes == 0:
             return []
         text = messages.selection_said(mark.report)
+        said = mark.report
+        what = f"{said.votes}-{said.dropped}-{said.reweighted}-{said.relabelled}"
         return outgoing.in_thread(
-            self._house.channels, run.run_id, f"selection:{arm.arm_id}:{mark.report.votes}", text
+            self._house.channels, run.run_id, f"selection:{arm.arm_id}:{what}", text
         )
 
 
@@ -318,6 +327,12 @@ def _how_it_ended(status: int | None, log_tail: str) -> str:
         return NO_ROOM
     said = _last_line(log_tail)
     return f"the training process broke off: {said}" if said else "the training process broke off"
+
+
+def _newest(checkpoints: Sequence[Checkpoint]) -> str | None:
+    """Where the newest checkpoint that is still there lies; None = from the start."""
+    there = [c.path for c in checkpoints if Path(c.path).is_dir()]
+    return there[-1] if there else None
 
 
 def _checkpoint(arm: Arm, report: SegmentReport) -> Checkpoint | None:

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     """Everything a team can set, with defaults for one laptop."""
 
     model_config = SettingsConfigDict(
-        env_prefix="JOULERY_", env_file=".env", extra="ignore", frozen=True
+        env_prefix="JOULERY_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     data_dir: Path = Field(Path(".joulery"), description="database, runs and the web chat's state")

@@ -17,6 +17,11 @@ class DeviceSlot:
         self._order = itertools.count()
         self._is_taken = False
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody holds the device."""
+        return self._is_taken
+
     @asynccontextmanager
     async def held(self, priority: int) -> AsyncIterator[None]:
         """Hold the device; lower numbers go first, equal ones in the order they came."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from bot import messages, words
 
@@ -42,9 +42,10 @@ class Bars:
         """Draw the bars for the last time; what is printed now stands below them."""
         self._progress.stop()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str | Text, style: str | None = None) -> None:
         """Print a line above the bars."""
-        self._progress.console.print(text, highlight=False, soft_wrap=True)  # links stay whole
+        console = self._progress.console
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
         """An arm got further."""
@@ -67,7 +68,7 @@ class Bars:
 
     def news(self, run_id: str, text: str) -> None:
         """Something was said in the run's thread."""
-        self.say(f"[dim]{run_id}[/dim] {escape(text)}")
+        self.say(Text.assemble((run_id, "dim"), " ", text))
 
     def _task(self, key: tuple[str, str], description: str) -> TaskID:
         if key not in self._tasks:

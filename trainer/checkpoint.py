@@ -18,6 +18,7 @@ from trainer.sampler import Cursor
 from trainer.segment import CheckpointReport, Refusal
 
 FORMAT = 1
+REMEDY = "remove that folder and say resume: the one before it is taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,7 @@ def load(
         moments = activations.load(path / "optimizer.safetensors")
         rng = moments.pop("rng")
     except Exception as err:
-        raise CheckpointError(
-            f"cannot read the checkpoint {path}: {err}; resume from an older one"
-        ) from err
+        raise CheckpointError(f"cannot read the checkpoint {path}: {err}; {REMEDY}") from err
     shapes = {name: tensor.shape for name, tensor in weights.items()}
     if any({n: t.shape for n, t in found.items()} != shapes for found in (stored, averaged)):
         raise CheckpointError(f"{path} belongs to another model; resume with the spec it came from")
@@ -103,9 +102,7 @@ def load(
         torch.set_rng_state(rng)
         _restore_optimizer(optimizer, names, moments)
     except (KeyError, ValueError, RuntimeError, TypeError) as err:
-        raise CheckpointError(
-            f"{path} has another optimizer's state ({err}); resume from an older one"
-        ) from err
+        raise CheckpointError(f"{path} has another optimizer's state ({err}); {REMEDY}") from err
     return state
 
 

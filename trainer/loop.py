@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,11 +23,12 @@ from trainer.segment import (
     Candidate,
     CheckpointReport,
     EvaluationPoint,
+    Refusal,
     SegmentPlan,
     SegmentReport,
     SelectionReport,
 )
-from trainer.selection import Selection, by_votes, what_to_ask, whole_pool
+from trainer.selection import Selection, by_votes, leaning, what_to_ask, whole_pool
 from trainer.surrogate import Evidence, VoteModel, signals
 from trainer.tasks.base import Learner
 from trainer.tasks.text_classification import TextClassification
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 EMA_DECAY = 0.97
 TRUTH_FILE = "truth.json"
+DATA_FILE = "data.json"
 
 
 def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> SegmentReport:
@@ -49,6 +52,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     splits = read_splits(plan.spec, plan.seed)
     folder = Path(plan.arm_folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _refuse_other_data(folder, splits)
     _write_truth(folder, splits)
     learner: Learner = TextClassification(plan.spec, splits, plan.seed, hardware)
 
@@ -180,6 +184,11 @@ class Loop:
         self._optimizer.step()
         self.samples += len(index)
         value = float(loss.detach())
+        if not math.isfinite(value):
+            raise Refusal(
+                f"training diverged at sample {self.samples}: the loss is {value}; lower "
+                "train.lora_lr and train.head_lr, then start a new run"
+            )
         self._loss = value if self._loss is None else 0.9 * self._loss + 0.1 * value
         decay = min(EMA_DECAY, (1 + self._step) / (5 + self._step))
         with torch.no_grad():
@@ -245,7 +254,8 @@ def _select(plan: SegmentPlan, learner: Learner, model: VoteModel) -> Selection:
     class_id = {label: i for i, label in enumerate(learner.splits.labels)}
     opinions = plan.opinions.samples
     if plan.arm == "human" and not opinions:
-        return whole_pool(model.pool)  # the stated default: without votes, on unchanged
+        # the stated default: without votes on samples all of them stay
+        return leaning(whole_pool(model.pool), learner.lean(plan.opinions.features))
     return by_votes(
         model,
         voted={number[o.sample_id]: o.keep for o in opinions if o.keep is not None},
@@ -286,10 +296,27 @@ def _selection_report(plan: SegmentPlan, selection: Selection) -> SelectionRepor
         dropped=len(selection.weight) - kept,
         reweighted=selection.n_leaning,
         relabelled=sum(o.relabel is not None for o in plan.opinions.samples),
-        votes=sum(o.votes for o in plan.opinions.samples),
+        votes=sum(o.votes for o in plan.opinions.samples)
+        + sum(o.votes for o in plan.opinions.features),
         auc=selection.auc,
         note=selection.note,
     )
+
+
+def _refuse_other_data(folder: Path, splits: Splits) -> None:
+    """Votes name samples by id: under an id there has to stand what people were shown.
+
+    Raises:
+        Refusal: the data is not what this arm began with.
+    """
+    path, now = folder / DATA_FILE, json.dumps({"sha256": splits.digest()})
+    if not path.exists():
+        path.write_text(now, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != now:
+        raise Refusal(
+            "the data changed since this run began, so its votes and its progress mean something "
+            "else now; put the old data back and say resume, or start a new run"
+        )
 
 
 def _write_truth(folder: Path, splits: Splits) -> None:

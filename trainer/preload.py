@@ -4,7 +4,10 @@ Must start no thread and touch no CUDA call: both would be inherited broken.
 """
 
 import os
+import signal
 import threading
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is the bot's business
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not survive a fork
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads burn joules at every barrier

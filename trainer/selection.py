@@ -166,12 +166,19 @@ def by_votes(
     if not kept.any():
         return replace(whole_pool(pool), auc=score, note="they leave nothing to train on")
     weight = np.where(kept, keep, 0.0)
-    if lean is not None:
-        weight = weight * np.clip(lean, MIN_LEAN, MAX_LEAN)
-    return Selection(
-        weight / weight[kept].mean(), keep, label, score, n_leaning=_count_leaning(kept, lean)
-    )
+    return leaning(Selection(weight / weight[kept].mean(), keep, label, score), lean)
 
 
-def _count_leaning(kept: Array, lean: Array | None) -> int:
-    return 0 if lean is None else int((kept & (lean != 1)).sum())
+def leaning(selection: Selection, lean: Array | None) -> Selection:
+    """The selection with its weights tilted by importance votes; their mean stays 1.
+
+    Args:
+        selection: what is trained on.
+        lean: float (n,), factor from importance votes on the features a sample leans on.
+    """
+    if lean is None:
+        return selection
+    kept = selection.weight > 0
+    weight = selection.weight * np.clip(lean, MIN_LEAN, MAX_LEAN)
+    n_leaning = int((kept & (lean != 1)).sum())
+    return replace(selection, weight=weight / weight[kept].mean(), n_leaning=n_leaning)

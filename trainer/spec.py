@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from rapidfuzz import process
 
+MAX_SEED = 2**31 - 1
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?\s*\Z")
 _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
@@ -95,7 +96,7 @@ class DataSpec(_Part):
     """Where samples come from and what their columns mean."""
 
     pool: Source = Field(description="the samples to learn from")
-    dev: Source | Share = Field(
+    dev: Source | Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="clean held-out samples that steer the run, or a share of the pool"
     )
     test: Source | None = Field(None, description="clean held-out samples that steer nothing")
@@ -141,11 +142,15 @@ class TrainSpec(_Part):
     evaluations: int = Field(
         10, ge=1, le=200, description="evenly spaced evaluations besides the one at the start"
     )
-    seed: int = Field(0, ge=0, description="seed of data order, dirt and initial weights")
+    seed: int = Field(
+        0, ge=0, le=MAX_SEED, description="seed of data order, dirt and initial weights"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto = bfloat16 where the hardware computes in it"
     )
-    threads: int | Literal["auto"] = Field("auto", description="CPU threads of the training child")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        "auto", description="CPU threads of the training child"
+    )
 
 
 class AskSpec(_Part):

@@ -19,6 +19,9 @@ from sqlalchemy.orm import Session
 from adapters.base import Board, Card
 from adapters.web.tables import Answer, BoardRow, Person, Post, Reaction, Request, transaction
 
+BOARDS_KEPT = 5
+"""Charts on the page: those of older runs give way."""
+
 REQUESTS_KEPT = timedelta(days=1)
 
 
@@ -136,6 +139,8 @@ class State:
         with transaction(self._engine) as db:
             body, revision = board.model_dump(mode="json"), _next_revision(db)
             db.merge(BoardRow(board_id=board.board_id, revision=revision, body=body))
+            newest = select(BoardRow.board_id).order_by(BoardRow.revision.desc()).limit(BOARDS_KEPT)
+            db.execute(delete(BoardRow).where(BoardRow.board_id.not_in(newest)))
 
     # --- repeats --------------------------------------------------------------------------------
 

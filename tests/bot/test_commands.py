@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.commands import Command, CommandError, bare, parse
+from bot.commands import Command, CommandError, bare, parse, read_seed
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,12 @@ def test_words_are_read_as_commands(text, command):
 def test_what_is_not_known_is_answered_with_what_is(text, said):
     with pytest.raises(CommandError, match=said):
         parse(text)
+
+
+@pytest.mark.parametrize("text", ["²", "-1", "1e3", "1" * 12, ""])
+def test_a_seed_that_is_none_is_refused_with_an_example(text):
+    with pytest.raises(CommandError, match="give a whole number"):
+        read_seed(text)
 
 
 @pytest.mark.parametrize("text", ["stop", " Pause ", "STATUS"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import read_reply
+from bot.grammar import Said, read_reply
 from tests.bot.cards import feature_ballot, sample_ballot
 
 FEATURES = feature_ballot("refund", "late delivery", "typo", "price")
@@ -102,6 +102,15 @@ def test_an_unknown_label_is_answered_with_the_nearest_names():
 
     assert spoken.said == ()
     assert "lost_card" in spoken.hint
+
+
+def test_a_label_with_a_colon_in_its_name_can_be_described():
+    ballot = sample_ballot(labels=("a", "a: b"))
+
+    assert read_reply("words a: b: foo, bar", ballot).said == (
+        Said("words.a: b", None, "foo, bar"),
+    )
+    assert read_reply("about a: see b", ballot).said == (Said("about.a", None, "see b"),)
 
 
 def test_words_and_descriptions_of_a_label_are_kept_whole():

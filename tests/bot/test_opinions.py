@@ -80,12 +80,41 @@ def test_people_who_disagree_on_the_better_label_do_not_relabel():
     assert opinion.relabel is None
 
 
-def test_naming_the_given_label_again_is_no_vote_against_it():
+def test_naming_the_given_label_again_says_that_it_fits():
     (a,) = ballots(1)
 
     heard = opinions([a], [vote(a, "ana", None, subject="1.label", answer="maths")])
 
-    assert heard.opinions.samples == ()
+    assert (heard.tally.yes, heard.tally.no) == (1, 0)
+    assert heard.opinions.samples[0].relabel is None
+
+
+def test_one_person_does_not_relabel_what_the_team_says_fits():
+    (a,) = ballots(1)
+    fits = [vote(a, f"p{i}", 1.0) for i in range(9)]
+
+    heard = opinions([a], [*fits, vote(a, "cy", None, subject="1.label", answer="lost_card")])
+
+    assert heard.opinions.samples[0].relabel is None
+    assert heard.opinions.samples[0].keep > 0.5
+
+
+def test_every_vote_of_a_round_is_counted_somewhere():
+    (a,), card = ballots(1), feature_ballot("refund", "typo")
+    votes = [
+        vote(a, "ana", 1.0),
+        vote(a, "bo", None),
+        vote(a, "cy", None, subject="1.label", answer="lost_card"),
+        vote(a, "cy", None, subject="words.maths", answer="sum, root"),
+        vote(card, "ana", 0.6),
+        vote(card, "ana", 0.0, subject="B"),
+    ]
+
+    tally = opinions([a, card], votes).tally
+
+    assert (tally.yes, tally.no, tally.abstained, tally.levels, tally.words) == (1, 1, 1, 2, 1)
+    assert tally.votes == 6
+    assert not tally.is_silent
 
 
 def test_importance_is_shrunk_so_that_one_vote_moves_little():

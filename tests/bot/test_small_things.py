@@ -102,6 +102,16 @@ def test_wrong_settings_are_all_named_in_one_message(monkeypatch, tmp_path):
     assert "JOULERY_SECONDS_PER_VOTE = 'soon'" in str(caught.value)
 
 
+def test_the_example_as_it_stands_is_a_valid_set_of_settings(monkeypatch, tmp_path):
+    """Every line uncommented: an empty value means the default."""
+    example = Path(".env.example").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    lines = re.sub(r"^#(JOULERY_)", r"\1", example, flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(lines, encoding="utf-8")
+
+    assert read_settings() == Settings(_env_file=None)
+
+
 def test_lists_are_written_with_commas(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JOULERY_OPERATORS", "web:ana, slack:U1,")

@@ -1,10 +1,13 @@
 """One run from its first card to its last word, with real training in real children."""
 
+import asyncio
+
 import pytest
 
 from bot.conclusion import read_report
-from storage.models import RunState
+from storage.models import RoundState, RunState
 from tests.flows.people import (
+    asking,
     ended,
     head,
     open_cards,
@@ -138,3 +141,51 @@ async def test_people_are_asked_before_any_arm_that_only_compares_trains(open_bo
         for other in ("control", "no_votes"):
             [segment] = runs.segments(f"{run.run_id}.{other}")
             assert segment.report["started_at"] >= first.report["ended_at"]
+
+
+async def test_waiting_for_votes_is_booked_as_waiting_on_the_people_s_arm(
+    open_bot, chat, tiny_spec
+):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
+        await open_cards(chat, 6)
+        await asyncio.sleep(3)
+        run = await vote_until_ended(chat, bot, run)
+
+        parts = bot.house.store.ledger.sums(run.run_id)
+        waited_s = sum(p.duration_s for p in parts if p.phase == "wait" and p.device == "ram")
+        assert {p.arm for p in parts if p.phase == "wait"} == {"human"}
+        assert waited_s >= 2
+        assert read_report(run)["arms"]["human"]["energy_j"]["phases"]["wait"]["j"] > 0
+
+
+async def test_a_pause_gives_open_questions_their_time_back(open_bot, chat, tiny_spec):
+    """The deadline passes while the run is held: nothing is closed, and nothing is lost."""
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask={"deadline": 4, "quorum": 2}), who="memory:ana")
+        await open_cards(chat, 6)
+        await bot.rounds.pause(run.run_id, "memory:ana")
+        await asyncio.sleep(5)
+        [held] = bot.house.store.votes.rounds(run.run_id)
+        await bot.rounds.resume(run.run_id, "memory:ana")
+        [again] = bot.house.store.votes.rounds(run.run_id)
+        await bot.rounds.stop(run.run_id, "memory:ana")
+        await ended(bot, run)
+
+        assert held.state is RoundState.OPEN
+        assert (again.closes_at - held.closes_at).total_seconds() >= 4
+        said = "\n".join(thread(chat, head(chat, run).ref))
+        assert "has the time back that the run was held" in said
+
+
+async def test_an_answer_after_the_close_is_said_not_to_count(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask={"deadline": 1}), who="memory:ana")
+        cards = await open_cards(chat, 6)
+        await chat.until(lambda: cards[0].ref.message and not asking(chat))
+        await chat.reply("bo", cards[0].ref, "no")
+        await chat.until(lambda: bool(chat.whispers))
+        await bot.rounds.stop(run.run_id, "memory:ana")
+        await ended(bot, run)
+
+        assert "does not count any more" in chat.whispers[0].text

@@ -216,7 +216,9 @@ def test_a_damaged_checkpoint_is_refused_with_the_remedy(tmp_path, damage):
     saved = Loop(seed=1).save(tmp_path)
     damage(Path(saved.path))
 
-    with pytest.raises(CheckpointError, match=r"cannot read the checkpoint .*resume from an older"):
+    with pytest.raises(
+        CheckpointError, match=r"cannot read the checkpoint .*say resume: the one before"
+    ):
         Loop(seed=2).load(saved.path)
 
 

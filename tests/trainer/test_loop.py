@@ -479,3 +479,36 @@ def test_the_word_a_class_is_planted_with_gets_the_top_share(tiny_spec, tmp_path
     (card,) = [view for view in report.features if view.label == "tools"]
     assert card.features[0] == "hammer"
     assert card.shares[0] > 2 * card.shares[1]
+
+
+def test_data_that_changed_between_two_segments_is_refused(tiny_spec, tmp_path):
+    """Votes name samples by id: under an id there has to stand what people were shown."""
+    arm = Arm(tiny_spec(), tmp_path / "arm")
+    arm.go(0.0)
+    pool = tmp_path / "pool.csv"
+    heading, *rows = pool.read_text(encoding="utf-8").splitlines()
+    pool.write_text("\n".join([heading, *reversed(rows)]), encoding="utf-8")
+
+    with pytest.raises(Refusal, match="the data changed since this run began"):
+        arm.go(0.5)
+
+
+def test_importance_votes_alone_tilt_the_weights_and_drop_nothing(tiny_spec, tmp_path):
+    words = tuple(
+        FeatureOpinion(label="fruit", feature=word, value=1.0, votes=2)
+        for word in ("apple", "pear", "plum", "cherry")
+    )
+
+    report = Arm(tiny_spec(), tmp_path / "arm").go(0.5, opinions=Opinions(features=words))
+
+    assert report.selection.reweighted > 0
+    assert report.selection.votes == 8
+    plain = Arm(tiny_spec(), tmp_path / "plain").go(0.5)
+    assert report.selection.dropped == plain.selection.dropped
+
+
+def test_a_run_that_diverges_is_refused_with_the_settings_to_lower(tiny_spec, tmp_path):
+    spec = tiny_spec(train={"lora_lr": 1e30, "head_lr": 1e30, "warmup_steps": 0})
+
+    with pytest.raises(Refusal, match=r"training diverged .* lower train\.lora_lr"):
+        Arm(spec, tmp_path / "arm").go(1.0)

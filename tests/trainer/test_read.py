@@ -127,3 +127,33 @@ def test_a_json_flag_is_the_same_label_as_its_name_in_csv(tmp_path):
     splits = splits_of(pool, dev=f"jsonl:{tmp_path / 'dev.jsonl'}")
 
     assert len(splits.dev) == 6
+
+
+def test_half_a_surrogate_pair_is_shown_as_a_question_mark(tmp_path):
+    path = tmp_path / "pool.jsonl"
+    rows = ['{"text": "a7 b\\ud83d", "label": "y"}', '{"text": "c", "label": "n"}']
+    path.write_text("\n".join(rows), encoding="utf-8")
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text('{"text": "d", "label": "y"}', encoding="utf-8")
+    raw = {"name": "x", "model": "m", "data": {"pool": f"jsonl:{path}", "dev": f"jsonl:{dev}"}}
+
+    splits = read_splits(parse_spec(raw, where="the test's spec"), seed=0)
+
+    assert splits.pool[0].text == "a7 b?"
+    assert splits.digest()
+
+
+def test_a_text_of_invisible_characters_is_empty(tmp_path):
+    path = tmp_path / "pool.jsonl"
+    rows = [
+        {"text": t, "label": label} for t, label in (("\u200b\u2060", "y"), ("a", "y"), ("b", "n"))
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text('{"text": "d", "label": "y"}', encoding="utf-8")
+    raw = {"name": "x", "model": "m", "data": {"pool": f"jsonl:{path}", "dev": f"jsonl:{dev}"}}
+
+    splits = read_splits(parse_spec(raw, where="the test's spec"), seed=0)
+
+    assert [sample.text for sample in splits.pool] == ["a", "b"]
+    assert ("pool text is empty", 1) in [(why, n) for why, n, _ in splits.skipped.rows()]

@@ -236,3 +236,19 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
 def test_a_data_path_no_file_can_have_is_refused_as_a_spec_error(tmp_path):
     with pytest.raises(SpecError, match="pool"):
         parsed(tmp_path, data={"pool": "csv:a\0b.csv"})
+
+
+@pytest.mark.parametrize("threads", [0, -3, 100_000])
+def test_a_number_of_threads_that_cannot_be_is_refused(threads):
+    raw = {"name": "x", "model": "m", "data": {"pool": "csv:x"}, "train": {"threads": threads}}
+
+    with pytest.raises(SpecError, match=rf"train.threads = {threads}: "):
+        parse_spec(raw, where="the test's spec")
+
+
+@pytest.mark.parametrize("dev", [0, 1, 1.5])
+def test_a_dev_share_leaves_something_on_both_sides(dev):
+    raw = {"name": "x", "model": "m", "data": {"pool": "csv:x", "dev": dev}}
+
+    with pytest.raises(SpecError, match=r"data\.dev"):
+        parse_spec(raw, where="the test's spec")

@@ -39,7 +39,7 @@ def add_dirt(pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator) -
         if n_bulk >= len(of_label):
             raise DataError(
                 f"data.dirt.bulk = {dirt.bulk} files {n_bulk} samples of one label under another, "
-                f"but {right!r} has only {len(of_label)}; set a smaller share"
+                f"but {str(right)!r} has only {len(of_label)}; set a smaller share"
             )
         for i in of_label[:n_bulk]:
             given[i] = str(wrong_label)

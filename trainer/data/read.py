@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
@@ -71,4 +72,6 @@ def _from_rows(data: DataSpec, source: str, split: str, skipped: Skipped) -> Ite
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()  # as csv files spell it
-    return "" if value is None else str(value).strip()
+    text = "" if value is None else str(value).strip()
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
+    return text if any(unicodedata.category(c)[0] not in "CZ" for c in text) else ""

@@ -68,6 +68,13 @@ class Splits:
         """True when simulated voters can vote on this pool."""
         return all(sample.truth is not None for sample in self.pool)
 
+    def digest(self) -> str:
+        """Equal for the same ids, texts and labels in the same order."""
+        sha = hashlib.sha256()
+        for split in (self.pool, self.dev, self.test):
+            sha.update(repr([(s.sample_id, s.text, s.label) for s in split]).encode())
+        return sha.hexdigest()
+
 
 def fingerprint(text: str) -> str:
     """Equal for texts that differ only in case, width, accents' encoding or white space."""

@@ -1,0 +1,40 @@
+"""The command line's own words; what it starts is tested in tests/flows."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.cli import app
+from storage.models import RunState
+from storage.store.store import Store
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def joulery(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOULERY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(app, words)
+
+
+def test_without_runs_status_says_how_to_see_one(joulery):
+    assert "joulery demo" in joulery("status").stdout
+
+
+def test_status_shows_reasons_as_they_stand_whatever_brackets_they_hold(joulery, tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'joulery.db'}")
+    run = store.runs.create(
+        name="br", spec={}, seed=0, arms=["human"], runs_folder=tmp_path, who="ana", now=NOW
+    )
+    why = "all samples carry the label '[/b] urgent'"
+    store.runs.move(run.run_id, RunState.FAILED, who="joulery", why=why, now=NOW)
+
+    shown, data = joulery("status"), joulery("status", "--json")
+
+    assert (shown.exit_code, data.exit_code) == (0, 0)
+    assert why in shown.stdout
+    assert json.loads(data.stdout)[0]["reason"] == why
