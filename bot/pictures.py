@@ -81,7 +81,7 @@ def _render(chart: Mapping[str, Any], path: Path) -> None:
     axes.grid(visible=True, color="#e6e8eb", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlim(left=0)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, fontsize=9, loc="best")
     figure.savefig(path, dpi=DPI)
 
 
