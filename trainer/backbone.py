@@ -20,6 +20,7 @@ from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNO
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from trainer.segment import Refusal
 from trainer.spec import LoraSpec
@@ -213,7 +214,13 @@ def _with_lora(base: PreTrainedModel, lora: LoraSpec, seed: int, model: str) -> 
     torch.manual_seed(seed)  # LoRA's A matrices are drawn here
     wrapped = get_peft_model(
         base,
-        LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=targets),
+        LoraConfig(
+            r=lora.r,
+            lora_alpha=lora.alpha,
+            lora_dropout=0.0,
+            target_modules=targets,
+            fan_in_fan_out=any(isinstance(m, Conv1D) for m in base.modules()),
+        ),
     )
     return Backbone(wrapped, base, top)
 
@@ -257,7 +264,7 @@ def _linear_names(base: nn.Module) -> set[str]:
     return {
         name.rsplit(".", 1)[-1]
         for name, module in base.named_modules()
-        if isinstance(module, nn.Linear)
+        if isinstance(module, nn.Linear | Conv1D)  # GPT-2's projections are transposed ones
     }
 
 

@@ -34,8 +34,9 @@ SMALL: dict[str, dict[str, Any]] = {
               "num_key_value_heads": 2, "intermediate_size": 48},
     "qwen2": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
               "num_key_value_heads": 2, "intermediate_size": 48},
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 2, "bos_token_id": 2, "eos_token_id": 3},
 }  # fmt: skip
-CAUSAL = {"llama", "qwen2"}
+CAUSAL = {"llama", "qwen2", "gpt2"}
 
 
 def small_model(kind: str, folder: Path, tokenizer_of: Path) -> Path:
