@@ -14,6 +14,7 @@ from bot.house import House
 from bot.report import ArmRecord, RunRecord
 from storage import energy
 from storage.models import OutboxItem, Run, SegmentState
+from trainer.files import write_whole
 from trainer.segment import SegmentReport
 
 
@@ -33,7 +34,7 @@ async def conclude(house: House, run: Run) -> list[OutboxItem]:
     found = report.run_report(await _record(house, run))
     path = Path(run.folder) / "report.json"
     text = json.dumps(found, indent=1, default=str)
-    await asyncio.to_thread(path.write_text, text, encoding="utf-8")
+    await asyncio.to_thread(write_whole, path, text)
     title = f"{run.name}: what the votes changed"
     picture = picture_path(run)
     is_drawn = await pictures.draw(pictures.accuracy_over_energy(found, title), picture)

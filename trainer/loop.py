@@ -17,6 +17,7 @@ from storage.models import FeatureView
 from trainer import checkpoint, compute
 from trainer.data.read import read_splits
 from trainer.data.samples import Splits
+from trainer.files import write_whole
 from trainer.marks import Marks
 from trainer.sampler import Sampler
 from trainer.segment import (
@@ -311,7 +312,7 @@ def _refuse_other_data(folder: Path, splits: Splits) -> None:
     """
     path, now = folder / DATA_FILE, json.dumps({"sha256": splits.digest()})
     if not path.exists():
-        _write_whole(path, now)
+        write_whole(path, now)
     elif path.read_text(encoding="utf-8") != now:
         raise Refusal(
             "the data changed since this run began, so its votes and its progress mean something "
@@ -323,11 +324,4 @@ def _write_truth(folder: Path, splits: Splits) -> None:
     """What simulated voters vote by; nothing else ever reads it."""
     path = folder / TRUTH_FILE
     if splits.has_truth and not path.exists():
-        _write_whole(path, json.dumps({s.sample_id: s.truth for s in splits.pool}))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file or leave none: on a full disk half of one would mislead whoever reads it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+        write_whole(path, json.dumps({s.sample_id: s.truth for s in splits.pool}))

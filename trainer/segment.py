@@ -6,7 +6,6 @@ its plan and its checkpoint a segment can be repeated anywhere, without people.
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.models import FeatureView, SampleView
+from trainer.files import write_whole
 from trainer.spec import RunSpec
 
 
@@ -33,17 +33,12 @@ class _Paper(_Plain):
     """A value that is kept as a JSON file, replaced atomically."""
 
     def write(self, path: Path) -> None:
-        """Write to a temporary name and rename, so that a reader never sees half a file.
+        """Write it whole or not at all.
 
         Raises:
             OSError: the disk is full or the folder is gone; an older file stays whole.
         """
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, self.model_dump_json(indent=1))
 
     @classmethod
     def read(cls, path: Path) -> Self:

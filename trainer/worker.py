@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from trainer.files import write_whole
 from trainer.marks import Marks
 from trainer.segment import Refusal, SegmentPlan, SegmentReport
 
@@ -55,7 +56,7 @@ def run(plan_path: str, line: Connection | None) -> None:
     folder = Path(plan.folder)
     _log_to(folder / "log.txt")
     own = {"pid": os.getpid(), "created": psutil.Process().create_time()}
-    (folder / "process.json").write_text(json.dumps(own), encoding="utf-8")
+    write_whole(folder / "process.json", json.dumps(own))
     if plan.cuda_device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = plan.cuda_device
     marks = Marks(line.send_bytes if line is not None else None)
