@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -88,16 +87,6 @@ class Marks:
         self._book()
         self._phase = phase
         self._tell(PhaseMark(phase=phase, cpu_s=time.process_time()))
-
-    @contextmanager
-    def during(self, phase: str) -> Iterator[None]:
-        """Be in `phase` for a while, then in the former one again."""
-        before = self._phase
-        self.enter(phase)
-        try:
-            yield
-        finally:
-            self.enter(before)
 
     def progress(self, what: str, done: int, total: int, metric: float | None = None) -> None:
         """Say how far the work is; at most a few times a second unless there is a metric."""

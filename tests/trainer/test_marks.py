@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 import pytest
@@ -62,16 +61,6 @@ def test_phases_are_told_once_each_and_in_order(line):
     assert line.heard[-1].kind == "end"
     cpu = [m.cpu_s for m in line.heard]
     assert cpu == sorted(cpu)
-
-
-def test_a_phase_in_between_returns_to_the_one_before(line):
-    marks = Marks(line.send)
-    marks.enter("train")
-    with contextlib.suppress(RuntimeError), marks.during("evaluate"):
-        raise RuntimeError
-
-    assert marks.phase == "train"
-    assert [m.phase for m in line.heard] == ["train", "evaluate", "train"]
 
 
 def test_costs_are_booked_on_the_phase_they_came_up_in():
