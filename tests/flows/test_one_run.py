@@ -189,3 +189,29 @@ async def test_an_answer_after_the_close_is_said_not_to_count(open_bot, chat, ti
         await ended(bot, run)
 
         assert "does not count any more" in chat.whispers[0].text
+
+
+@pytest.mark.parametrize(
+    ("words", "every", "arms"),
+    [
+        ("start tiny", 0, ["human"]),
+        ("start tiny --control", 0, ["human", "control"]),
+        ("start tiny", 1, ["human", "control"]),
+    ],
+    ids=["unasked", "asked for", "one run in one"],
+)
+async def test_a_plain_start_trains_a_control_only_when_asked(
+    open_bot, chat, tiny_spec, settings, words, every, arms
+):
+    settings.specs_dir.mkdir()
+    spec = tiny_spec(ask={"at": []}).model_dump_json()  # JSON is YAML, too
+    (settings.specs_dir / "tiny.yaml").write_text(spec, encoding="utf-8")
+    async with open_bot(control_every=every) as bot:
+        await chat.command("ana", words, "joulery")
+        await chat.until(lambda: bool(bot.house.store.runs.all()))
+        run = await ended(bot, bot.house.store.runs.all()[0])
+
+        assert run.state is RunState.FINISHED
+        assert [arm.name for arm in bot.house.store.runs.arms(run.run_id)] == arms
+        said = "\n".join(thread(chat, head(chat, run).ref))
+        assert ("Cost of proof" in said) is ("control" in arms)

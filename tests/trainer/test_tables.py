@@ -117,3 +117,12 @@ def test_labels_that_are_numbers_or_categories_in_parquet_become_their_names(tmp
     pq.write_table(pa.table({"text": categories, "label": pa.array([7, 8])}), path)
 
     assert rows_of("parquet", path) == [{"text": "b", "label": 7}, {"text": "a", "label": 8}]
+
+
+def test_the_hubs_library_reads_a_data_set_and_a_missing_split_is_named(tmp_path):
+    """The real `datasets` library on a folder, as it reads one of the hub."""
+    (tmp_path / "train.csv").write_text("text,label\none,a\ntwo,b\n", encoding="utf-8")
+
+    assert rows_of("hf", tmp_path) == [{"text": "one", "label": "a"}, {"text": "two", "label": "b"}]
+    with pytest.raises(DataError, match=r"cannot load .*Unknown split"):
+        rows_of("hf", f"{tmp_path}@nowhere")
