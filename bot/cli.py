@@ -301,7 +301,7 @@ def run() -> None:
     except KeyboardInterrupt:
         err.print("Stopped.")
         sys.exit(FAILURE)
-    except BaseException as error:
+    except BaseException as error:  # the outermost frame: words for people, or up it goes
         if isinstance(error, SystemExit):
             raise
         kinds = (

@@ -130,7 +130,7 @@ class Commands:
             return await self._do[command.verb](user, command, run), True
         except (CommandError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
-        except Exception:
+        except Exception:  # people in chat get an answer, the log gets the traceback
             log.exception("command failed", extra={"words": text[:200]})
             return "Not done: something went wrong on our side; the bot's log has it.", True
 

@@ -74,7 +74,7 @@ class Live:
             for run_id in moved:
                 try:
                     await self.show(run_id)
-                except Exception:
+                except Exception:  # a drawing that fails must not stop training
                     log.exception("run not drawn", extra={"run": run_id})
 
     async def show(self, run_id: str) -> None:

@@ -65,7 +65,7 @@ class Sender:
         while True:
             try:
                 await self._send_next()
-            except Exception:
+            except Exception:  # the queue stands in the database: tried again
                 log.exception("sender stumbled", extra={"platform": self._platform.name})
                 await asyncio.sleep(IDLE_S)
 
@@ -212,7 +212,7 @@ class PostOffice:
             self._arrived.clear()
             try:
                 is_idle, is_waiting = await self._read_some(handle)
-            except Exception:
+            except Exception:  # the events stand in the database: read again
                 log.exception("inbox stumbled")
                 is_idle, is_waiting = True, False
             if is_idle:
@@ -231,7 +231,7 @@ class PostOffice:
                 continue
             except StoreError:  # no fault of the event's: it is looked at again
                 raise
-            except Exception as err:
+            except Exception as err:  # one bad event must not hold up those behind it
                 log.exception("event had no effect", extra={"event": stored.event_id})
                 error = f"{type(err).__name__}: {err}"
             await asyncio.to_thread(self._store.mail.handled, stored.id, self._now(), error)

@@ -175,7 +175,7 @@ class Rounds:
             if await self._may_go_on(run_id):
                 await self._run_arms(run_id)
             await self._conclude(run_id)
-        except Exception as err:
+        except Exception as err:  # whatever a run dies of: it is marked failed, others go on
             log.exception("run failed")
             await self._fail(run_id, f"internal error: {_innermost(err)}")
         self._house.meter.release(run_id)

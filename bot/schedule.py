@@ -45,5 +45,5 @@ async def _guarded(job: Job, name: str) -> None:
     """A job that fails is logged; the clock goes on."""
     try:
         await job()
-    except Exception:
+    except Exception:  # whatever a job raises: the other jobs must go on
         log.exception("job failed", extra={"job": name})

@@ -111,7 +111,7 @@ def save(path: Path, tensors: dict[str, Tensor], *, about: str = "") -> None:
     try:
         contiguous = {k: v.contiguous() for k, v in tensors.items()}
         save_file(contiguous, temporary, metadata={"about": about})
-    except Exception as err:
+    except (OSError, SafetensorError) as err:
         temporary.unlink(missing_ok=True)
         # safetensors reports a full disk as its own error without errno or path
         raise OSError(28 if "space" in str(err).lower() else 5, str(err), str(path)) from err

@@ -89,7 +89,7 @@ def load(
         averaged = activations.load(path / "averages.safetensors")
         moments = activations.load(path / "optimizer.safetensors")
         rng = moments.pop("rng")
-    except Exception as err:
+    except Exception as err:  # a damaged file can raise anything: all of it means unreadable
         raise CheckpointError(f"cannot read the checkpoint {path}: {err}; {REMEDY}") from err
     shapes = {name: tensor.shape for name, tensor in weights.items()}
     if any({n: t.shape for n, t in found.items()} != shapes for found in (stored, averaged)):

@@ -287,7 +287,7 @@ class EnergyMeter:
                 return
             try:
                 self._sink(rows)
-            except Exception:
+            except Exception:  # whatever the sink raises: no joule is lost
                 log.exception("energy rows kept for the next try", extra={"rows": len(rows)})
                 with self._lock:
                     self._rows = rows + self._rows

@@ -18,7 +18,7 @@ from pathlib import Path
 from bot.bench.figures import BenchReport, Figure
 from trainer.launch import LocalLauncher
 from trainer.marks import Mark, PhaseMark
-from trainer.segment import SegmentPlan, SegmentReport
+from trainer.segment import SegmentError, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
 
 WANTED_S = 1.5
@@ -103,7 +103,7 @@ async def _segment(launcher: LocalLauncher, plan: SegmentPlan) -> tuple[float, S
     await asyncio.sleep(0)
     try:
         report = await asyncio.to_thread(SegmentReport.read, plan.report_path)
-    except Exception as err:
+    except SegmentError as err:
         raise BenchError(f"the segment left no report: {err}") from err
     if report.outcome == "refused" or not steps:
         raise BenchError(report.message or "the segment never trained")

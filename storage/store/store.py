@@ -33,7 +33,7 @@ class Store:
         engine = open_engine(url)
         try:
             upgrade(engine)
-        except BaseException:
+        except BaseException:  # passed on; only the open connection is ours to close
             engine.dispose()
             raise
         transactions = Transactions(engine)

@@ -88,7 +88,7 @@ def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     name, _, config = name.partition(":")
     try:
         data = datasets.load_dataset(name, config or None, split=split or "train")
-    except Exception as err:
+    except Exception as err:  # the hub's library raises a zoo: all of it means not loaded
         raise DataError(
             f"cannot load {name!r} from the hub: {' '.join(str(err).split())[:200]}; "
             "check the name, the split and the connection"
