@@ -60,6 +60,8 @@ class SampleOpinion(_Plain):
     keep: float | None = Field(ge=0, le=1)  # posterior that the sample is worth learning from
     votes: int
     relabel: str | None = None  # the label the team gave instead
+    labels: tuple[tuple[str, float], ...] = ()  # posterior of labels people chose from or named;
+    # what is missing to 1 belongs to labels nobody named, or to none at all
 
 
 class FeatureOpinion(_Plain):
@@ -132,6 +134,7 @@ class Candidate(_Plain):
     role: Literal["ask", "audit", "gold", "repeat"]
     truth: float | None = None  # gold only: the answer we are sure of
     keep: float | None = None  # the model's own guess; never shown before the vote
+    options: tuple[str, ...] = ()  # labels to choose from; empty: does the given label fit?
 
 
 class EvaluationPoint(_Plain):
@@ -154,6 +157,8 @@ class SelectionReport(_Plain):
     relabelled: int = 0
     votes: int = 0
     auc: float | None = None  # leave-one-out, on the votes; None below 8 votes or one-sided
+    impurity: float | None = None  # expected share of dirt in what is trained on
+    impurity_after: float | None = None  # the same, expected after another round of cards
     note: str = ""  # why the votes were not followed, when they were not
 
 
