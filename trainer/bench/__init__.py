@@ -1,0 +1,1 @@
+"""The benchmark: dirty pools with a known truth, and what each way of training makes of them."""
