@@ -177,6 +177,7 @@ class Choice(Value):
     label: str
     value: float | None  # in [-1, 1]; None abstains
     emoji: tuple[str, ...] = ()  # canonical names, e.g. ("up", "fire")
+    names: str | None = None  # on 'which of these?': the label it stands for, whole
 
 
 class SubjectKind(StrEnum):
@@ -198,7 +199,7 @@ class Subject(Value):
     target: str  # sample_id, or the feature's own spelling
     label: str | None = None  # the given label, or the class the feature speaks for
     role: Literal["ask", "audit", "gold", "repeat"] = "ask"
-    truth: float | None = None  # gold only; never shown
+    truth: float | None = None  # gold only, never shown: does `label` fit?
 
 
 class RoundState(StrEnum):

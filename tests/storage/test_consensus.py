@@ -1,23 +1,16 @@
-"""From votes to what the team thinks: small tables worked by hand, then properties."""
+"""From yes and no to what the team thinks: small tables worked by hand, then properties."""
 
-import math
 import random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import digamma
 
-from storage.consensus import (
-    MIN_GOLD,
-    Consensus,
-    YesNo,
-    aggregate,
-    importance,
-    krippendorff_alpha,
-)
-
-NAN = math.nan
+from storage.consensus import GIVEN, SOMETHING_ELSE, Consensus, YesNo, aggregate
+from storage.consensus.classes import MIN_GOLD
 
 
 def votes(table):
@@ -29,6 +22,30 @@ def votes(table):
     ]
 
 
+def team(right, votes_per_item, seed, items=200):
+    """(votes, truth) of voters with (P(yes | good), P(no | bad)) each; 45 % are good."""
+    rng = np.random.default_rng(seed)
+    truth = {f"i{n:03d}": bool(rng.random() < 0.45) for n in range(items)}
+    cast = [
+        YesNo(item, f"v{who}", (rng.random() < right[who][not good]) == good)
+        for item, good in truth.items()
+        for who in rng.choice(len(right), votes_per_item, replace=False)
+    ]
+    return cast, truth
+
+
+def share_right(posterior, truth):
+    """A tie is half right."""
+    return np.mean([0.5 if p == 0.5 else (p > 0.5) == truth[item] for item, p in posterior.items()])
+
+
+def majority(cast):
+    yes = {vote.item: [] for vote in cast}
+    for vote in cast:
+        yes[vote.item].append(vote.is_yes)
+    return {item: sum(said) / len(said) for item, said in yes.items()}
+
+
 # --- too little to compare voters: a smoothed majority ------------------------------------------
 
 
@@ -37,8 +54,9 @@ def test_without_overlap_the_smoothed_share_of_yes_is_all_that_is_claimed():
     found = aggregate(votes({"a": "ana", "b": "ana-", "c": "bo"}))
 
     assert found.posterior == {"a": 0.75, "b": 0.25, "c": 0.75}
+    assert found.classes["a"] == {GIVEN: 0.75, SOMETHING_ELSE: 0.25}
     assert found.votes == {"a": 1, "b": 1, "c": 1}
-    assert (found.voters, found.alpha) == ({}, None)
+    assert (found.voters, found.alpha, found.method) == ({}, None, "shares")
 
 
 def test_below_a_fifth_of_shared_items_voters_are_not_compared():
@@ -68,14 +86,74 @@ def test_no_votes_no_consensus():
     assert aggregate([]) == Consensus({}, {}, {}, None)
 
 
-# --- Dawid-Skene --------------------------------------------------------------------------------
+def test_nobody_answers_the_same_question_twice():
+    with pytest.raises(ValueError, match="twice"):
+        aggregate(votes({"a": "ana ana-"}))
+
+
+# --- voters who are all alike: everybody counts the same -----------------------------------------
+
+
+def test_two_who_agree_on_one_good_and_one_bad_item():
+    """A fixed point worked by hand: nothing tells the two apart.
+
+    Both say yes to a, no to b. By symmetry P(b) = 1 - q with q = P(a), and no class is preferred.
+    Together they are right 4q times of 4. Twenty usual people (.75) and this pair, which counts
+    4 / (4 + 4), put the prior at m = (20 * .75 + 4q / 8) / 20.5, worth four answers. The two votes
+    on a are then worth logit q = 2 (digamma(4q + 4m) - digamma(4 (1 - q) + 4 (1 - m))).
+    """
+
+    def gap(q):
+        m = (15 + 4 * q / 8) / 20.5
+        right, wrong = 4 * q + 4 * m, 4 * (1 - q) + 4 * (1 - m)
+        return 2 * (digamma(right) - digamma(wrong)) - np.log(q / (1 - q))
+
+    q = brentq(gap, 0.7, 1 - 1e-9)
+
+    found = aggregate(votes({"a": "ana bo", "b": "ana- bo-"}))
+
+    assert found.method == "equal"
+    assert found.posterior == pytest.approx({"a": q, "b": 1 - q}, abs=1e-4)
+    assert q > 0.95
+    assert found.alpha == 1.0
+
+
+@pytest.mark.parametrize("votes_per_item", [2, 3, 5])
+@pytest.mark.parametrize("with_gold", [False, True])
+def test_a_team_of_equally_weak_voters_does_not_fall_below_its_majority(votes_per_item, with_gold):
+    """Five voters of accuracy .7: Dawid-Skene alone loses 2 to 6 points here."""
+    lost = []
+    for seed in range(6):
+        cast, truth = team([(0.7, 0.7)] * 5, votes_per_item, seed)
+        gold = dict(list(truth.items())[:20]) if with_gold else {}
+        found = aggregate(cast, gold)
+        asked = {i: p for i, p in majority(cast).items() if i not in gold}
+        lost.append(share_right(asked, truth) - share_right(found.posterior, truth))
+
+    assert np.mean(lost) < 0.01
+
+
+def test_agreement_of_good_voters_makes_surer_than_agreement_of_weak_ones():
+    good, _ = team([(0.95, 0.95)] * 5, 3, seed=0)
+    weak, _ = team([(0.65, 0.65)] * 5, 3, seed=0)
+
+    surest_good = max(aggregate(good).posterior.values())
+    surest_weak = max(aggregate(weak).posterior.values())
+
+    assert surest_good > 0.98 > 0.95 > surest_weak
+
+
+# --- voters who differ: Dawid-Skene -------------------------------------------------------------
 
 
 def test_reliability_is_counted_on_gold_with_three_right_and_one_wrong_to_start_with():
     """Two good and two bad gold cards, worked by hand.
 
-    ana: yes on 1 of 2 good: (1 + 3) / (2 + 4) = 4/6; no on 2 of 2 bad: (2 + 3) / (2 + 4) = 5/6.
-    bo always says yes: 5/6 on the good ones, (0 + 3) / 6 = 3/6 on the bad ones.
+    The prior, worth four answers, is what twenty usual people (.75) and these two are like; one of
+    n answers counts n / (n + 4). On good cards ana is right 1 of 2 times, bo 2 of 2:
+    (15 + 1/6 + 2/6) / (20 + 2/6 + 2/6) = .75; so ana: (1 + 3) / 6, bo: (2 + 3) / 6.
+    On bad ones ana 2 of 2, bo never: (15 + 2/6) / (20 + 4/6) = .741935, that is 2.96774 of four;
+    so ana: (2 + 2.96774) / 6 = .82796, bo: 2.96774 / 6 = .49462.
     """
     table = {"g1": "ana bo", "g2": "ana- bo", "b1": "ana- bo", "b2": "ana- bo"}
     gold = {"g1": True, "g2": True, "b1": False, "b2": False}
@@ -83,27 +161,24 @@ def test_reliability_is_counted_on_gold_with_three_right_and_one_wrong_to_start_
     found = aggregate(votes(table), gold)
 
     ana, bo = found.voters["ana"], found.voters["bo"]
-    assert (ana.right_on_good, ana.right_on_bad) == pytest.approx((4 / 6, 5 / 6))
-    assert (bo.right_on_good, bo.right_on_bad) == pytest.approx((5 / 6, 3 / 6))
-    assert (ana.accuracy, bo.accuracy) == pytest.approx((0.75, 2 / 3))
-    assert (ana.votes, bo.votes) == (4, 4)
-    assert found.posterior == {"g1": 1.0, "g2": 1.0, "b1": 0.0, "b2": 0.0}
+    assert (ana.right_on_good, ana.right_on_bad) == pytest.approx((4 / 6, 0.82796), abs=1e-5)
+    assert (bo.right_on_good, bo.right_on_bad) == pytest.approx((5 / 6, 0.49462), abs=1e-5)
+    assert ana.accuracy == pytest.approx((4 / 6 + 0.82796) / 2, abs=1e-5)
+    assert (ana.votes, ana.gold, bo.gold) == (4, (3, 4), (2, 4))
 
 
-def test_two_who_agree_on_one_good_and_one_bad_item():
-    """A fixed point worked by hand.
+def test_the_interval_of_a_reliability_is_that_of_its_beta_posterior():
+    """Alone with three gold cards, all said yes to: on bad ones Beta(3, 1) moved by nobody.
 
-    Both say yes to a, no to b. By symmetry P(b) = 1 - q with q = P(a), and the share of good items
-    is 1/2. Each voter: P(yes | good) = P(no | bad) = (q + 3) / 5. So
-    q / (1 - q) = ((q + 3) / (2 - q))^2, that is 2q^3 + q^2 + 7q - 9 = 0, whose root is 0.93117;
-    and (0.93117 + 3) / 5 = 0.78623.
+    Beta(3, 1) has the distribution function x^3: its 5 % and 95 % quantiles are .05^(1/3) = .3684
+    and .95^(1/3) = .9830.
     """
-    found = aggregate(votes({"a": "ana bo", "b": "ana- bo-"}))
+    found = aggregate(votes({f"g{n}": "ana" for n in range(8)}), {f"g{n}": True for n in range(8)})
 
-    assert found.posterior == pytest.approx({"a": 0.93117, "b": 0.06883}, abs=1e-4)
-    assert found.voters["ana"].right_on_good == pytest.approx(0.78623, abs=1e-4)
-    assert found.voters["bo"].right_on_bad == pytest.approx(0.78623, abs=1e-4)
-    assert found.alpha == 1.0
+    on_bad = found.voters["ana"].on_bad
+    assert (on_bad.low, on_bad.high) == pytest.approx((0.05 ** (1 / 3), 0.95 ** (1 / 3)))
+    assert on_bad.votes == 0
+    assert found.voters["ana"].on_good.low > 0.7
 
 
 HONEST = {f"good{n}": "ana bo" for n in range(6)} | {f"bad{n}": "ana- bo-" for n in range(6)}
@@ -117,10 +192,12 @@ def with_yes_men(table, *names):
 def test_somebody_who_always_says_yes_flips_nothing_and_is_found_out():
     found = aggregate(votes(with_yes_men(HONEST, "yes")))
 
+    assert found.method == "dawid-skene"
     assert {item: p > 0.5 for item, p in found.posterior.items()} == TRUTH
     assert found.voters["yes"].right_on_good > 0.8
     assert found.voters["yes"].right_on_bad < 0.4
     assert found.voters["ana"].accuracy > found.voters["yes"].accuracy + 0.2
+    assert found.voters["ana"].on_bad.low > found.voters["yes"].on_bad.high
 
 
 def test_a_yes_of_somebody_who_always_says_yes_means_little():
@@ -142,19 +219,136 @@ def test_gold_cards_turn_a_majority_that_always_says_yes():
     assert aggregate(asked, TRUTH).posterior["new"] < 0.5
 
 
-def test_gold_cards_turn_the_votes_of_somebody_who_mixes_the_buttons_up():
-    table = {item: "mix-" if good else "mix" for item, good in TRUTH.items()} | {"new": "mix"}
+def test_where_voters_differ_their_team_beats_its_majority():
+    """Two who always say yes and three of accuracy .9 (section 9 of the design: .847 -> .972)."""
+    cast, truth = team([(1, 0)] * 2 + [(0.9, 0.9)] * 3, 5, seed=1)
 
-    found = aggregate(votes(table), TRUTH)
+    found = aggregate(cast)
 
-    assert found.voters["mix"].accuracy < 0.5
-    assert found.posterior["new"] < 0.5
+    assert share_right(found.posterior, truth) > share_right(majority(cast), truth) + 0.08
+
+
+def test_one_good_voter_among_weak_ones_is_found_by_an_accuracy_each():
+    """.95 and four times .6, a tenth is gold: confusion matrices alone would be too dear."""
+    gains = []
+    for seed in range(8):
+        cast, truth = team([(0.95, 0.95)] + [(0.6, 0.6)] * 4, 5, seed)
+        gold = dict(list(truth.items())[:20])
+        asked = {i: p for i, p in majority(cast).items() if i not in gold}
+        found = aggregate(cast, gold)
+        gains.append(share_right(found.posterior, truth) - share_right(asked, truth))
+
+    assert np.mean(gains) > 0.1
+
+
+def test_a_crowd_that_said_little_each_is_left_to_its_majority():
+    """60 voters of two minds with 5 votes each: that they differ shows, who is who does not."""
+    cast, _ = team([(0.95, 0.2)] * 30 + [(0.2, 0.95)] * 30, 3, seed=2, items=100)
+
+    found = aggregate(cast)
+
+    assert found.method == "shares"
+
+
+def test_gold_that_contradicts_overrules_dawid_skene():
+    """Four who copy each other agree so well that they look like the only ones who know."""
+    cast, truth = team([(0.75, 0.75)] * 5 + [(0.65, 0.65)], 6, seed=0, items=300)
+    copies = [
+        YesNo(v.item, f"copy{n}", v.is_yes) for v in cast if v.voter == "v5" for n in range(3)
+    ]
+    gold = dict(list(truth.items())[:40])
+
+    blind, found = aggregate([*cast, *copies]), aggregate([*cast, *copies], gold)
+
+    assert (blind.method, found.method) == ("dawid-skene", "shares")
+    assert share_right(found.posterior, truth) > share_right(blind.posterior, truth) + 0.05
+
+
+# --- gold ---------------------------------------------------------------------------------------
+
+
+def test_gold_measures_voters_and_gets_no_opinion():
+    found = aggregate(votes(HONEST | {"new": "ana bo"}), TRUTH)
+
+    assert found.posterior.keys() == found.classes.keys() == found.votes.keys() == {"new"}
+    assert found.voters["ana"].gold == (12, 12)
 
 
 def test_gold_that_nobody_voted_on_changes_nothing():
     asked = votes(HONEST)
 
     assert aggregate(asked, {"unseen": True}) == aggregate(asked)
+
+
+def test_who_is_surely_wrong_on_gold_is_not_heard():
+    """0 of 12: the upper Wilson bound is 3.84 / 15.84 = .24. Unheard, a lone vote says nothing."""
+    table = {item: f"{given_} mix{'-' if TRUTH[item] else ''}" for item, given_ in HONEST.items()}
+
+    found = aggregate(votes(table | {"new": "mix", "other": "ana mix-"}), TRUTH)
+
+    assert found.ignored == {"mix"}
+    assert (found.votes["new"], found.votes["other"]) == (0, 1)
+    assert found.posterior["new"] == pytest.approx(0.5, abs=0.05)
+    assert found.posterior["other"] > 0.8
+    assert found.voters["mix"].gold == (0, 12)
+    assert found.voters["mix"].accuracy < 0.5
+
+
+@pytest.mark.parametrize(
+    ("right", "asked", "is_ignored"),
+    [(0, 2, False), (0, 3, True), (1, 5, False), (2, 8, True), (3, 8, False), (7, 8, False)],
+)
+def test_a_voter_is_ignored_only_where_gold_leaves_no_doubt(right, asked, is_ignored):
+    """Upper Wilson bounds: .66, .56, .62, .591, .69, .98."""
+    gold = {f"g{n}": True for n in range(asked)}
+
+    found = aggregate(
+        votes({item: "ana" + "-" * (n >= right) for n, item in enumerate(gold)}), gold
+    )
+
+    assert found.ignored == ({"ana"} if is_ignored else set())
+
+
+def test_when_nobody_is_heard_nothing_is_known():
+    gold = {f"g{n}": True for n in range(9)}
+
+    found = aggregate(votes(dict.fromkeys(gold, "ana-") | {"new": "ana"}), gold)
+
+    assert found.posterior == {"new": 0.5}
+    assert found.voters == {}
+
+
+def test_gold_has_to_speak_of_what_was_asked():
+    with pytest.raises(ValueError, match="given"):
+        aggregate(votes({"a": "ana"}), {"a": "a label"})
+
+
+# --- in comparison ------------------------------------------------------------------------------
+
+
+def plain_dawid_skene(cast, steps=200):
+    """{item: P(good)} by the EM of Dawid and Skene (1979), without any prior."""
+    items, voters = (sorted({getattr(v, name) for v in cast}) for name in ("item", "voter"))
+    said = np.zeros((len(items), len(voters), 2))
+    for v in cast:
+        said[items.index(v.item), voters.index(v.voter), int(v.is_yes)] = 1
+    belief = said.sum(axis=1) / said.sum(axis=(1, 2))[:, None]
+    for _ in range(steps):
+        confusion = np.einsum("nk,nvj->vkj", belief, said)
+        confusion /= confusion.sum(axis=2, keepdims=True)
+        logs = np.einsum("nvj,vkj->nk", said, np.log(np.clip(confusion, 1e-9, 1)))
+        belief = belief.mean(axis=0) * np.exp(logs - logs.max(axis=1, keepdims=True))
+        belief /= belief.sum(axis=1, keepdims=True)
+    return dict(zip(items, belief[:, 1].tolist(), strict=True))
+
+
+def test_with_many_votes_priors_fade_and_plain_dawid_skene_is_left():
+    cast, _ = team([(0.9, 0.6), (0.6, 0.9), (0.85, 0.85), (0.7, 0.7), (0.95, 0.5)], 5, 4, items=800)
+
+    found, plain = aggregate(cast).posterior, plain_dawid_skene(cast)
+
+    assert np.mean([abs(found[item] - plain[item]) for item in plain]) < 0.02
+    assert np.mean([(found[item] > 0.5) == (plain[item] > 0.5) for item in plain]) > 0.985
 
 
 ballots = st.dictionaries(
@@ -184,97 +378,15 @@ def test_what_voters_are_called_means_nothing():
 
 
 @given(ballots, golds)
-def test_every_voted_item_gets_a_probability_and_gold_keeps_its_truth(cast, gold):
+def test_every_voted_item_that_is_no_gold_gets_a_probability(cast, gold):
     found = aggregate(cast, gold)
 
-    assert set(found.posterior) == set(found.votes) == {vote.item for vote in cast}
+    assert set(found.posterior) == set(found.votes) == {vote.item for vote in cast} - set(gold)
     assert all(0 <= p <= 1 for p in found.posterior.values())
-    assert sum(found.votes.values()) == len(cast)
-    assert all(0 < r.right_on_good < 1 and 0 < r.right_on_bad < 1 for r in found.voters.values())
-    if found.voters:
-        assert all(found.posterior[i] == good for i, good in gold.items() if i in found.posterior)
-
-
-# --- agreement ----------------------------------------------------------------------------------
-
-
-def columns(*rows):
-    """(items, voters) from one row of codes per voter, `.` = no answer."""
-    codes = [[NAN if c == "." else float(ord(c)) for c in row.replace(" ", "")] for row in rows]
-    return np.array(codes).T
-
-
-@pytest.mark.parametrize(
-    ("table", "alpha"),
-    [
-        pytest.param(
-            columns("0100000010", "1110010000"), 0.095, id="A: two answers, two observers"
-        ),
-        pytest.param(columns("aabbdcccedda", "babbbccceddd"), 0.692, id="B: five answers"),
-        pytest.param(
-            columns("123321412...", "1233224125.3", ".3332342251.", "12332441251."),
-            0.743,
-            id="C: four observers, answers missing",
-        ),
-    ],
-)
-def test_alpha_is_the_published_one(table, alpha):
-    """Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, examples A to C (nominal).
-
-    A by hand: 10 items, 4 of them answered differently, 14 zeros and 6 ones among 20 answers:
-    1 - 19 * 4 / (14 * 6) = 0.0952.
-    """
-    assert krippendorff_alpha(table) == pytest.approx(alpha, abs=5e-4)
-
-
-@pytest.mark.parametrize(
-    ("table", "alpha"),
-    [
-        pytest.param(columns("0101", "0101"), 1.0, id="all agree"),
-        pytest.param(columns("01", "10"), -0.5, id="all disagree"),
-        pytest.param(columns("1111", "1111"), None, id="all answers alike"),
-        pytest.param(columns("01.", "..1"), None, id="nobody answered together"),
-        pytest.param(columns("..", ".."), None, id="nobody answered"),
-    ],
-)
-def test_alpha_at_the_ends_of_its_range(table, alpha):
-    """All disagree, by hand: 4 answers, 2 zeros, 2 ones, 2 items split: 1 - 3 * 2 / (2 * 2) = -.5."""
-    found = krippendorff_alpha(table)
-
-    assert found == (None if alpha is None else pytest.approx(alpha))
-
-
-def test_items_with_a_single_answer_say_nothing_about_agreement():
-    table = columns("0101", "0111")
-    more = columns("010101", "0111..")
-
-    assert krippendorff_alpha(more) == pytest.approx(krippendorff_alpha(table))
-
-
-# --- what matters -------------------------------------------------------------------------------
-
-
-def test_importance_is_shrunk_as_if_two_indifferent_people_had_voted_too():
-    """One 1: (1 + 1) / 3; three 1s: (3 + 1) / 5; one -1: (-1 + 1) / 3 = 0; 1, 0, 0: (1 + 1) / 5."""
-    given_ = {"refund": [1.0], "card": [1.0] * 3, "typo": [-1.0], "lost": [1.0, 0.0, 0.0]}
-    cast = [(feature, f"u{n}", v) for feature, vs in given_.items() for n, v in enumerate(vs)]
-
-    assert importance(cast) == {
-        "refund": (pytest.approx(2 / 3), 1),
-        "card": (pytest.approx(0.8), 3),
-        "typo": (pytest.approx(0.0), 1),
-        "lost": (pytest.approx(0.4), 3),
-    }
-
-
-def test_nothing_matters_without_a_vote():
-    assert importance([]) == {}
-
-
-@given(st.floats(-1, 1), st.integers(1, 50))
-def test_the_more_agree_the_closer_importance_comes_to_what_they_say(value, n):
-    def of(voters):
-        return importance([("f", f"u{i}", value) for i in range(voters)])["f"][0]
-
-    assert min(value, 0.5) - 1e-9 <= of(n) <= max(value, 0.5) + 1e-9
-    assert abs(of(n + 1) - value) <= abs(of(n) - value) + 1e-9
+    assert all(found.classes[item][GIVEN] == p for item, p in found.posterior.items())
+    assert all(sum(of.values()) == pytest.approx(1) for of in found.classes.values())
+    assert all(
+        0 < share.low < share.mean < share.high < 1
+        for voter in found.voters.values()
+        for share in (voter.on_good, voter.on_bad)
+    )
