@@ -52,18 +52,21 @@ class Texts:
         return self.backbone.cut > 0 and affordable
 
     @torch.inference_mode()
-    def fill(self, marks: Marks, what: str) -> None:
-        """Keep the hidden states at the cut, where that is possible."""
+    def fill(self, marks: Marks, what: str, rows: np.ndarray | None = None) -> None:
+        """Keep the hidden states at the cut, where that is possible; of `rows` alone if given."""
         if not self.can_cache:
             return
-        hidden = self.ids.empty_like(self.backbone.width, self.compute.dtype)
+        rows = np.arange(len(self)) if rows is None else rows
+        hidden = self.hidden
+        if hidden is None:
+            hidden = self.ids.empty_like(self.backbone.width, self.compute.dtype)
         done = 0
-        for index in length_batches(self.ids.lengths, np.arange(len(self)), BATCH):
+        for index in length_batches(self.ids.lengths, rows, BATCH):
             ids, mask = self.tokens(index)
             with self.compute.autocast():
                 hidden.put(index, self.backbone.lower(ids, mask), mask)
             done += len(index)
-            marks.progress(what, done, len(self))
+            marks.progress(what, done, len(rows))
         self.hidden = hidden
 
     def vectors(self, index: np.ndarray) -> Tensor:
@@ -86,11 +89,14 @@ class Texts:
         return self.hidden.batch(index)[0].to(self.compute.device).float()
 
     @torch.inference_mode()
-    def all_vectors(self) -> Tensor:
-        """Pooled vectors of all texts: float32 (n, width)."""
-        out = torch.empty(len(self), self.backbone.width)
-        for index in length_batches(self.ids.lengths, np.arange(len(self)), 2 * BATCH):
-            out[torch.from_numpy(index)] = self.vectors(index).cpu()
+    def all_vectors(self, rows: np.ndarray | None = None) -> Tensor:
+        """Pooled vectors of all texts, or of `rows` in their order: float32 (r, width)."""
+        rows = np.arange(len(self)) if rows is None else rows
+        place = np.zeros(len(self), dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        out = torch.empty(len(rows), self.backbone.width)
+        for index in length_batches(self.ids.lengths, rows, 2 * BATCH):
+            out[torch.from_numpy(place[index])] = self.vectors(index).cpu()
         return out
 
     @property

@@ -130,6 +130,12 @@ class Backbone(nn.Module):
         return {n: p for n, p in self.peft.named_parameters() if p.requires_grad}
 
     @contextmanager
+    def untuned(self) -> Iterator[None]:
+        """The model as it was before LoRA moved it."""
+        with self.peft.disable_adapter():  # type: ignore[operator]
+            yield
+
+    @contextmanager
     def _only_top_layers(self) -> Iterator[None]:
         setattr(self._parent[0], self._name, self._top[0])
         try:
@@ -228,12 +234,12 @@ def _with_lora(base: PreTrainedModel, lora: LoraSpec, seed: int, model: str) -> 
 def _top_layers(lora: LoraSpec, n_layers: int) -> int:
     if lora.top_layers == "all":
         return n_layers
-    if lora.top_layers == "half":
-        return max(1, n_layers // 2)
+    if isinstance(lora.top_layers, str):
+        return max(1, n_layers // {"third": 3, "half": 2}[lora.top_layers])
     if not 1 <= lora.top_layers <= n_layers:
         raise ModelError(
             f"lora.top_layers = {lora.top_layers}: the model has {n_layers} layers; "
-            f"give 1 to {n_layers}, half or all"
+            f"give 1 to {n_layers}, third, half or all"
         )
     return lora.top_layers
 

@@ -7,27 +7,43 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainer import activations
+from trainer.progress import Progress
 from trainer.sampler import Cursor
 from trainer.segment import CheckpointReport, Refusal
 
-FORMAT = 1
+FORMAT = 2
 REMEDY = "remove that folder and say resume: the one before it is taken"
 
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """Where the loop stands, besides the tensors."""
+    """Where the loop stands, besides the tensors.
+
+    Attributes:
+        samples: trained on so far.
+        step: optimizer steps so far.
+        cursor: where the sampler stands.
+        progress: best dev metric so far, and how long ago that was.
+        openings: how often more samples were let in.
+        rows: how many samples of the pool, in the pool's seeded order, were embedded.
+        opinions: digest of what people had said.
+    """
 
     samples: int
     step: int
     cursor: Cursor
+    progress: Progress = field(default_factory=Progress)
+    openings: int = 0
+    rows: int = 0
+    opinions: str = ""
 
 
 class CheckpointError(Refusal):
@@ -39,8 +55,10 @@ def save(
     state: LoopState,
     weights: Mapping[str, Tensor],
     averages: Mapping[str, Tensor],
+    best: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     names: list[str],
+    tuned: np.ndarray | None = None,
 ) -> CheckpointReport:
     """Write a checkpoint under `folder/<samples>`, whole or not at all.
 
@@ -54,6 +72,9 @@ def save(
     try:
         activations.save(temporary / "weights.safetensors", dict(weights))
         activations.save(temporary / "averages.safetensors", dict(averages))
+        activations.save(temporary / "best.safetensors", dict(best))
+        if tuned is not None:
+            activations.save(temporary / "tuned.safetensors", {"tuned": torch.from_numpy(tuned)})
         activations.save(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer, names))
         meta = {"format": FORMAT, **asdict(state)}
         with (temporary / "meta.json").open("w", encoding="utf-8") as file:
@@ -72,10 +93,13 @@ def load(
     path: Path,
     weights: Mapping[str, Tensor],
     averages: dict[str, Tensor],
+    best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     names: list[str],
-) -> LoopState:
+) -> tuple[LoopState, np.ndarray | None]:
     """Put the checkpoint at `path` into the given tensors and optimizer.
+
+    Returns where the loop stood, and what its model then thought of the samples if it was asked.
 
     Raises:
         CheckpointError: the folder is missing, damaged, or of another model.
@@ -84,26 +108,35 @@ def load(
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise ValueError(f"its format is {meta['format']}, this Joulery reads {FORMAT}")
-        state = LoopState(int(meta["samples"]), int(meta["step"]), Cursor(**meta["cursor"]))
+        state = LoopState(
+            int(meta["samples"]), int(meta["step"]), Cursor(**meta["cursor"]),
+            Progress(**meta["progress"]), int(meta["openings"]), int(meta["rows"]),
+            str(meta["opinions"]),
+        )  # fmt: skip
         stored = activations.load(path / "weights.safetensors")
         averaged = activations.load(path / "averages.safetensors")
+        best_so_far = activations.load(path / "best.safetensors")
+        asked = path / "tuned.safetensors"
+        tuned = activations.load(asked)["tuned"].numpy() if asked.exists() else None
         moments = activations.load(path / "optimizer.safetensors")
         rng = moments.pop("rng")
     except Exception as err:  # a damaged file can raise anything: all of it means unreadable
         raise CheckpointError(f"cannot read the checkpoint {path}: {err}; {REMEDY}") from err
     shapes = {name: tensor.shape for name, tensor in weights.items()}
-    if any({n: t.shape for n, t in found.items()} != shapes for found in (stored, averaged)):
+    tensors = (stored, averaged, best_so_far)
+    if any({n: t.shape for n, t in found.items()} != shapes for found in tensors):
         raise CheckpointError(f"{path} belongs to another model; resume with the spec it came from")
     with torch.no_grad():
         for name, tensor in weights.items():
             tensor.copy_(stored[name])
-    averages.update({name: t.to(weights[name].device) for name, t in averaged.items()})
+    for kept, found in ((averages, averaged), (best, best_so_far)):
+        kept.update({name: t.to(weights[name].device) for name, t in found.items()})
     try:
         torch.set_rng_state(rng)
         _restore_optimizer(optimizer, names, moments)
     except (KeyError, ValueError, RuntimeError, TypeError) as err:
         raise CheckpointError(f"{path} has another optimizer's state ({err}); {REMEDY}") from err
-    return state
+    return state, tuned
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +17,14 @@ from torch import Tensor
 
 from storage.models import FeatureView
 from trainer import checkpoint, compute
+from trainer.backbone import load_backbone
 from trainer.data.read import read_splits
 from trainer.data.samples import Splits
+from trainer.desk import Desk
 from trainer.files import write_whole
 from trainer.marks import Marks
-from trainer.sampler import Sampler
+from trainer.progress import Progress
+from trainer.sampler import Cursor, Sampler
 from trainer.segment import (
     Candidate,
     CheckpointReport,
@@ -29,16 +34,19 @@ from trainer.segment import (
     SegmentReport,
     SelectionReport,
 )
-from trainer.selection import Selection, by_votes, leaning, what_to_ask, whole_pool
-from trainer.surrogate import Evidence, VoteModel, signals
+from trainer.selection import Selection
 from trainer.tasks.base import Learner
 from trainer.tasks.text_classification import TextClassification
 
 log = logging.getLogger(__name__)
 
 EMA_DECAY = 0.97
+TRAIN_COST = 2.2
+"""Forwards that training on a sample costs: forward, and backward to the activations alone."""
 TRUTH_FILE = "truth.json"
 DATA_FILE = "data.json"
+SELECTION_FILE = "selection.json"
+"""Sample -> how sure we are of it, what it weighs in training, under which label."""
 
 
 def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> SegmentReport:
@@ -50,33 +58,33 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     """
     torch.manual_seed(plan.seed)
     hardware = compute.set_up(plan.spec.train)
+    model = load_backbone(plan.spec.model, plan.spec.revision, plan.spec.lora, plan.seed)
+    marks.enter("score")
     splits = read_splits(plan.spec, plan.seed)
     folder = Path(plan.arm_folder)
     folder.mkdir(parents=True, exist_ok=True)
     _refuse_other_data(folder, splits)
     _write_truth(folder, splits)
-    learner: Learner = TextClassification(plan.spec, splits, plan.seed, hardware)
-
-    marks.enter("score")
-    learner.prepare(folder, marks)
-    model = _vote_model(plan, learner)
-    selection = _select(plan, learner, model)
-    selected = _selection_report(plan, selection)
-    marks.selected(plan.segment, selected)
-
-    loop = Loop(plan, learner, selection, marks)
+    learner: Learner = TextClassification(
+        plan.spec, splits, model, hardware, folder, plan.opinions.words
+    )
+    desk = Desk(plan, learner, marks)
+    loop = Loop(plan, learner, desk, marks)
     if plan.until > 0:
         loop.run()
     else:
         loop.was_stopped = plan.stop_path.exists()
 
     marks.enter("score")
+    if plan.until > 0:
+        write_whole(folder / SELECTION_FILE, json.dumps(desk.sample_by_sample(loop.selection)))
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
+    unsettled: tuple[str, ...] = ()
     if plan.questions is not None and not loop.was_stopped:
-        candidates = _candidates(plan, learner, model)
+        candidates, unsettled = desk.candidates(), desk.unsettled()
         if plan.until > 0:
-            features = tuple(learner.features(selection, plan.questions.feature_cards))
+            features = tuple(learner.features(loop.selection, plan.questions.feature_cards))
     return SegmentReport.of(
         plan,
         outcome="stopped" if loop.was_stopped else "done",
@@ -85,12 +93,16 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
         labels=splits.labels,
         skipped=splits.skipped.rows(),
         checkpoint=loop.saved,
+        is_flat=loop.is_flat,
+        best_samples=loop.progress.best_samples if loop.progress.best >= 0 else None,
         evaluations=tuple(loop.evaluations),
         candidates=candidates,
         features=features,
-        selection=selected,
+        unsettled=unsettled,
+        selection=loop.selected,
         samples_trained=loop.samples - loop.samples_before,
         samples_scored=learner.samples_scored,
+        samples_evaluated=learner.samples_evaluated,
         flops_estimate=learner.flops,
         costs=marks.costs(),
         started_at=started_at,
@@ -104,13 +116,12 @@ class Loop:
 
     Constant learning rate after the warm-up and an exponential moving average of the weights, so
     that a run may stop or be asked anything at any time. Deterministic: what a pause stores is all
-    there is.
+    there is. Where the dev metric gets no better, more samples are let in; where that does not
+    help either, it ends. What it leaves is the best it had.
     """
 
-    def __init__(
-        self, plan: SegmentPlan, learner: Learner, selection: Selection, marks: Marks
-    ) -> None:
-        self._plan, self._learner, self._selection, self._marks = plan, learner, selection, marks
+    def __init__(self, plan: SegmentPlan, learner: Learner, desk: Desk, marks: Marks) -> None:
+        self._plan, self._learner, self._desk, self._marks = plan, learner, desk, marks
         train = plan.spec.train
         self.planned = round(train.epochs * len(learner.splits.pool))
         self.target = round(plan.until * self.planned)
@@ -129,47 +140,96 @@ class Loop:
             weight_decay=train.weight_decay,
         )
         self._averages: dict[str, Tensor] = {}
+        self._best: dict[str, Tensor] = {}
         self.samples = self._step = 0
-        cursor = None
-        if plan.checkpoint is not None:
-            state = checkpoint.load(
-                Path(plan.checkpoint),
-                self._weights,
-                self._averages,
-                self._optimizer,
-                list(self._weights),
-            )
-            self.samples, self._step, cursor = state.samples, state.step, state.cursor
-        self.samples_before = self.samples
-        self._sampler = Sampler(
-            np.flatnonzero(selection.weight > 0),
-            learner.lengths,
-            train.batch_size,
-            plan.seed,
-            cursor,
-        )
-        self._weight = torch.from_numpy(selection.weight).float()
+        self.progress = Progress()
         self._loss: float | None = None
         self.evaluations: list[EvaluationPoint] = []
         self.saved: CheckpointReport | None = None
-        self.was_stopped = False
+        self.was_stopped = self.is_flat = False
+        self.selected: SelectionReport | None = None
+        cursor = self._take_up() if plan.checkpoint is not None else None
+        self.samples_before = self.samples
+        self._take(desk.select(), cursor)
+
+    def _take_up(self) -> Cursor:
+        """Stand where the checkpoint stood."""
+        desk = self._desk
+        assert self._plan.checkpoint is not None
+        state, tuned = checkpoint.load(
+            Path(self._plan.checkpoint),
+            self._weights, self._averages, self._best, self._optimizer, list(self._weights),
+        )  # fmt: skip
+        self.samples, self._step, self.progress = state.samples, state.step, state.progress
+        desk.openings = state.openings
+        if state.rows > desk.n_rows:
+            desk.embed(state.rows)
+        if state.opinions == desk.opinions:
+            if tuned is not None:
+                desk.hear_model(tuned)
+        else:  # people said something since: the model, too, is asked what it thinks by now
+            self.progress = state.progress.afresh()
+            desk.hear_model(self._opinion())
+        return state.cursor
+
+    def _opinion(self) -> np.ndarray:
+        """What the averaged model thinks of the samples that were looked at."""
+        found = np.full((len(self._learner.splits.pool), 3), np.nan)
+        with self._averaged():
+            found[self._desk.rows] = self._learner.opinion(self._desk.rows)
+        return found
+
+    def _take(self, selection: Selection, cursor: Cursor | None) -> None:
+        """Train on this from now on."""
+        train = self._plan.spec.train
+        self.selection = selection
+        self._sampler = Sampler(
+            np.flatnonzero(selection.weight > 0),
+            self._learner.lengths, train.batch_size, self._plan.seed, cursor,
+        )  # fmt: skip
+        self._weight = torch.from_numpy(selection.weight).float()
+        self.selected = self._desk.report(selection)
+        self._marks.selected(self._plan.segment, self.selected)
 
     def run(self) -> None:
         """Train until the plan's pause, or until a person asks to stop; then checkpoint."""
         if self.samples == 0:
-            self._learner.start(self._selection)
-            self._averages = {n: p.detach().clone() for n, p in self._weights.items()}
-            self._evaluate()
+            self._start()
+            while self._desk.can_grow() and self._grown():
+                self._take(self._desk.select(), None)
+                self._start()
         self._marks.enter("train")
-        while self.samples < self.target and not self.was_stopped:
+        while self.samples < self.target and not self.was_stopped and not self.is_flat:
             before = self.samples
             self._train_step()
             if self._is_due(before):
                 self._evaluate()
+                self._go_on_or_end()
                 self._marks.enter("train")
             self._marks.progress("training", self.samples, self.planned)
             self.was_stopped = self._plan.stop_path.exists()
         self._save()
+
+    def _start(self) -> None:
+        """The head start, and how good it is."""
+        self._learner.start(self.selection)
+        self._averages = {n: p.detach().clone() for n, p in self._weights.items()}
+        self._evaluate()
+
+    def _grown(self) -> bool:
+        self._marks.enter("score")
+        return self._desk.grow()
+
+    def _go_on_or_end(self) -> None:
+        """Where nothing gets better any more: let in more samples, or end."""
+        if not self.progress.is_flat(self._plan.spec.train.patience):
+            return
+        self._marks.enter("score")
+        if self._desk.open():
+            self.progress = self.progress.afresh()
+            self._take(self._desk.select(), self._sampler.cursor)
+        else:
+            self.is_flat = True
 
     def _train_step(self) -> None:
         self._step += 1
@@ -178,7 +238,7 @@ class Loop:
                 1.0, self._step / max(1, self._plan.spec.train.warmup_steps)
             )
         index = self._sampler.next()
-        losses = self._learner.losses(index, self._selection.label)
+        losses = self._learner.losses(index, self.selection.label)
         loss = (losses * self._weight[index].to(losses.device)).mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -202,16 +262,16 @@ class Loop:
         return self.samples * n // self.planned > before * n // self.planned
 
     def _evaluate(self) -> None:
-        self._marks.enter("evaluate")
-        learner = self._learner
-        with torch.no_grad():
-            current = {n: p.detach().clone() for n, p in self._weights.items()}
-            for name, parameter in self._weights.items():
-                parameter.copy_(self._averages[name])
+        learner, marks = self._learner, self._marks
+        spent_s, scored = marks.cpu_s("load", "evaluate"), learner.samples_scored
+        forwards = scored - learner.samples_evaluated
+        marks.enter("evaluate")
+        with self._averaged():
             dev = learner.evaluate("dev")
             metric = learner.evaluate("test") if learner.splits.test else dev
-            for name, parameter in self._weights.items():
-                parameter.copy_(current[name])
+        self.progress = self.progress.after(dev, self.samples)
+        if self.progress.best_samples == self.samples or not self._best:
+            self._best = {n: p.clone() for n, p in self._averages.items()}
         self.evaluations.append(
             EvaluationPoint(
                 samples=self.samples,
@@ -219,89 +279,44 @@ class Loop:
                 dev_metric=dev,
                 loss=self._loss,
                 at=datetime.now(UTC),
+                cpu_s=spent_s,
+                forwards=forwards + TRAIN_COST * (self.samples - self.samples_before),
             )
         )
-        self._marks.progress("training", self.samples, self.planned, metric)
+        marks.progress("training", self.samples, self.planned, metric)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The moving average of the weights in the place of the weights."""
+        current = {n: p.detach().clone() for n, p in self._weights.items()}
+        self._put(self._averages)
+        try:
+            yield
+        finally:
+            self._put(current)
+
+    def _put(self, values: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self._weights.items():
+                parameter.copy_(values[name])
 
     def _save(self) -> None:
         self._marks.enter("checkpoint")
+        desk = self._desk
+        state = checkpoint.LoopState(
+            self.samples, self._step, self._sampler.cursor,
+            self.progress, desk.openings, desk.n_rows, desk.opinions,
+        )  # fmt: skip
         self.saved = checkpoint.save(
             Path(self._plan.arm_folder) / "checkpoints",
-            checkpoint.LoopState(self.samples, self._step, self._sampler.cursor),
+            state,
             {n: p.detach() for n, p in self._weights.items()},
             self._averages,
+            self._best,
             self._optimizer,
             list(self._weights),
+            desk.tuned,
         )
-
-
-def _vote_model(plan: SegmentPlan, learner: Learner) -> VoteModel:
-    """The model of the votes so far; without votes it speaks from label names."""
-    pool = learner.view()
-    number = {sample.sample_id: i for i, sample in enumerate(learner.splits.pool)}
-    voted = [(number[o.sample_id], o) for o in plan.opinions.samples if o.keep is not None]
-    evidence = Evidence.of(
-        np.array([i for i, _ in voted], dtype=np.int64),
-        np.array([o.keep for _, o in voted], dtype=float),
-    )
-    return VoteModel(pool, signals(pool), evidence)
-
-
-def _select(plan: SegmentPlan, learner: Learner, model: VoteModel) -> Selection:
-    """What the arm trains on."""
-    if plan.arm == "control":
-        return whole_pool(model.pool)
-    number = {sample.sample_id: i for i, sample in enumerate(learner.splits.pool)}
-    class_id = {label: i for i, label in enumerate(learner.splits.labels)}
-    opinions = plan.opinions.samples
-    if plan.arm == "human" and not opinions:
-        # the stated default: without votes on samples all of them stay
-        return leaning(whole_pool(model.pool), learner.lean(plan.opinions.features))
-    return by_votes(
-        model,
-        voted={number[o.sample_id]: o.keep for o in opinions if o.keep is not None},
-        relabelled={number[o.sample_id]: class_id[o.relabel] for o in opinions if o.relabel},
-        lean=learner.lean(plan.opinions.features),
-    )
-
-
-def _candidates(plan: SegmentPlan, learner: Learner, model: VoteModel) -> tuple[Candidate, ...]:
-    questions = plan.questions
-    assert questions is not None
-    number = {sample.sample_id: i for i, sample in enumerate(learner.splits.pool)}
-    asked = what_to_ask(
-        model,
-        questions.cards,
-        asked=[number[i] for i in questions.asked if i in number],
-        audit_share=questions.audit_share,
-        gold_share=questions.gold_share,
-        rng=np.random.default_rng([plan.seed, 4, plan.segment]),
-    )
-    keep = model.keep()
-    return tuple(
-        Candidate(
-            view=learner.sample_view(a.index, a.label),
-            role=a.role,
-            truth=a.truth,
-            keep=float(keep[a.index]),
-        )
-        for a in asked
-    )
-
-
-def _selection_report(plan: SegmentPlan, selection: Selection) -> SelectionReport:
-    kept = int((selection.weight > 0).sum())
-    return SelectionReport(
-        pool=len(selection.weight),
-        kept=kept,
-        dropped=len(selection.weight) - kept,
-        reweighted=selection.n_leaning,
-        relabelled=sum(o.relabel is not None for o in plan.opinions.samples),
-        votes=sum(o.votes for o in plan.opinions.samples)
-        + sum(o.votes for o in plan.opinions.features),
-        auc=selection.auc,
-        note=selection.note,
-    )
 
 
 def _refuse_other_data(folder: Path, splits: Splits) -> None:

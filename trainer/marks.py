@@ -112,6 +112,11 @@ class Marks:
             for phase, wall in self._wall.items()
         )
 
+    def cpu_s(self, *without: str) -> float:
+        """CPU seconds so far, of all phases but these."""
+        self._book()
+        return sum(cpu for phase, cpu in self._cpu.items() if phase not in without)
+
     def _book(self) -> None:
         wall, cpu = time.monotonic(), time.process_time()
         self._wall[self._phase] += wall - self._since[0]

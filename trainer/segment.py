@@ -145,6 +145,8 @@ class EvaluationPoint(_Plain):
     dev_metric: float | None
     loss: float | None  # running training loss, nats
     at: datetime
+    cpu_s: float = 0.0  # of this segment until then, loading and evaluations left out
+    forwards: float = 0.0  # of this segment until then; a trained sample counts 2.2
 
 
 class SelectionReport(_Plain):
@@ -193,17 +195,26 @@ class SegmentReport(_Paper):
     labels: tuple[str, ...] = ()
     skipped: tuple[tuple[str, int, str], ...] = ()  # (reason, count, an example)
     checkpoint: CheckpointReport | None = None
+    is_flat: bool = False  # it ended before its time, as nothing got better any more
+    best_samples: int | None = None  # after how many samples the dev metric was best
     evaluations: tuple[EvaluationPoint, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
+    unsettled: tuple[str, ...] = ()  # labels in the order in which words about them are wanted
     selection: SelectionReport | None = None
     samples_trained: int = 0  # in this segment
     samples_scored: float = 0  # whole forwards that trained nothing, in this segment
+    samples_evaluated: float = 0  # the part of them that only measured
     flops_estimate: float = 0.0
     costs: tuple[PhaseCost, ...] = ()
     started_at: datetime
     ended_at: datetime
     versions: dict[str, str] = {}
+
+    @property
+    def samples_needed(self) -> float:
+        """Whole forwards that the arm needs, whether anybody measures it or not."""
+        return self.samples_scored - self.samples_evaluated
 
     @classmethod
     def of(cls, plan: SegmentPlan, **found: Any) -> Self:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from trainer.surrogate import PROBIT_NOISE, Array, PoolView, VoteModel, auc_slack
+from trainer.signals import Array, PoolView
+from trainer.surrogate import PROBIT_NOISE, VoteModel, auc_slack
 
 Role = Literal["ask", "audit", "gold", "repeat"]
 
 CANDIDATES = 400
 TARGETS = 1000
-KEEP_THRESHOLD = 0.3  # only the surely bad leave: hard but good samples are worth more than purity
+KEEP_THRESHOLD = 0.5
+MIN_QUOTA = 8
+"""Samples per label that training begins with at least, the surest first."""
+FLOOR_SHARE = 0.75
+"""Of a label's quota this share is taken even where nothing of it looks good: a label nobody can
+judge is better learnt from its least bad samples than not at all."""
+FLOOR_WEIGHT = 0.3
+CLEAN = 0.85
+"""Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
 """Votes whose model surely ranks worse are not followed; 25 votes alone are seldom sure."""
 MIN_LEAN, MAX_LEAN = 0.25, 2.0
@@ -118,6 +128,7 @@ class Selection:
         auc: leave-one-out on the votes, None when it cannot be told.
         note: why the votes were not followed; empty when they were.
         n_leaning: samples whose weight importance votes changed.
+        impurity: expected share of dirt in what is trained on; None where nobody can tell.
     """
 
     weight: Array
@@ -126,6 +137,7 @@ class Selection:
     auc: float | None = None
     note: str = ""
     n_leaning: int = 0
+    impurity: float | None = None
 
 
 def whole_pool(pool: PoolView) -> Selection:
@@ -140,16 +152,20 @@ def by_votes(
     voted: Mapping[int, float],
     relabelled: Mapping[int, int],
     lean: Array | None = None,
+    openings: int = 0,
 ) -> Selection:
-    """The pool without what the team would surely not keep, each sample weighted by its `keep`.
+    """The surest samples of every label, each weighted by how sure we are of it.
 
-    Its votes outrank the model; its importance votes tilt the weights.
+    As many per label as there should be good ones, so that no label crowds out another and none
+    is lost; twice as many after every opening. Votes on a sample outrank the model, importance
+    votes tilt the weights.
 
     Args:
         model: fitted on the votes; without any it speaks from label names alone.
         voted: sample -> posterior that it is good.
         relabelled: sample -> class id people gave it instead.
         lean: float (n,), factor from importance votes on the features a sample leans on.
+        openings: how often training found that it had learnt what it was given.
     """
     pool = model.pool
     score = model.leave_one_out_auc()
@@ -162,11 +178,51 @@ def by_votes(
     usable = pool.group == np.arange(len(pool))
     for i, new in relabelled.items():
         label[i], keep[i], usable[i] = new, 1.0, True
-    kept = usable & (keep > KEEP_THRESHOLD)
+    quota = first_quota(keep[usable], label[usable]) * 2**openings
+    place = _places(keep, label, usable)
+    floor = (place < FLOOR_SHARE * quota) & _not_voted_out(voted, pool)
+    kept = usable & (place < quota) & ((keep > KEEP_THRESHOLD) | floor)
     if not kept.any():
         return replace(whole_pool(pool), auc=score, note="they leave nothing to train on")
-    weight = np.where(kept, keep, 0.0)
-    return leaning(Selection(weight / weight[kept].mean(), keep, label, score), lean)
+    weight = np.where(kept, np.maximum(keep, FLOOR_WEIGHT), 0.0)
+    impurity = float(1 - keep[kept].mean())
+    chosen = Selection(weight / weight[kept].mean(), keep, label, score, impurity=impurity)
+    return leaning(chosen, lean)
+
+
+def first_quota(keep: Array, label: Array) -> int:
+    """Samples per label to begin with: the good ones a label of the middle size should have.
+
+    No bound where the pool is nearly clean.
+
+    Args:
+        keep: float (n,), how sure we are of each sample.
+        label: int64 (n,), of each sample.
+    """
+    if len(label) == 0:
+        return MIN_QUOTA
+    share, sizes = float(keep.mean()), np.unique(label, return_counts=True)[1]
+    middle = np.median(sizes) if share < CLEAN else sizes.max()
+    return max(MIN_QUOTA, math.ceil(min(share / CLEAN, 1.0) * middle))
+
+
+def _places(keep: Array, label: Array, usable: Array) -> Array:
+    """Every sample's place among the usable ones of its label, surest first: int64 (n,)."""
+    rows = np.flatnonzero(usable)
+    order = rows[np.lexsort((rows, -keep[rows], label[rows]))]
+    starts = np.r_[0, np.flatnonzero(np.diff(label[order])) + 1]
+    first_of_label = np.zeros(len(order), dtype=np.int64)
+    first_of_label[starts] = starts
+    places = np.full(len(keep), len(keep), dtype=np.int64)
+    places[order] = np.arange(len(order)) - np.maximum.accumulate(first_of_label)
+    return places
+
+
+def _not_voted_out(voted: Mapping[int, float], pool: PoolView) -> Array:
+    """False for samples people said no to, and for their duplicates: bool (n,)."""
+    out = np.array([i for i, q in voted.items() if q < KEEP_THRESHOLD], dtype=np.int64)
+    result: Array = ~np.isin(pool.group, pool.group[out])
+    return result
 
 
 def leaning(selection: Selection, lean: Array | None) -> Selection:

@@ -70,6 +70,8 @@ def _source(value: object) -> object:
     return _no_nul(value) if isinstance(value, str) else value
 
 
+Value = Literal["quality-at-equal-energy", "machine-energy", "energy-with-devices", "money"]
+"""What a team asks its votes to bring; `bot.worth` weighs by it, `bot.verdict` judges by it."""
 Seconds = Annotated[float, BeforeValidator(_duration_s), Field(gt=0, le=366 * 86_400.0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Source = Annotated[str, BeforeValidator(_source)]
@@ -124,8 +126,8 @@ class LoraSpec(_Part):
     targets: tuple[str, ...] | Literal["auto"] = Field(
         "auto", description="module names; auto = the attention's query and value projections"
     )
-    top_layers: int | Literal["half", "all"] = Field(
-        "half", description="number of top layers that get LoRA; the layers below are computed once"
+    top_layers: int | Literal["third", "half", "all"] = Field(
+        "third", description="number of top layers that get LoRA; the layers below are computed once"
     )
 
 
@@ -134,13 +136,16 @@ class TrainSpec(_Part):
 
     epochs: float = Field(3.0, gt=0, le=100, description="passes over the pool, in samples")
     batch_size: int = Field(32, ge=1, le=4096, description="samples per step")
-    lora_lr: float = Field(4e-3, gt=0, description="learning rate of the LoRA weights")
-    head_lr: float = Field(1e-2, gt=0, description="learning rate of the classifier")
+    lora_lr: float = Field(2e-3, gt=0, description="learning rate of the LoRA weights")
+    head_lr: float = Field(5e-3, gt=0, description="learning rate of the classifier")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
     warmup_steps: int = Field(10, ge=0, description="steps until the full learning rate")
     max_tokens: int = Field(64, ge=4, le=8192, description="longer texts are cut")
     evaluations: int = Field(
         10, ge=1, le=200, description="evenly spaced evaluations besides the one at the start"
+    )
+    patience: int = Field(
+        4, ge=0, le=200, description="evaluations without a better dev metric that end it; 0 = none"
     )
     seed: int = Field(
         0, ge=0, le=MAX_SEED, description="seed of data order, dirt and initial weights"
@@ -159,13 +164,30 @@ class AskSpec(_Part):
     at: Annotated[tuple[Share, ...], AfterValidator(_rising)] = Field(
         (0.0, 0.3), description="shares of the training after which it pauses; 0 = before any step"
     )
-    cards: int = Field(24, ge=0, le=200, description="sample cards per round")
+    audit: int = Field(
+        20,
+        ge=0,
+        le=200,
+        description="random cards asked before anything else, to see whether asking pays; they "
+        "count as cards of a round at 0. 0 = no such check: ask as planned, come what may",
+    )
+    cards: int = Field(30, ge=0, le=200, description="sample cards per round")
     feature_cards: int = Field(3, ge=0, le=50, description="feature cards per round, once trained")
     quorum: int = Field(2, ge=1, description="votes per card that end a round early")
     deadline: Seconds = Field(600.0, description="how long a round stays open, e.g. 10min")
     style: Literal["reactions", "buttons", "both"] = Field(
         "reactions", description="how votes are given; buttons alone are blind"
     )
+
+    @property
+    def has_audit(self) -> bool:
+        """Whether a round of random cards comes first: where sample cards are asked at all."""
+        return self.audit > 0 and self.cards > 0 and bool(self.at)
+
+    @property
+    def cards_after_audit(self) -> int:
+        """Sample cards left for a round at 0; those of the audit count."""
+        return max(0, self.cards - self.audit) if self.has_audit else self.cards
 
 
 class RunSpec(_Part):
@@ -185,6 +207,12 @@ class RunSpec(_Part):
     lora: LoraSpec = Field(default_factory=LoraSpec, description="which weights may move")
     train: TrainSpec = Field(default_factory=TrainSpec, description="how the arms train")
     ask: AskSpec = Field(default_factory=AskSpec, description="when and what people are asked")
+    value: Value = Field(
+        "quality-at-equal-energy", description="what votes are to bring: asking stops without it"
+    )
+    later_runs: int = Field(
+        0, ge=0, le=1_000_000, description="runs after this one that train on the cleaned data"
+    )
 
 
 def read_spec(path: Path) -> RunSpec:

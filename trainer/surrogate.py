@@ -17,38 +17,11 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import ndtr
 from scipy.stats import rankdata
 
-Array = np.ndarray
+from trainer.signals import Array, PoolView, blocks, prior_mean, refined_signals
 
 PROBIT_NOISE = 0.3
 MIN_NOISE = 0.05
 MIN_VOTES_TO_FIT = 20
-NEIGHBOURS = 15
-BLOCK = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """What the vote model knows of the pool. All arrays are over its n samples.
-
-    Attributes:
-        embeddings: float32 (n, d), unit rows.
-        labels: int64 (n,), class ids.
-        names: float32 (classes, d), unit rows; None where label names mean nothing.
-        group: int64 (n,), index of the first exact duplicate (itself where there is none).
-    """
-
-    embeddings: Array
-    labels: Array
-    names: Array | None
-    group: Array
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of labels."""
-        return int(self.labels.max()) + 1 if self.names is None else len(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,131 +30,50 @@ class Evidence:
 
     Attributes:
         index: int64 (k,), which samples.
-        target: float (k,), 2q - 1 with q the posterior that the sample is good.
-        noise: float (k,), variance of the target.
+        keep: float (k,), posterior that each is good, in [0, 1].
     """
 
     index: Array
-    target: Array
-    noise: Array
+    keep: Array
 
     @classmethod
     def of(cls, index: Array, keep: Array) -> Evidence:
-        """Evidence of posteriors `keep` in [0, 1]; what people disagree on hardly counts."""
-        q = np.asarray(keep, dtype=float)
-        return cls(np.asarray(index, dtype=np.int64), 2 * q - 1, MIN_NOISE + 4 * q * (1 - q))
+        """Evidence of posteriors `keep` of the samples `index`."""
+        return cls(np.asarray(index, dtype=np.int64), np.asarray(keep, dtype=float))
 
+    @property
+    def target(self) -> Array:
+        """What the votes say: 1 = good, -1 = bad, 0 = undecided; float (k,)."""
+        result: Array = np.sign(np.where(np.abs(self.keep - 0.5) < 0.05, 0.0, self.keep - 0.5))
+        return result
 
-def signals(pool: PoolView) -> Array:
-    """Automatic hints per sample, standardised: float (n, 5), or (n, 9) where names mean something.
-
-    Neighbour agreement and its margin, density, leave-one-out class-mean cosine and its margin;
-    then cosine to the label's name, its margin, minus log rank, and the best name's cosine.
-    """
-    columns = [*_neighbour_signals(pool), *_class_mean_signals(pool)]
-    if pool.names is not None:
-        columns += _name_signals(pool, pool.names)
-    x = np.stack(columns, axis=1)
-    spread = x.std(axis=0)
-    standardised: Array = (x - x.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
-    return standardised
-
-
-def prior_mean(pool: PoolView) -> Array:
-    """What label names alone say: float (n,) in [-2, 2], higher = the label fits; 0 without names."""
-    if pool.names is None:
-        return np.zeros(len(pool))
-    score = -np.log1p(name_rank(pool, pool.names))
-    spread = score.std()
-    result: Array = np.clip((score - score.mean()) / (spread if spread > 1e-9 else 1.0), -2, 2)
-    return result
-
-
-def name_rank(pool: PoolView, names: Array) -> Array:
-    """How many label names are closer to the sample than its own label's: int64 (n,)."""
-    rank = np.empty(len(pool), dtype=np.int64)
-    for rows in _blocks(len(pool)):
-        cosine = pool.embeddings[rows] @ names.T
-        own = np.take_along_axis(cosine, pool.labels[rows, None], axis=1)
-        rank[rows] = (cosine > own).sum(axis=1)
-    return rank
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    for start in range(0, n, BLOCK):
-        yield slice(start, min(start + BLOCK, n))
-
-
-def _neighbour_signals(pool: PoolView) -> list[Array]:
-    n, k = len(pool), min(NEIGHBOURS, len(pool) - 1)
-    share, margin, density = np.zeros(n), np.zeros(n), np.zeros(n)
-    if k < 1:
-        return [share, margin, density]
-    for rows in _blocks(n):
-        cosine = pool.embeddings[rows] @ pool.embeddings.T
-        cosine[pool.group[rows, None] == pool.group[None, :]] = -1.0  # itself and its duplicates
-        near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
-        weight = np.maximum(np.take_along_axis(cosine, near, axis=1), 0.0)
-        density[rows] = weight.mean(axis=1)
-        weight = weight**4 + 1e-12
-        by_class = np.zeros((len(near), pool.n_classes))
-        np.add.at(by_class, (np.arange(len(near))[:, None], pool.labels[near]), weight)
-        by_class /= by_class.sum(axis=1, keepdims=True)
-        own, best_other = _own_and_best_other(by_class, pool.labels[rows])
-        share[rows], margin[rows] = own, own - best_other
-    return [share, margin, density]
-
-
-def _class_mean_signals(pool: PoolView) -> list[Array]:
-    e, y = pool.embeddings, pool.labels
-    total = np.zeros((pool.n_classes, e.shape[1]), dtype=np.float64)
-    np.add.at(total, y, e)
-    own, margin = np.zeros(len(pool)), np.zeros(len(pool))
-    means = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
-    for rows in _blocks(len(pool)):
-        cosine = e[rows] @ means.T
-        left = total[y[rows]] - e[rows]  # the class without the sample itself
-        left /= np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-9)
-        own[rows] = (e[rows] * left).sum(axis=1)
-        cosine[np.arange(len(cosine)), y[rows]] = own[rows]
-        margin[rows] = own[rows] - _own_and_best_other(cosine, y[rows])[1]
-    return [own, margin]
-
-
-def _name_signals(pool: PoolView, names: Array) -> list[Array]:
-    own, margin, best = np.zeros(len(pool)), np.zeros(len(pool)), np.zeros(len(pool))
-    for rows in _blocks(len(pool)):
-        cosine = pool.embeddings[rows] @ names.T
-        own[rows] = np.take_along_axis(cosine, pool.labels[rows, None], axis=1)[:, 0]
-        best[rows] = cosine.max(axis=1)
-        margin[rows] = own[rows] - best[rows]
-    return [own, margin, -np.log1p(name_rank(pool, names)), best]
-
-
-def _own_and_best_other(table: Array, own: Array) -> tuple[Array, Array]:
-    rows = np.arange(len(table))
-    mine = table[rows, own].copy()
-    others = table.copy()
-    others[rows, own] = -np.inf
-    return mine, others.max(axis=1) if table.shape[1] > 1 else np.zeros(len(table))
+    @property
+    def noise(self) -> Array:
+        """Variance of the target; what people disagree on hardly counts: float (k,)."""
+        result: Array = MIN_NOISE + 4 * self.keep * (1 - self.keep)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
 class _Kernel:
-    """Weights of the covariance: text, text within a label, signals (near, linear); of the prior."""
+    """Weights of the covariance: text, text within a label, signals (near, linear); of the prior.
+
+    `noise` says how much of the votes' stated noise is believed: few votes state too much.
+    """
 
     same_text: float
     same_label: float
     near_signals: float
     linear_signals: float
     prior: float
+    noise: float
 
 
 GRID = tuple(
     _Kernel(*weights)
-    for weights in product((0.1, 0.5), (0.1, 1.0), (0.1, 1.0), (0.1, 1.0), (0.0, 0.4, 0.8))
+    for weights in product((0.1, 0.5), (0.3, 1.0), (0.1, 1.0), (0.1, 1.0), (0.0, 0.4, 0.8), (0.3, 1.0))
 )
-START = _Kernel(0.3, 0.3, 0.3, 0.05, 0.6)
+START = _Kernel(0.3, 0.3, 0.3, 0.05, 0.6, 1.0)
 """While votes are too few to choose by."""
 BIAS = 0.2
 EXPERTS = 6
@@ -198,8 +90,8 @@ class _Expert:
     alpha: Array
 
 
-class VoteModel:
-    """The fitted Gaussian process over a pool: an average over kernels, not the luckiest one."""
+class _Process:
+    """One Gaussian process over a pool: an average over kernels, not the luckiest one."""
 
     def __init__(self, pool: PoolView, x: Array, evidence: Evidence) -> None:
         self.pool, self.x, self.evidence = pool, x, evidence
@@ -207,7 +99,7 @@ class VoteModel:
         index = evidence.index
         gaps = 2 - 2 * pool.embeddings[index] @ pool.embeddings[index].T
         off = gaps[~np.eye(len(index), dtype=bool)]
-        self._scale = max(0.25 * float(np.median(off)) if off.size else 0.25, 1e-6)
+        self._scale = max(0.25 * float(np.median(off)) if off.size else 0.5, 1e-6)
         self._experts = self._fit()
 
     def _fit(self) -> list[_Expert]:
@@ -217,7 +109,7 @@ class VoteModel:
         parts = self._parts(index, index)
         found = []
         for kernel in GRID if len(index) >= MIN_VOTES_TO_FIT else (START,):
-            covariance = _combine(kernel, parts) + np.diag(self.evidence.noise)
+            covariance = _combine(kernel, parts) + np.diag(kernel.noise * self.evidence.noise)
             lower = np.linalg.cholesky(covariance)
             rest = t - kernel.prior * self._prior[index]
             alpha = cho_solve((lower, True), rest)
@@ -235,12 +127,14 @@ class VoteModel:
     def _parts(self, rows: Array, columns: Array) -> tuple[Array, Array, Array, Array]:
         """The four kernels between some samples: (r, c) each."""
         e, y, x = self.pool.embeddings, self.pool.labels, self.x
-        near = np.exp(-np.maximum(2 - 2 * (e[rows] @ e[columns].T), 0.0) / self._scale)
+        gap = np.maximum(2 - 2 * (e[rows] @ e[columns].T), 0.0)
+        near = np.exp(-gap / self._scale)
+        heap = np.sqrt(near)  # twice the reach: what is wrong in bulk is alike within its label
         linear = x[rows] @ x[columns].T
         gaps = (x[rows] ** 2).sum(1)[:, None] + (x[columns] ** 2).sum(1)[None, :] - 2 * linear
         alike = np.exp(-np.maximum(gaps, 0.0) / (2 * x.shape[1]))
         same = y[rows][:, None] == y[columns][None, :]
-        return near, near * same, alike, linear / x.shape[1]
+        return near, heap * same, alike, linear / x.shape[1]
 
     def _own_variance(self, kernel: _Kernel, rows: Array) -> Array:
         linear = (self.x[rows] ** 2).sum(axis=1) / self.x.shape[1]
@@ -250,7 +144,7 @@ class VoteModel:
 
     def _moments(self, rows: Array) -> Iterator[tuple[slice, float, Array, Array]]:
         """(block, weight, mean, variance) of every expert over blocks of `rows`."""
-        for block in _blocks(len(rows)):
+        for block in blocks(len(rows)):
             part = rows[block]
             parts = self._parts(part, self.evidence.index)
             for expert in self._experts:
@@ -288,19 +182,63 @@ class VoteModel:
         covariance: Array = prior - half_r.T @ half_c
         return covariance
 
-    def leave_one_out_auc(self) -> float | None:
-        """How well the model ranks each vote from all the others; None when it cannot be told.
+    def left_out(self) -> Array:
+        """The score of every voted sample by all the other votes: float (k,).
 
         Closed form: mu_-i = t_i - [K^-1 (t - m)]_i / [K^-1]_ii (Rasmussen & Williams 5.4.2).
         """
         t = self.evidence.target
-        if len(t) < 8 or (t > 0).all() or (t <= 0).all():
-            return None
-        left_out = np.zeros(len(t))
+        score = np.zeros(len(t))
         for expert in self._experts:
             inverse = cho_solve((expert.lower, True), np.eye(len(t)))
-            left_out += expert.weight * (t - expert.alpha / np.diag(inverse))
-        return auc(left_out, t > 0)
+            score += expert.weight * (t - expert.alpha / np.diag(inverse))
+        return score
+
+
+class VoteModel:
+    """What the team would say of every sample of a pool.
+
+    Fitted twice: once on what is seen without any vote, and once more with hints that know which
+    samples are probably good. Their mean is what is said.
+
+    Args:
+        pool: the samples.
+        x: float (n, f), their hints, standardised.
+        evidence: the votes.
+    """
+
+    def __init__(self, pool: PoolView, x: Array, evidence: Evidence) -> None:
+        self.pool, self.x, self.evidence = pool, x, evidence
+        self._first = self._last = _Process(pool, x, evidence)
+        self._keep = self._first.keep()
+        if len(evidence.index) >= MIN_VOTES_TO_FIT:
+            known = self._keep.copy()
+            known[evidence.index] = evidence.keep
+            x = np.concatenate([x, refined_signals(pool, known)], axis=1)
+            self._last = _Process(pool, x, evidence)
+            self._keep = (self._keep + self._last.keep()) / 2
+
+    def keep(self) -> Array:
+        """Probability that the team would keep each sample of the pool: float (n,) in (0, 1)."""
+        return self._keep.copy()
+
+    def mean(self, rows: Array) -> Array:
+        """Mean of the latent score of some samples: float (r,)."""
+        return self._last.mean(rows)
+
+    def posterior_covariance(self, rows: Array, columns: Array) -> Array:
+        """Covariance of latent scores given the votes, by the likeliest kernel: float (r, c)."""
+        return self._last.posterior_covariance(rows, columns)
+
+    def leave_one_out_auc(self) -> float | None:
+        """How well the model ranks each vote from all the others; None when it cannot be told.
+
+        By the first fit alone: the hints of the second have seen the vote that is left out.
+        """
+        is_good = self.evidence.target > 0
+        if len(is_good) < 8 or is_good.all() or not is_good.any():
+            return None
+        return auc(self._first.left_out(), is_good)
 
 
 def _combine(kernel: _Kernel, parts: tuple[Array, Array, Array, Array]) -> Array:

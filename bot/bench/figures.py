@@ -10,6 +10,10 @@ from typing import Any
 _HOLDS: Mapping[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
 
 
+class BenchError(Exception):
+    """The benchmark could not be carried out; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One measured number.

@@ -15,17 +15,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.bench.figures import BenchReport, Figure
+from bot.bench.figures import BenchError, BenchReport, Figure
 from trainer.launch import LocalLauncher
 from trainer.marks import Mark, PhaseMark
 from trainer.segment import SegmentError, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
 
 WANTED_S = 1.5
-
-
-class BenchError(Exception):
-    """The benchmark could not be carried out; the text says why."""
 
 
 async def run(spec: RunSpec, *, quick: bool, progress: Callable[[int, int], None]) -> BenchReport:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.surrogate import Evidence, PoolView, VoteModel, signals
+from trainer.signals import PoolView, signals
+from trainer.surrogate import Evidence, VoteModel
 
 
 @dataclass(frozen=True)

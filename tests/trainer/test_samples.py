@@ -14,8 +14,6 @@ from trainer.data.samples import (
     Sample,
     Skipped,
     check,
-    duplicate_groups,
-    fingerprint,
     hold_out,
 )
 
@@ -32,27 +30,7 @@ POOL = samples(("red apple", "fruit"), ("old hammer", "tools"), ("green pear", "
 DEV = samples(("yellow melon", "fruit"), ("long saw", "tools"))
 
 
-# --- equal texts --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "other",
-    ["Red Apple", "  red\n apple ", "\uff52\uff45\uff44 apple", "red apple"],
-    ids=["case", "white space", "width", "no-break space"],
-)
-def test_texts_that_look_the_same_are_the_same(other):
-    assert fingerprint(other) == fingerprint("red apple")
-
-
-def test_accents_count_however_they_are_encoded():
-    assert fingerprint("café") == fingerprint("cafe\u0301")
-    assert fingerprint("café") != fingerprint("cafe")
-
-
-def test_duplicates_are_grouped_with_the_first_of_them():
-    pool = samples(("a b", "x"), ("c", "x"), ("A  B", "x"), ("a b", "y"), ("c", "x"))
-
-    assert duplicate_groups(pool).tolist() == [0, 1, 0, 3, 1]
+# --- held out from the pool -----------------------------------------------------------------------
 
 
 rows = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), max_size=60)

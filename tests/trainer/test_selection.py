@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from tests.trainer.pools import DirtyPool, dirty_pool, voted_on
 from trainer.selection import KEEP_THRESHOLD, MIN_AUC, Asked, by_votes, what_to_ask, whole_pool
-from trainer.surrogate import (
-    PROBIT_NOISE,
-    Evidence,
-    PoolView,
-    VoteModel,
-    auc_slack,
-    signals,
-)
+from trainer.signals import PoolView, signals
+from trainer.surrogate import PROBIT_NOISE, Evidence, VoteModel, auc_slack
 
 NOBODY = Evidence.of(np.array([], dtype=np.int64), np.array([]))
 

@@ -110,6 +110,32 @@ def test_pauses_rise_and_end_before_the_training_does(pauses, said):
     assert said in line_about(refused(ask={"at": pauses}), "ask.at")
 
 
+def test_what_votes_are_to_bring_is_one_of_four():
+    line = line_about(refused(value="fame"), "value")
+
+    assert line.startswith("value = 'fame'")
+    assert "one of quality-at-equal-energy, machine-energy, energy-with-devices, money" in line
+    assert parsed().value == "quality-at-equal-energy"
+    assert "later_runs = -1" in refused(later_runs=-1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "audited", "rest"),
+    [
+        ({"audit": 20, "cards": 40}, True, 20),
+        ({"audit": 20, "cards": 12}, True, 0),
+        ({"audit": 0, "cards": 40}, False, 40),
+        ({"audit": 20, "cards": 0}, False, 0),
+        ({"audit": 20, "cards": 40, "at": []}, False, 40),
+    ],
+    ids=["part of the first round", "all of it", "skipped", "no cards", "nobody is asked"],
+)
+def test_the_cards_of_the_audit_count_as_the_first_round_s(ask, audited, rest):
+    spec = parsed(ask=ask).ask
+
+    assert (spec.has_audit, spec.cards_after_audit) == (audited, rest)
+
+
 # --- durations ----------------------------------------------------------------------------------
 
 

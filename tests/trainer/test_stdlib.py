@@ -9,7 +9,8 @@ from collections import Counter
 import pytest
 
 from trainer.data import stdlib
-from trainer.data.samples import OFF_TOPIC, Sample, fingerprint
+from trainer.data.duplicates import fingerprint
+from trainer.data.samples import OFF_TOPIC, Sample
 from trainer.data.stdlib import read_stdlib
 from trainer.spec import DirtSpec
 

@@ -10,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.pools import dirty_pool, unit, voted_on
-from trainer.surrogate import (
-    Evidence,
-    PoolView,
-    VoteModel,
-    _combine,
-    auc,
-    auc_slack,
-    name_rank,
-    prior_mean,
-    signals,
-)
+from trainer.signals import PoolView, name_rank, prior_mean, signals
+from trainer.surrogate import Evidence, VoteModel, _combine, auc, auc_slack
 
 SEEDS = range(3)
 NOBODY = Evidence.of(np.array([], dtype=np.int64), np.array([]))

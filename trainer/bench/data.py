@@ -60,7 +60,8 @@ def any_table(source: str, text: str, label: str, off_topic: Rows | None = None)
     for i in range(len(rows)):
         quota[rows.labels[i]] += 1
     quota = {name: n // 4 for name, n in quota.items()}
-    held, rest = [], []
+    held: list[int] = []
+    rest: list[int] = []
     for i in order:
         name = rows.labels[i]
         (held if quota[name] > 0 else rest).append(int(i))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from trainer.data.duplicates import fingerprint as fingerprint  # its old place, for the bench
+from trainer.data.duplicates import near_groups
 from trainer.segment import Refusal
 
 OFF_TOPIC = "(off topic)"
@@ -76,19 +77,9 @@ class Splits:
         return sha.hexdigest()
 
 
-def fingerprint(text: str) -> str:
-    """Equal for texts that differ only in case, width, accents' encoding or white space."""
-    normal = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return hashlib.blake2b(normal.encode(), digest_size=16).hexdigest()
-
-
 def duplicate_groups(samples: Sequence[Sample]) -> np.ndarray:
-    """For each sample the index of the first one with the same text and label: int64 (n,)."""
-    first: dict[tuple[str, str], int] = {}
-    return np.array(
-        [first.setdefault((fingerprint(s.text), s.label), i) for i, s in enumerate(samples)],
-        dtype=np.int64,
-    )
+    """For each sample the index of the first of its label that says the same: int64 (n,)."""
+    return near_groups([s.text for s in samples], [s.label for s in samples])
 
 
 def hold_out(

@@ -20,7 +20,8 @@ from types import ModuleType
 
 import numpy as np
 
-from trainer.data.samples import OFF_TOPIC, DataError, Sample, fingerprint
+from trainer.data.duplicates import fingerprint
+from trainer.data.samples import OFF_TOPIC, DataError, Sample
 from trainer.spec import DirtSpec
 
 AREAS: dict[str, tuple[str, ...]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from trainer.data.samples import Splits
 from trainer.marks import Marks
 from trainer.segment import FeatureOpinion
 from trainer.selection import Selection
-from trainer.surrogate import PoolView
+from trainer.signals import PoolView
 
 
 class Learner(Protocol):
@@ -23,16 +22,26 @@ class Learner(Protocol):
     splits: Splits
     lengths: np.ndarray
     """int64 (n,): cost of a sample in tokens or their like; batches are made of equal ones."""
+    labels: np.ndarray
+    """int64 (n,): the given class of every pool sample."""
     samples_scored: float
     """Forwards so far that trained nothing; a forward through half the layers counts half."""
+    samples_evaluated: float
+    """The part of them that went into evaluations."""
     flops: float
     """Floating-point operations so far, estimated from parameter and token counts."""
 
-    def prepare(self, folder: Path, marks: Marks) -> None:
-        """Compute what the frozen layers make of all samples, or read it from `folder`."""
+    def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
+        """Compute what the frozen layers make of `rows` and all that is held out, unless known.
 
-    def view(self) -> PoolView:
-        """What the vote model knows of the pool."""
+        `first` are the rows an arm began with: what is centred is centred on them for ever.
+        """
+
+    def view(self, rows: np.ndarray) -> PoolView:
+        """What the vote model knows of some prepared rows."""
+
+    def opinion(self, rows: np.ndarray) -> np.ndarray:
+        """What the model as it stands thinks of some rows' labels: float (r, 3)."""
 
     def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
         """Group (`lora` or `head`) -> name -> parameter of all that training moves."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,14 +19,14 @@ from storage.models import FeatureView, SampleView
 from trainer import activations
 from trainer.activations import Texts
 from trainer.attribution import token_scores, top_words, word_shares, words_of
-from trainer.backbone import load_backbone
+from trainer.backbone import Backbone
 from trainer.compute import Compute
 from trainer.data.samples import Splits, duplicate_groups
 from trainer.marks import Marks
-from trainer.segment import FeatureOpinion
+from trainer.segment import FeatureOpinion, LabelWords
 from trainer.selection import Selection
+from trainer.signals import PoolView, names_speak
 from trainer.spec import RunSpec
-from trainer.surrogate import PoolView
 
 ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
 SCALE = 8.0
@@ -45,6 +46,7 @@ class CosineHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(classes, width))
         self.bias = nn.Parameter(torch.zeros(classes))
         self.centre: Tensor
+        self.is_centred = False
         self.register_buffer("centre", torch.zeros(width))
 
     def unit(self, vectors: Tensor) -> Tensor:
@@ -59,9 +61,18 @@ class CosineHead(nn.Module):
 class TextClassification:
     """A `trainer.tasks.base.Learner`."""
 
-    def __init__(self, spec: RunSpec, splits: Splits, seed: int, compute: Compute) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        splits: Splits,
+        model: tuple[Backbone, Any],
+        compute: Compute,
+        folder: Path,
+        words: Sequence[LabelWords] = (),
+    ) -> None:
         self.splits = splits
-        self.backbone, self._tokenizer = load_backbone(spec.model, spec.revision, spec.lora, seed)
+        self._path = folder / "frozen.safetensors"
+        self.backbone, self._tokenizer = model
         self.backbone.eval()  # no dropout: cached layers could not have it, and resume is exact
         self.backbone.to(compute.device)
         self.head = CosineHead(self.backbone.width, len(splits.labels)).to(compute.device)
@@ -76,15 +87,22 @@ class TextClassification:
             "dev": texts([s.text for s in splits.dev]),
             "test": texts([s.text for s in splits.test]),
         }
-        self._names = texts([label.replace("_", " ") for label in splits.labels])
         class_id = {label: i for i, label in enumerate(splits.labels)}
-        self._labels = np.array([class_id[s.label] for s in splits.pool], dtype=np.int64)
+        self._names = texts([label.replace("_", " ") for label in splits.labels])
+        phrases = _phrases(words, class_id)
+        self._phrases = texts([phrase for _, phrase in phrases])
+        self._phrase_labels = np.array([c for c, _ in phrases], dtype=np.int64)
+        self.labels = np.array([class_id[s.label] for s in splits.pool], dtype=np.int64)
+        self._groups = duplicate_groups(splits.pool)
+        self._is_read = False
+        self._has_names: bool | None = None  # not known yet
+        self._known = np.zeros(len(splits.pool), bool)
         self._truth = {
             "dev": torch.tensor([class_id[s.label] for s in splits.dev]),
             "test": torch.tensor([class_id[s.label] for s in splits.test]),
         }
         self.lengths = self._pool.ids.lengths
-        self.samples_scored = 0.0
+        self.samples_scored = self.samples_evaluated = 0.0
         self.flops = 0.0
         self._parameters = sum(
             p.numel()
@@ -94,56 +112,98 @@ class TextClassification:
 
     # --- what the frozen layers give ------------------------------------------------------------
 
-    def prepare(self, folder: Path, marks: Marks) -> None:
-        """Compute embeddings and hidden states of all texts, or read them from `folder`."""
-        path = folder / "frozen.safetensors"
-        kept = activations.load_if(path, about=self._digest())
-        if kept is None:
-            self._compute_frozen(path, marks)
-        else:
-            self._read_frozen(kept)
-        self.head.centre.copy_(self._embeddings.mean(dim=0))
+    def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
+        """Embed `rows` of the pool, and all that is held out, as far as it is not on disk."""
+        if not self._is_read:
+            self._marks = marks
+            self._read()
+        missing = rows[~self._known[rows]]
+        if len(missing):
+            with self.backbone.untuned():
+                self._pool.fill(marks, "reading the pool", missing)
+                self._embeddings[torch.from_numpy(missing)] = self._pool.all_vectors(missing)
+            self._known[missing] = True
+            self._count_forwards(self._pool, missing)
+            self._write()
+        if not self.head.is_centred:
+            # of the first rows for ever: whatever is embedded later, the head means the same
+            self.head.centre.copy_(self._embeddings[torch.from_numpy(first)].mean(dim=0))
+            self.head.is_centred = True
+            self.view(first)  # finds out whether label names mean anything
 
-    def _compute_frozen(self, path: Path, marks: Marks) -> None:
-        for what, texts in (("the pool", self._pool), *self._held_out.items()):
-            texts.fill(marks, f"reading {what}")
-            if texts.hidden is not None:
-                self._count_forwards(texts, np.arange(len(texts)), 1 - texts.trained_share)
-        self._embeddings = self._pool.all_vectors()
-        self._name_vectors = self._names.all_vectors()
-        for texts in (self._pool, self._names):
-            self._count_forwards(texts, np.arange(len(texts)), texts.trained_share)
-        tensors = {"embeddings": self._embeddings, "names": self._name_vectors}
+    def _read(self) -> None:
+        self._is_read = True
+        kept = activations.load_if(self._path, about=self._digest()) or {}
+        width = self.backbone.width
+        self._embeddings = kept.get("embeddings", torch.zeros(len(self._pool), width))
+        known = kept.get("known")
+        self._known = np.zeros(len(self._pool), bool) if known is None else known.bool().numpy()
+        for name, texts in (("pool", self._pool), *self._held_out.items()):
+            if name in kept:
+                texts.hidden = texts.ids.empty_like(0, kept[name].dtype)
+                texts.hidden.values = kept[name]
+        with self.backbone.untuned():
+            self._name_vectors = self._names.all_vectors()
+            if len(self._phrases):
+                self._name_vectors = self._with_phrases(self._phrases.all_vectors())
+        for texts in (self._names, self._phrases):
+            self._count_forwards(texts, np.arange(len(texts)))
+
+    def _with_phrases(self, vectors: Tensor) -> Tensor:
+        """Label vectors as the mean of the label's name and everything people said it means."""
+        has_names = names_mean_something(self.splits.labels)
+        total = F.normalize(self._name_vectors, dim=1) * float(has_names)
+        total.index_add_(0, torch.from_numpy(self._phrase_labels), F.normalize(vectors, dim=1))
+        is_silent = total.norm(dim=1, keepdim=True) == 0
+        length = self._name_vectors.norm(dim=1, keepdim=True)
+        return torch.where(is_silent, self._name_vectors, F.normalize(total, dim=1) * length)
+
+    def _write(self) -> None:
+        tensors = {"embeddings": self._embeddings, "known": torch.from_numpy(self._known)}
         for name, texts in (("pool", self._pool), *self._held_out.items()):
             if texts.hidden is not None:
                 tensors[name] = texts.hidden.values
-        activations.save(path, tensors, about=self._digest())
+        activations.save(self._path, tensors, about=self._digest())
 
     def _digest(self) -> str:
         """Equal for the same tokens: data that changed between two segments is computed anew."""
         sha = hashlib.sha256()
-        for texts in (self._pool, *self._held_out.values(), self._names):
+        for texts in (self._pool, *self._held_out.values()):
             sha.update(texts.ids.values.numpy().tobytes() + texts.ids.offsets.numpy().tobytes())
         return sha.hexdigest()
 
-    def _read_frozen(self, tensors: dict[str, Tensor]) -> None:
-        self._embeddings, self._name_vectors = tensors["embeddings"], tensors["names"]
-        for name, texts in (("pool", self._pool), *self._held_out.items()):
-            if name in tensors:
-                texts.hidden = texts.ids.empty_like(0, tensors[name].dtype)
-                texts.hidden.values = tensors[name]
-
-    def view(self) -> PoolView:
-        """What the vote model knows of the pool."""
-        centre = self._embeddings.mean(dim=0)
-        return PoolView(
-            embeddings=F.normalize(self._embeddings - centre, dim=1).numpy(),
-            labels=self._labels,
-            names=F.normalize(self._name_vectors - centre, dim=1).numpy()
-            if names_mean_something(self.splits.labels)
-            else None,
-            group=duplicate_groups(self.splits.pool),
+    def view(self, rows: np.ndarray) -> PoolView:
+        """What the vote model knows of some embedded rows of the pool."""
+        chosen = self._embeddings[torch.from_numpy(rows)]
+        centre = self.head.centre.cpu()
+        _, first, group = np.unique(self._groups[rows], return_index=True, return_inverse=True)
+        pool = PoolView(
+            embeddings=F.normalize(chosen - centre, dim=1).numpy(),
+            labels=self.labels[rows],
+            names=F.normalize(self._name_vectors - centre, dim=1).numpy(),
+            group=first[group],
         )
+        assert pool.names is not None
+        if self._has_names is None:
+            is_told = names_mean_something(self.splits.labels) or len(self._phrases) > 0
+            self._has_names = is_told and names_speak(pool, pool.names)
+        return pool if self._has_names else replace(pool, names=None)
+
+    @torch.inference_mode()
+    def opinion(self, rows: np.ndarray) -> np.ndarray:
+        """What the model as it stands thinks of some rows' labels: float (r, 3).
+
+        Log-probability of the given label, its margin over the best other, entropy; nats.
+        """
+        logits = self.head(self._pool.all_vectors(rows).to(self._device)).cpu()
+        self._count_forwards(self._pool, rows, share=self._pool.trained_share)
+        log_p = F.log_softmax(logits, dim=1)
+        own = log_p.gather(1, torch.from_numpy(self.labels[rows])[:, None])
+        others = log_p.scatter(1, torch.from_numpy(self.labels[rows])[:, None], -torch.inf)
+        margin = own[:, 0] - others.max(dim=1).values
+        entropy = -(log_p.exp() * log_p).sum(dim=1)
+        found: np.ndarray = torch.stack([own[:, 0], margin, entropy], dim=1).double().numpy()
+        return found
 
     # --- training -------------------------------------------------------------------------------
 
@@ -158,7 +218,9 @@ class TextClassification:
         """Class directions from the selected samples' mean and a share of the label's name."""
         unit = self.head.unit(self._embeddings.to(self._device))
         weight = torch.from_numpy(selection.weight * selection.keep).float().to(self._device)
-        total = NAME_WEIGHT * self.head.unit(self._name_vectors.to(self._device))
+        total = torch.zeros_like(self.head.weight)
+        if self._has_names:
+            total += NAME_WEIGHT * self.head.unit(self._name_vectors.to(self._device))
         labels = torch.from_numpy(selection.label).to(self._device)
         total.index_add_(0, labels, unit * weight[:, None])
         with torch.no_grad():
@@ -179,15 +241,25 @@ class TextClassification:
     def evaluate(self, split: Literal["dev", "test"]) -> float:
         """Accuracy."""
         texts = self._held_out[split]
+        if texts.hidden is None and texts.can_cache:
+            texts.fill(self._marks, f"reading {split}")
+            self._count_evaluation(texts, share=1 - texts.trained_share)
+            self._write()
         guess = self.head(texts.all_vectors().to(self._device)).argmax(dim=1).cpu()
-        self._count_forwards(texts, np.arange(len(texts)), share=texts.trained_share)
+        self._count_evaluation(texts, share=texts.trained_share)
         return float((guess == self._truth[split]).float().mean())
 
-    def _count_forwards(self, texts: Texts, index: np.ndarray, share: float) -> None:
+    def _count_forwards(self, texts: Texts, index: np.ndarray, share: float = 1.0) -> None:
         """Count forwards that train nothing; `share` of the layers each."""
         self.samples_scored += len(index) * share
         tokens = int(texts.ids.lengths[index].sum()) if len(index) else 0
         self.flops += 2 * self._parameters * share * tokens
+
+    def _count_evaluation(self, texts: Texts, share: float) -> None:
+        """Count forwards over held-out texts, which an arm needs for nothing but to be measured."""
+        before = self.samples_scored
+        self._count_forwards(texts, np.arange(len(texts)), share)
+        self.samples_evaluated += self.samples_scored - before
 
     # --- what people see ------------------------------------------------------------------------
 
@@ -202,8 +274,8 @@ class TextClassification:
         """The words each of the least settled labels leans on most."""
         open_share = np.array(
             [
-                np.mean(np.abs(selection.keep[self._labels == c] - 0.5) < 0.3)
-                if (self._labels == c).any()
+                np.mean(np.abs(selection.keep[self.labels == c] - 0.5) < 0.3)
+                if (self.labels == c).any()
                 else 0.0
                 for c in range(len(self.splits.labels))
             ]
@@ -261,3 +333,14 @@ class TextClassification:
 def names_mean_something(labels: Sequence[str]) -> bool:
     """False where labels are ids such as `3` or `LABEL_3`, which say nothing about their samples."""
     return sum(ID_LIKE.match(label) is not None for label in labels) <= len(labels) / 2
+
+
+def _phrases(words: Sequence[LabelWords], class_id: Mapping[str, int]) -> list[tuple[int, str]]:
+    """(class id, phrase) of everything people said about labels of the task."""
+    return [
+        (class_id[said.label], phrase)
+        for said in words
+        if said.label in class_id
+        for phrase in said.words
+        if phrase.strip()
+    ]

@@ -1,0 +1,304 @@
+"""One cell of a benchmark: an arm over a pool, segment by segment, as the bot would train it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.bench.figures import BenchError
+from bot.bench.learning import team as people
+from bot.bench.learning.team import TEAMS, Jury
+from bot.dirt import Judgement, dirt_share
+from bot.worth import GO_ABOVE
+from trainer.launch import LocalLauncher
+from trainer.segment import (
+    LabelWords,
+    Opinions,
+    Questions,
+    SegmentError,
+    SegmentPlan,
+    SegmentReport,
+)
+from trainer.spec import RunSpec, parse_spec
+
+RIVALS = ("stock", "frozen-lr", "answers-only")
+"""Arms that are no runs of ours."""
+AUDIT_VOTES = 30
+PHRASED_LABELS, FIXES = 20, 20
+"""What ten minutes of words are: twenty labels described, twenty better labels given."""
+GOLD_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm on one pool."""
+
+    recipe: str
+    seed: int
+    n: int
+    arm: str
+    team: str = ""  # human arms only
+    votes: int = 0
+    words: bool = False
+    epochs: float = 3.0
+
+    @property
+    def key(self) -> str:
+        """Its name; equal cells give equal results."""
+        said = f"-{self.team}-{self.votes}{'-words' if self.words else ''}" if self.team else ""
+        return f"{self.recipe}-{self.n}-{self.seed}-e{self.epochs:g}-{self.arm}{said}"
+
+
+@dataclass
+class _Spent:
+    """What the segments so far cost, loading and evaluations left out."""
+
+    cpu_s: float = 0.0
+    forwards: float = 0.0
+    load_s: float = 0.0
+    samples: int = 0
+
+
+async def carry_out(
+    cell: Cell, pools: Path, work: Path, launcher: LocalLauncher, evaluations: int
+) -> dict[str, Any]:
+    """The result of a cell, as plain data.
+
+    Raises:
+        BenchError: something could not be trained.
+    """
+    pool = pools / f"{cell.recipe}-{cell.n}-{cell.seed}"
+    folder = work / cell.key
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        if cell.arm in ("stock", "frozen-lr"):
+            found = await _rival(cell, pool, folder, evaluations, ())
+        else:
+            found = await _Run(cell, pool, folder, launcher, evaluations).carry_out()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "cell": cell.key, "recipe": cell.recipe, "seed": cell.seed, "n": cell.n, "arm": cell.arm,
+        "team": cell.team, "votes": cell.votes, "words": cell.words, "epochs": cell.epochs, **found,
+    }  # fmt: skip
+
+
+class _Run:
+    """An arm of ours."""
+
+    def __init__(
+        self, cell: Cell, pool: Path, folder: Path, launcher: LocalLauncher, evaluations: int
+    ) -> None:
+        self._cell, self._pool, self._folder, self._launcher = cell, pool, folder, launcher
+        self._evaluations = evaluations
+        self._spec = _spec(cell, pool, evaluations)
+        self._rows = [json.loads(x) for x in (pool / "pool.jsonl").read_text().splitlines()]
+        ids = {f"pool-{row['id']}": row for row in self._rows}
+        self._truth = {i: row["truth"] for i, row in ids.items()}
+        self._given = {i: row["label"] for i, row in ids.items()}
+        self._labels = sorted(set(self._given.values()))
+        self._spent, self._curve = _Spent(), list[dict[str, Any]]()
+        self._checkpoint: str | None = None
+        self._number = 0
+
+    async def carry_out(self) -> dict[str, Any]:
+        """Train it from the first question to the last step."""
+        cell = self._cell
+        jury, opinions, decision, seconds = None, Opinions(), None, 0.0
+        if cell.arm == "human":
+            rng = np.random.default_rng([cell.seed, 21])
+            jury = Jury(TEAMS[cell.team], self._truth, self._given, rng)
+            decision, opinions, seconds = await self._ask(jury, rng)
+        report = await self._segment(1.0, opinions)
+        found = {
+            "curve": self._curve, "cpu_s": self._spent.cpu_s, "load_s": self._spent.load_s,
+            "forwards": self._spent.forwards, "samples": self._spent.samples,
+            "is_flat": report.is_flat, "people_s": seconds,
+        }  # fmt: skip
+        if report.selection is not None:
+            found |= {"kept": report.selection.kept, "auc_left_out": report.selection.auc}
+        if jury is not None:
+            found |= {"decision": decision, "alpha": jury.consensus().alpha}
+            found |= _quality(self._folder / "selection.json", self._truth, self._given, jury.asked)
+            answers = tuple((i.removeprefix("pool-"), y) for i, y in jury.right_answers())
+            alone = await _rival(
+                self._cell, self._pool, self._folder, self._evaluations, answers, "answers-only"
+            )
+            found["answers_only"] = alone["curve"][-1]["metric"]
+        return found
+
+    async def _ask(self, jury: Jury, rng: np.random.Generator) -> tuple[str, Opinions, float]:
+        """Ask before the first step: an audit at random, then what tells most."""
+        cell = self._cell
+        audit = min(AUDIT_VOTES, cell.votes)
+        report = await self._segment(0.0, Opinions(), self._questions(jury, audit, audit_only=True))
+        jury.answer(report.candidates, audit)
+        if not _is_go(jury):
+            return "no-go", Opinions(), jury.votes * people.SECONDS_PER_VOTE
+        half = audit + (cell.votes - audit) // 2
+        for budget in (half, cell.votes):
+            if jury.votes < budget:
+                opinions = Opinions(samples=jury.opinions())
+                questions = self._questions(jury, budget - jury.votes)
+                report = await self._segment(0.0, opinions, questions)
+                jury.answer(report.candidates, budget)
+        words: tuple[LabelWords, ...] = ()
+        seconds = jury.votes * people.SECONDS_PER_VOTE
+        if cell.words:
+            fixes = jury.fix(FIXES, self._labels)
+            words = self._phrases(report.unsettled[:PHRASED_LABELS], rng)
+            seconds += fixes * people.SECONDS_PER_FIX + len(words) * people.SECONDS_PER_PHRASE
+        return "go", Opinions(samples=jury.opinions(), words=words), seconds
+
+    def _phrases(self, labels: Sequence[str], rng: np.random.Generator) -> tuple[LabelWords, ...]:
+        known: dict[str, list[str]] = {}
+        for line in (self._pool / "spare.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            known.setdefault(row["label"], []).append(row["text"])
+        said = {label: people.phrases_for(label, known, rng) for label in labels}
+        return tuple(LabelWords(label=k, words=v) for k, v in said.items() if v)
+
+    def _questions(self, jury: Jury, cards: int, *, audit_only: bool = False) -> Questions:
+        return Questions(
+            cards=max(cards, 1), feature_cards=0, asked=jury.asked, gold_share=GOLD_SHARE,
+            audit_share=1 - GOLD_SHARE if audit_only else 0.1,
+        )  # fmt: skip
+
+    async def _segment(
+        self, until: float, opinions: Opinions, questions: Questions | None = None
+    ) -> SegmentReport:
+        folder = self._folder / f"segment-{self._number}-1"
+        plan = SegmentPlan(
+            run_id="bench", arm=self._cell.arm, segment=self._number, attempt=1,
+            lease_token=secrets.token_hex(8), spec=self._spec, seed=self._cell.seed,
+            folder=str(folder), arm_folder=str(self._folder), checkpoint=self._checkpoint,
+            until=until, opinions=opinions, questions=questions,
+        )  # fmt: skip
+        child = await self._launcher.start(plan, lambda _: None)
+        await child.wait()
+        try:
+            report = await asyncio.to_thread(SegmentReport.read, plan.report_path)
+        except SegmentError as err:
+            raise BenchError(f"{self._cell.key}: the segment left no report: {err}") from err
+        if report.outcome != "done":
+            raise BenchError(f"{self._cell.key}: {report.message or report.outcome}")
+        self._book(report)
+        self._number += 1
+        return report
+
+    def _book(self, report: SegmentReport) -> None:
+        spent = self._spent
+        for point in report.evaluations:
+            self._curve.append({
+                "samples": point.samples, "cpu_s": spent.cpu_s + point.cpu_s,
+                "forwards": spent.forwards + point.forwards, "metric": point.metric,
+                "dev": point.dev_metric,
+            })  # fmt: skip
+        cost = {c.phase: c.cpu_s for c in report.costs}
+        spent.load_s += cost.get("load", 0.0)
+        spent.cpu_s += sum(s for phase, s in cost.items() if phase not in ("load", "evaluate"))
+        spent.samples += report.samples_trained
+        spent.forwards += report.samples_needed + 2.2 * report.samples_trained
+        if report.checkpoint is not None:
+            self._checkpoint = report.checkpoint.path
+
+
+def _is_go(jury: Jury) -> bool:
+    """Whether the audit found enough dirt to go on asking."""
+    consensus = jury.consensus()
+    posterior = consensus.posterior
+    cards = [
+        [Judgement(posterior[c.sample_id] > 0.5)]
+        for c in jury.cards
+        if c.is_audit and c.sample_id in posterior
+    ]
+    dirt = dirt_share(cards)
+    return dirt is None or dirt.low > GO_ABOVE
+
+
+def _quality(
+    path: Path, truth: Mapping[str, str], given: Mapping[str, str], asked: Sequence[str]
+) -> dict[str, Any]:
+    """How good the model of the votes is on what nobody was asked about."""
+    if not path.exists():
+        return {}
+    keep = {i: row[0] for i, row in json.loads(path.read_text(encoding="utf-8")).items()}
+    rest = [i for i in keep if i not in set(asked)]
+    p = np.array([keep[i] for i in rest])
+    good = np.array([truth[i] == given[i] for i in rest])
+    if not good.any() or good.all():
+        return {}
+    order = np.argsort(p, kind="stable")
+    ranks = np.empty(len(p))
+    ranks[order] = np.arange(1, len(p) + 1)
+    n_good, n_bad = int(good.sum()), int((~good).sum())
+    area = (ranks[good].sum() - n_good * (n_good + 1) / 2) / (n_good * n_bad)
+    bins = np.clip((p * 10).astype(int), 0, 9)
+    reliability = [
+        {"said": float(p[bins == b].mean()), "true": float(good[bins == b].mean()),
+         "n": int((bins == b).sum())}
+        for b in range(10) if (bins == b).any()
+    ]  # fmt: skip
+    return {"auc": float(area), "reliability": reliability}
+
+
+async def _rival(
+    cell: Cell, pool: Path, folder: Path, evaluations: int,
+    answers: tuple[tuple[str, str], ...], arm: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    out = folder / "rival.json"
+    task = {
+        "arm": arm or cell.arm, "folder": str(pool), "epochs": cell.epochs, "max_tokens": 32,
+        "seed": cell.seed, "evaluations": min(evaluations, 8), "answers": answers, "out": str(out),
+    }  # fmt: skip
+    await run_module("trainer.bench.rival", task)
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    if "forwards" not in found:
+        found["forwards"] = found["curve"][-1]["forwards"]
+    return {**found, "people_s": 0.0, "is_flat": False}
+
+
+async def run_module(name: str, task: Mapping[str, Any]) -> None:
+    """Run one of the trainer's modules in a process of its own; its words go where errors go.
+
+    Raises:
+        BenchError: it failed; the text is the last thing it said.
+    """
+    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", name,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE, env={**os.environ, **quiet},
+    )  # fmt: skip
+    _, said = await process.communicate(json.dumps(task).encode())
+    if process.returncode:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise BenchError(lines[-1] if lines else f"{name} ended with {process.returncode}")
+
+
+def _spec(cell: Cell, pool: Path, evaluations: int) -> RunSpec:
+    return parse_spec(
+        {
+            "name": "bench", "model": "minilm",
+            "data": {
+                "pool": f"jsonl:{pool}/pool.jsonl", "dev": f"jsonl:{pool}/dev.jsonl",
+                "test": f"jsonl:{pool}/test.jsonl", "truth": "truth",
+            },
+            "train": {
+                "epochs": cell.epochs, "max_tokens": 32, "evaluations": evaluations,
+                "patience": max(1, round(0.4 * evaluations)), "threads": 1, "seed": cell.seed,
+            },
+        },
+        where="the benchmark's spec",
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Arms that ask nobody: what each of them trains on, given the same pool. Pure.
+
+`human` and `no_votes` are not among them: what they train on follows from a model of the votes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.selection import Selection, whole_pool
+from trainer.signals import Array, PoolView
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What an arm may look at.
+
+    Attributes:
+        pool: the samples.
+        is_right: bool (n,), whether each label is right; None where no truth is known. For the
+            oracle alone.
+        rng: draws what is left to chance.
+    """
+
+    pool: PoolView
+    is_right: Array | None
+    rng: np.random.Generator
+
+
+def _control(case: Case) -> Selection:
+    """Everything, exact duplicates once."""
+    return whole_pool(case.pool)
+
+
+def _random(case: Case) -> Selection:
+    """Half of it by lot: what training on less does by itself."""
+    return _only(case, case.rng.random(len(case.pool)) < 0.5)
+
+
+def _cleanlab(case: Case) -> Selection:
+    """What confident learning (Northcutt et al. 2021) leaves."""
+    from trainer.bench.rivals import confident_learning_keep  # scikit-learn: an extra
+
+    seed = int(case.rng.integers(2**31))
+    return _only(case, confident_learning_keep(case.pool.embeddings, case.pool.labels, seed))
+
+
+def _oracle(case: Case) -> Selection:
+    """What is right, by a truth no real run has: the limit of filtering."""
+    if case.is_right is None:
+        raise ValueError("the oracle needs a truth; set data.truth or data.dirt in the spec")
+    return _only(case, case.is_right)
+
+
+def _only(case: Case, chosen: Array) -> Selection:
+    whole = whole_pool(case.pool)
+    weight = whole.weight * chosen
+    if not weight.any():
+        return whole
+    return Selection(weight, np.where(chosen, 1.0, 0.0), case.pool.labels)
+
+
+ARMS: Mapping[str, Callable[[Case], Selection]] = {
+    "control": _control,
+    "random": _random,
+    "cleanlab": _cleanlab,
+    "oracle": _oracle,
+}
+"""Arm -> what it trains on."""

@@ -1,0 +1,263 @@
+"""What an arm knows of its pool, whom it believes, and hence what it trains on and asks about.
+
+Only a chunk of the pool is embedded at first; more is, chunk by chunk, when what looks good in it
+does not go round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from trainer.arms import ARMS, Case
+from trainer.marks import Marks
+from trainer.segment import Candidate, SegmentPlan, SelectionReport
+from trainer.selection import KEEP_THRESHOLD, Selection, by_votes, first_quota, leaning, what_to_ask
+from trainer.signals import Array, signals, standardised
+from trainer.surrogate import Evidence, VoteModel
+from trainer.tasks.base import Learner
+
+MIN_CHUNK = 800
+CHUNK_PER_LABEL = 16
+ENOUGH = 0.9
+"""Share of the labels whose quota a chunk has to fill."""
+UNDECIDED = 0.1
+"""A posterior so near to one half says nothing."""
+FEW_LABELS = 10
+"""Up to so many, a card asks which label it is; beyond, whether the given one fits."""
+
+
+class Desk:
+    """The choices of one arm. Indices are the pool's, unless a name says `place`: in the chunk.
+
+    Args:
+        plan: what the arm is, and what people said.
+        learner: the data and the model.
+        marks: hears of progress.
+    """
+
+    def __init__(self, plan: SegmentPlan, learner: Learner, marks: Marks) -> None:
+        self._plan, self._learner, self._marks = plan, learner, marks
+        n = len(learner.splits.pool)
+        self._number = {sample.sample_id: i for i, sample in enumerate(learner.splits.pool)}
+        self._order = np.random.default_rng([plan.seed, 5]).permutation(n)
+        self._tuned: Array | None = None
+        self.openings = 0
+        # without votes on samples all of them stay: the stated default
+        is_unheard = plan.arm == "human" and not self._has_votes
+        self._choose = ARMS["control"] if is_unheard else ARMS.get(plan.arm)
+        chunk = max(MIN_CHUNK, CHUNK_PER_LABEL * len(learner.splits.labels))
+        self.first_rows = np.sort(self._order[:chunk])
+        self.embed(n if self._choose and plan.until > 0 else chunk)
+
+    @property
+    def _has_votes(self) -> bool:
+        """Whether anybody said anything that was not contradicted."""
+        said = [o.keep for o in self._plan.opinions.samples if o.keep is not None]
+        return any(abs(keep - 0.5) > UNDECIDED for keep in said)
+
+    @property
+    def opinions(self) -> str:
+        """Equal for equal opinions."""
+        return hashlib.sha256(self._plan.opinions.model_dump_json().encode()).hexdigest()[:16]
+
+    @property
+    def n_rows(self) -> int:
+        """How many samples are embedded."""
+        return len(self.rows)
+
+    @property
+    def tuned(self) -> Array | None:
+        """What the model under training thinks of the samples: float (n, 3), nan where unknown."""
+        return self._tuned
+
+    def embed(self, count: int) -> None:
+        """Look at the first `count` samples of the pool's seeded order."""
+        self.rows = np.sort(self._order[:count])
+        self._learner.prepare(self.first_rows, self.rows, self._marks)
+        self._model: VoteModel | None = None
+
+    def hear_model(self, tuned: Array) -> None:
+        """Take the opinion of the model under training as one more hint."""
+        self._tuned, self._model = tuned, None
+
+    @property
+    def model(self) -> VoteModel:
+        """The model of the votes so far; without votes it speaks from label names."""
+        if self._model is None:
+            view = self._learner.view(self.rows)
+            x = signals(view)
+            if self._tuned is not None:
+                hint = np.nan_to_num(standardised_known(self._tuned[self.rows]))
+                x = np.concatenate([x, hint], axis=1)
+            place = self._places()
+            voted = [
+                (place[o.sample_id], o.keep)
+                for o in self._plan.opinions.samples
+                if o.keep is not None and o.sample_id in place
+            ]
+            evidence = Evidence.of(
+                np.array([i for i, _ in voted], dtype=np.int64),
+                np.array([q for _, q in voted], dtype=float),
+            )
+            self._model = VoteModel(view, x, evidence)
+        return self._model
+
+    def _places(self) -> dict[str, int]:
+        pool = self._learner.splits.pool
+        return {pool[i].sample_id: place for place, i in enumerate(self.rows)}
+
+    # --- what to train on -----------------------------------------------------------------------
+
+    def select(self) -> Selection:
+        """What the arm trains on; over the whole pool, nothing of what is not embedded."""
+        opinions = self._plan.opinions
+        lean = self._learner.lean(opinions.features)
+        if self._choose is not None:
+            tilt = lean if self._plan.arm == "human" else None
+            return leaning(self._spread(self._choose(self._case())), tilt)
+        place = self._places()
+        class_id = {label: i for i, label in enumerate(self._learner.splits.labels)}
+        chosen = by_votes(
+            self.model,
+            voted={
+                place[o.sample_id]: o.keep
+                for o in opinions.samples
+                if o.keep is not None and o.sample_id in place
+            },
+            relabelled={
+                place[o.sample_id]: class_id[o.relabel]
+                for o in opinions.samples
+                if o.relabel in class_id and o.sample_id in place
+            },
+            openings=self.openings,
+        )
+        return leaning(self._spread(chosen), lean)
+
+    def _case(self) -> Case:
+        pool = self._learner.splits.pool
+        is_right = np.array([pool[i].truth == pool[i].label for i in self.rows])
+        return Case(
+            self._learner.view(self.rows),
+            is_right if self._learner.splits.has_truth else None,
+            np.random.default_rng([self._plan.seed, 6]),
+        )
+
+    def _spread(self, chosen: Selection) -> Selection:
+        """A selection among the embedded samples as one over the whole pool."""
+        n = len(self._learner.splits.pool)
+        weight, keep = np.zeros(n), np.full(n, 0.5)
+        label = self._learner.labels.copy()
+        weight[self.rows], keep[self.rows], label[self.rows] = (
+            chosen.weight, chosen.keep, chosen.label,
+        )  # fmt: skip
+        return replace(chosen, weight=weight, keep=keep, label=label)
+
+    def sample_by_sample(self, selection: Selection) -> dict[str, tuple[float, float, str]]:
+        """(keep, weight, label) of every sample that was looked at, by its id."""
+        splits = self._learner.splits
+        return {
+            splits.pool[i].sample_id: (
+                round(float(selection.keep[i]), 4),
+                round(float(selection.weight[i]), 4),
+                splits.labels[selection.label[i]],
+            )
+            for i in self.rows
+        }
+
+    def can_grow(self) -> bool:
+        """Whether there is more of the pool than was looked at."""
+        return self.n_rows < len(self._order)
+
+    def grow(self) -> bool:
+        """Embed twice as much where the quota of many labels is not filled; whether it did."""
+        if not self.can_grow() or self._is_enough():
+            return False
+        self.embed(2 * self.n_rows)
+        return True
+
+    def _is_enough(self) -> bool:
+        keep, label = self.model.keep(), self.model.pool.labels
+        share = self.n_rows / len(self._order)
+        quota = first_quota(keep, label) / share * 2**self.openings
+        good = np.bincount(label[keep > KEEP_THRESHOLD], minlength=len(self._learner.splits.labels))
+        return bool((good >= quota).mean() >= ENOUGH)
+
+    def open(self) -> bool:
+        """Let in twice as many per label; False when there is nothing more to let in."""
+        if self._choose is not None:
+            return False
+        before = self.select().weight > 0
+        self.openings += 1
+        while self.grow():
+            pass
+        return bool(((self.select().weight > 0) & ~before).any())
+
+    # --- what to ask ----------------------------------------------------------------------------
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The samples the plan's questions are best spent on."""
+        plan, questions = self._plan, self._plan.questions
+        assert questions is not None
+        place = self._places()
+        asked = what_to_ask(
+            self.model,
+            questions.cards,
+            asked=[place[i] for i in questions.asked if i in place],
+            audit_share=questions.audit_share,
+            gold_share=questions.gold_share,
+            rng=np.random.default_rng([plan.seed, 4, plan.segment]),
+        )
+        keep, labels = self.model.keep(), self._learner.splits.labels
+        groups = np.bincount(self.model.pool.group, minlength=len(keep))
+        found = []
+        for a in asked:
+            view = self._learner.sample_view(int(self.rows[a.index]), a.label)
+            many = int(groups[self.model.pool.group[a.index]])
+            found.append(
+                Candidate(
+                    view=view.model_copy(update={"stands_for": many}),
+                    role=a.role,
+                    truth=a.truth,
+                    keep=float(keep[a.index]),
+                    options=labels if len(labels) <= FEW_LABELS else (),
+                )
+            )
+        return tuple(found)
+
+    def unsettled(self) -> tuple[str, ...]:
+        """The labels of the task, those first whose surest samples are least sure."""
+        keep, label = self.model.keep(), self.model.pool.labels
+        quota = first_quota(keep, label)
+        names = self._learner.splits.labels
+        sure = np.zeros(len(names))
+        for c in np.unique(label):
+            sure[c] = np.sort(keep[label == c])[-quota:].mean()
+        return tuple(names[c] for c in np.argsort(sure, kind="stable"))
+
+    def report(self, selection: Selection) -> SelectionReport:
+        """What the votes did to the pool."""
+        kept = int((selection.weight > 0).sum())
+        opinions = self._plan.opinions
+        return SelectionReport(
+            pool=len(selection.weight),
+            kept=kept,
+            dropped=len(selection.weight) - kept,
+            reweighted=selection.n_leaning,
+            relabelled=sum(o.relabel is not None for o in opinions.samples),
+            votes=sum(o.votes for o in opinions.samples) + sum(o.votes for o in opinions.features),
+            auc=selection.auc,
+            note=selection.note,
+            impurity=selection.impurity,
+        )
+
+
+def standardised_known(x: Array) -> Array:
+    """Columns of mean 0 and standard deviation 1 over the rows that are known; nan elsewhere."""
+    known = ~np.isnan(x).any(axis=1)
+    result = np.full_like(x, np.nan)
+    if known.any():
+        result[known] = standardised(x[known])
+    return result
