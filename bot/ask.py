@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import ascii_uppercase
+from types import MappingProxyType
 
 from bot import messages, outgoing
 from storage.models import (
@@ -25,6 +26,8 @@ from trainer.spec import AskSpec, RunSpec
 
 PREFERRED_FEATURES = 12
 """A card has at most 12 subjects."""
+MIN_OPTIONS, MAX_OPTIONS = 2, len(messages.NUMBERS)
+"""So many labels can be chosen from on one card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,20 @@ def questions(
     number: int,
     now: datetime,
     channels: Mapping[str, str],
+    experts: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Questions | None:
-    """The round a segment's report calls for; None when it found nothing to ask."""
+    """The round a segment's report calls for; None when it found nothing to ask.
+
+    Args:
+        run: the run.
+        arm: which of its arms asks.
+        spec: how many votes are waited for, how long, and how they are given.
+        report: what is worth asking.
+        number: the round's place among the arm's rounds, from 0.
+        now: aware UTC.
+        channels: platform -> channel the cards go to.
+        experts: label -> names of people who know it well (`bot.opinions.experts`).
+    """
     if not report.candidates and not report.features:
         return None
     round_ = Round(
@@ -76,7 +91,7 @@ def questions(
     items += [
         outgoing.post(
             outgoing.card_key(ballot.ballot_id, platform), platform, channel,
-            messages.question(ballot, spec, closes=closes),
+            messages.question(ballot, spec, closes=closes, experts=_known_by(ballot, experts)),
             run_id=run.run_id, ballot_id=ballot.ballot_id,
         )
         for platform, channel in channels.items()
@@ -89,6 +104,10 @@ def questions(
     return Questions(round_, tuple(ballots), samples, tuple(items))
 
 
+def _known_by(ballot: Ballot, experts: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    return experts.get(ballot.subjects[0].label or "", ())
+
+
 def closing_time(round_: Round) -> str:
     """The deadline on the wall clock of the bot's host."""
     return round_.closes_at.astimezone().strftime("%H:%M %Z").strip()
@@ -97,11 +116,12 @@ def closing_time(round_: Round) -> str:
 def _sample_ballot(
     round_: Round, number: int, candidate: Candidate, labels: Sequence[str], ask: AskSpec
 ) -> Ballot:
+    view, options = candidate.view, _options(candidate, labels)
     subject = Subject(
         key="1",
         kind=SubjectKind.SAMPLE,
-        target=candidate.view.sample_id,
-        label=candidate.view.label,
+        target=view.sample_id,
+        label=view.label,
         role=candidate.role,
         truth=candidate.truth,
     )
@@ -109,13 +129,24 @@ def _sample_ballot(
         ballot_id=f"{round_.round_id}.{number}",
         round_id=round_.round_id,
         run_id=round_.run_id,
-        ask="fits",
+        ask="which" if options else "fits",
         subjects=(subject,),
-        choices=messages.FITS,
+        choices=messages.which(options, view.label) if options else messages.FITS,
         labels=tuple(labels),
         is_blind=ask.style == "buttons",
-        view=candidate.view.model_dump(),
+        view=view.model_dump(),
     )
+
+
+def _options(candidate: Candidate, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels to choose from; () where one question about the given label is asked instead.
+
+    In the order of the task's labels: so the order gives nothing away about the given one, and a
+    label keeps its number from card to card.
+    """
+    place = {label: i for i, label in enumerate(labels)}
+    options = sorted(set(candidate.options), key=lambda name: (place.get(name, len(place)), name))
+    return tuple(options) if MIN_OPTIONS <= len(options) <= MAX_OPTIONS else ()
 
 
 def _feature_ballot(round_: Round, number: int, view: FeatureView, labels: Sequence[str]) -> Ballot:

@@ -28,7 +28,7 @@ from bot import compare as comparing
 from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
-from bot.bench.resume import BenchError
+from bot.bench.figures import BenchError
 from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import Bars
@@ -70,7 +70,7 @@ def demo(
     """See the whole loop in a few minutes: train, ask, listen, learn, and weigh the joules."""
     spec = parse_spec(_demo_spec(), where="the demo's spec")
     if jury == "people":  # whoever opens the page may be alone
-        alone = {"quorum": 1, "cards": CARDS_ALONE}
+        alone = {"quorum": 1, "audit": CARDS_ALONE, "cards": CARDS_ALONE}
         spec = spec.model_copy(update={"ask": spec.ask.model_copy(update=alone)})
     settings = _settings(port)
     folder = settings.data_dir / "demo" / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
@@ -246,6 +246,10 @@ def _print(outcome: comparing.Outcome) -> None:
         if len(outcome.report["seeds"]) > 1:
             out.print(f"seed {seed_report['seed']}", style="bold")
         for line in seed_report["verdict"]:
+            out.print(f"• {line}", highlight=False)
+    if len(outcome.report["seeds"]) > 1:
+        out.print("all seeds", style="bold")
+        for line in outcome.report["verdict"]:
             out.print(f"• {line}", highlight=False)
     out.print(f"Picture: {outcome.picture}")
 

@@ -11,11 +11,13 @@ from adapters.base import Picture
 from bot import outgoing, pictures, report
 from bot.history import histories, is_of
 from bot.house import House
-from bot.report import ArmRecord, RunRecord
+from bot.verdict import ArmRecord, RunRecord
+from bot.weighing import terms
 from storage import energy
 from storage.models import OutboxItem, Run, SegmentState
 from trainer.files import write_whole
 from trainer.segment import SegmentReport
+from trainer.spec import RunSpec
 
 
 def picture_path(run: Run) -> Path:
@@ -65,13 +67,12 @@ async def _record(house: House, run: Run) -> RunRecord:
             ],
             wall_s=(max(ended) - segments[0].planned_at).total_seconds() if ended else 0.0,
         )
-    human_s = len(votes) * house.settings.seconds_per_vote
     return RunRecord(
         run=run,
         arms=records,
+        rounds=await house.call(store.votes.rounds, run.run_id),
         votes=len(votes),
         cards=len(ballots),
-        human_s=human_s,
-        device_j=human_s * house.settings.device_watts,
+        terms=terms(house.settings, RunSpec.model_validate(run.spec)),
         notes=house.probe.lines,
     )

@@ -1,5 +1,7 @@
 """The closed language of card threads: `refund 5`, `+refund -typo`, `3: yes`, `label: X`. Pure.
 
+On a 'which of these?' card a label's name or its number is the whole answer.
+
 Only names that stand on the card count, so that a thread can be talked in freely: `price is 5
 dollars` is prose, `refund=5` is a vote.
 """
@@ -17,7 +19,8 @@ from rapidfuzz.distance import Levenshtein
 from storage.models import Ballot, Choice, SubjectKind
 
 QUOTES = "\"'`*~\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb"
-DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+TYPED = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | {"\u2019": "'"})
+"""What phones make of a dash and an apostrophe: “can’t tell” is typed so."""
 WORDS_FOR = {"+1": "yes", "-1": "no", "y": "yes", "n": "no"}
 ALMOST = re.compile(r"(?:^|(?<=[\s,;]))(?:[+-](\w{3,})|(\w{3,})\s*=\s*[0-5])(?=$|[\s,;])")
 NEAR = 2
@@ -43,7 +46,7 @@ class Spoken:
 
 def read_reply(text: str, ballot: Ballot) -> Spoken:
     """What a reply in a card's thread says; prose says nothing."""
-    clean = html.unescape(text).translate(DASHES).strip()
+    clean = html.unescape(text).translate(TYPED).strip()
     reader = _Reader(ballot)
     said: dict[str, Said] = {}
     hint = ""
@@ -64,7 +67,11 @@ class _Reader:
         self._features = {_fold(s.target): s.key for s in features}
         self._numbers = {str(i): s.key for i, s in enumerate(features, start=1)}
         self._labels = {_fold(label): label for label in ballot.labels}
-        self._choices = {_fold(name): c for c in ballot.choices for name in (c.id, c.label)}
+        self._choices = _spellings(ballot)
+        self._options = {c.names: c for c in ballot.choices if c.names is not None}
+        # a feature card speaks of one label, so its thread need not name it
+        about = {s.label for s in features}
+        self._only_label = about.pop() if len(about) == 1 else None
 
     def line(self, line: str) -> tuple[list[Said], str]:
         if not line:
@@ -95,8 +102,10 @@ class _Reader:
         return said
 
     def _choice(self, text: str) -> Choice | None:
-        word = _fold(text)
-        return self._choices.get(WORDS_FOR.get(word, word))
+        word, exact = _fold(text), text.strip(QUOTES + " ")
+        # as it is spelt, before folding, which may join two names; labels outrank short forms
+        spelt = self._options.get(exact) or self._choices.get(word)
+        return spelt or self._choices.get(WORDS_FOR.get(word, word))
 
     # --- label: X, words X: a, b, about X: a sentence -------------------------------------------
 
@@ -110,13 +119,18 @@ class _Reader:
             label, hint = self._label(match[2])
             key = match[1] or self._samples[0].key
             known = {s.key for s in self._samples}
-            return ([Said(f"{key}.label", None, label)] if label and key in known else []), hint
+            return ([self._named(key, label)] if label and key in known else []), hint
         name, colon, words = self._split(rest)
-        label, hint = self._label(name)
+        label, hint = self._label(name) if name.strip() else (self._only_label, "")
         if not colon or label is None:
             return [], hint if colon else ""
         text = " ".join(words.split())[:MAX_TEXT]
         return ([Said(f"{verb}.{label}", None, text)] if text else []), ""
+
+    def _named(self, key: str, label: str) -> Said:
+        """A label by its name: one that stands on the card is that answer, like its button."""
+        option = self._options.get(label)
+        return Said(key, option.value, option.id) if option else Said(f"{key}.label", None, label)
 
     def _split(self, rest: str) -> tuple[str, str, str]:
         """`name: words`, where the name may hold colons itself: the longest one we know."""
@@ -128,7 +142,9 @@ class _Reader:
 
     def _label(self, text: str) -> tuple[str | None, str]:
         """(the label, hint): exact but for case, quotes and underscores, else the nearest names."""
-        word = _fold(text)
+        word, exact = _fold(text), text.strip(QUOTES + " ")
+        if exact in self._ballot.labels:  # before folding, which may join two names
+            return exact, ""
         if word in self._labels:
             return self._labels[word], ""
         near = process.extract(word, list(self._labels), limit=3, score_cutoff=40)
@@ -215,5 +231,18 @@ class _Reader:
         return ""
 
 
+def _spellings(ballot: Ballot) -> dict[str, Choice]:
+    """Every way to write an answer; what a label is called outranks what else is spelt so."""
+    found: dict[str, Choice] = {}
+    for choice in ballot.choices:
+        found[_fold(choice.id)] = choice
+        if choice.names is not None:
+            found[_fold(choice.id.removeprefix("#"))] = choice
+    found |= {_fold(c.label): c for c in ballot.choices if c.names is None}
+    found |= {_fold(name): c for c in ballot.choices if c.names for name in (c.label, c.names)}
+    return found
+
+
 def _fold(text: str | None) -> str:
-    return " ".join((text or "").strip(QUOTES + " ").replace("_", " ").casefold().split())
+    plain = (text or "").translate(TYPED).strip(QUOTES + " ")
+    return " ".join(plain.replace("_", " ").casefold().split())

@@ -37,6 +37,21 @@ class ArmHistory:
         """The best metric so far."""
         return max((p.metric for p in self.points), default=None)
 
+    def metric_at(self, energy_j: float) -> float | None:
+        """The metric when so many joules were spent, interpolated; None before the first one.
+
+        An arm that needed less in all has its last metric.
+        """
+        before: Point | None = None
+        for point in self.points:
+            if point.energy_j > energy_j:
+                if before is None:
+                    return None
+                share = (energy_j - before.energy_j) / (point.energy_j - before.energy_j)
+                return before.metric + share * (point.metric - before.metric)
+            before = point
+        return self.final_metric
+
     def energy_to(self, target: float) -> float | None:
         """Joules at which the metric first reached `target`; None = never."""
         return energy.energy_to_target([(p.energy_j, p.metric) for p in self.points], target)

@@ -39,6 +39,9 @@ FILLERS = frozenset((
 ))  # fmt: skip
 """Words no careful person would call important."""
 
+OFF_TOPIC = "(off topic)"
+"""How the truth calls what belongs under no label (`trainer.data.samples`, which loads numpy)."""
+
 
 def answer(
     message: Mapping[str, Any], truth: Mapping[str, str], who: Colleague, rng: random.Random
@@ -48,13 +51,68 @@ def answer(
         return "up"
     sample_id = message["footer"].split(" · ")[1]
     right = truth.get(sample_id)
-    label = message["title"].partition("“")[2].rpartition("”")[0]
+    label = _asked_about(message)
     if right is None or not label:
         return None
     fits = right == label
     if rng.random() > who.accuracy:
         fits = not fits
     return "up" if fits else "down"
+
+
+def choose(
+    message: Mapping[str, Any], truth: Mapping[str, str], who: Colleague, rng: random.Random
+) -> str | None:
+    """The id of a button of a 'which of these?' card, None like `answer`. Pure.
+
+    What is on the card under no name is none of these; a mistake is any other answer but can't
+    tell, each as likely as the next.
+    """
+    if who.is_lazy:
+        return str(message["buttons"][0]["id"])
+    right = truth.get(message["footer"].split(" · ")[1])
+    if right is None:
+        return None
+    labelled = [b for b in message["buttons"] if b["id"].startswith("#")]
+    picked = next((b["id"] for b in labelled if _shows(b["label"], right)), "none")
+    if rng.random() > who.accuracy:
+        picked = rng.choice([i for i in (*(b["id"] for b in labelled), "none") if i != picked])
+    return str(picked)
+
+
+def _shows(button: str, label: str) -> bool:
+    """Whether a button is the label's; long names are cut on it."""
+    return button == label or (button.endswith("…") and label.startswith(button[:-1]))
+
+
+def better_label(
+    message: Mapping[str, Any], given: str, truth: Mapping[str, str], p: float, rng: random.Random
+) -> str | None:
+    """What a colleague who said that the label does not fit calls it, with probability `p`. Pure.
+
+    Nobody has a better name for what belongs under no label, or for what fits after all.
+    """
+    right = truth.get(message["footer"].split(" · ")[1])
+    is_better = right not in (None, OFF_TOPIC, _asked_about(message))
+    return right if given == "down" and is_better and rng.random() < p else None
+
+
+def texts(label: str, known: Mapping[str, Any]) -> list[str]:
+    """The replies that say what a label means, as far as the colleague's file knows. Pure.
+
+    Args:
+        label: the label a feature card asks about.
+        known: label -> {"words": [...], "about": "one sentence"}, each of them optional.
+    """
+    says = known.get(label, {})
+    words = ", ".join(says.get("words", ()))
+    about = " ".join(says.get("about", "").split())
+    said = (("words", words), ("about", about))
+    return [f"{verb} {label}: {text}" for verb, text in said if text]
+
+
+def _asked_about(message: Mapping[str, Any]) -> str:
+    return str(message["title"]).partition("“")[2].rpartition("”")[0]
 
 
 def levels(menu: Mapping[str, Any], who: Colleague, rng: random.Random) -> dict[str, str]:
@@ -71,10 +129,11 @@ class Voter:
     """A colleague at work on the page."""
 
     def __init__(
-        self, guest: Guest, who: Colleague, runs: Path, pace_s: float, rng: random.Random
+        self, guest: Guest, who: Colleague, task: Task, known: Mapping[str, Any], rng: random.Random
     ) -> None:
-        self._guest, self._who, self._runs = guest, who, runs
-        self._pace_s, self._rng = pace_s, rng
+        self._guest, self._who, self._task, self._rng = guest, who, task, rng
+        self._known = known  # what the colleague can say of labels
+        self._explained: set[str] = set()
         self._truths: dict[str, dict[str, str]] = {}
         self._open: dict[int, Mapping[str, Any]] = {}
         self._answered: set[int] = set()
@@ -106,24 +165,50 @@ class Voter:
                 await self._changed.wait()
 
     async def _vote(self, message: Mapping[str, Any]) -> None:
-        await asyncio.sleep(self._pace_s * self._rng.uniform(0.5, 1.5))
+        await asyncio.sleep(self._task.pace_s * self._rng.uniform(0.5, 1.5))
         try:
             if message["menu"]:
-                chosen = levels(message["menu"], self._who, self._rng)
-                await self._guest.submit(message["id"], chosen)
+                await self._weigh(message)
             else:
-                truth = self._truth(message["footer"].split(" · ")[0])
-                emoji = answer(message, truth, self._who, self._rng)
-                if emoji is not None:
-                    await self._guest.react(message["id"], emoji)
+                await self._judge(message)
         except GuestRefused as err:
             if err.status == 503:
                 return  # not recorded: the next look finds it still open
         self._answered.add(message["id"])
 
+    async def _weigh(self, message: Mapping[str, Any]) -> None:
+        """Answer a feature card; what a label means is said once."""
+        chosen = levels(message["menu"], self._who, self._rng)
+        await self._guest.submit(message["id"], chosen)
+        label = _asked_about(message)
+        if label not in self._explained and not self._who.is_lazy:
+            for text in texts(label, self._known):
+                await self._guest.say(text, thread=message["id"])
+            self._explained.add(label)
+
+    async def _judge(self, message: Mapping[str, Any]) -> None:
+        """Answer a card about a sample."""
+        truth = self._truth(message["footer"].split(" · ")[0])
+        is_which = any(button["id"] == "#1" for button in message["buttons"])
+        given = (choose if is_which else answer)(message, truth, self._who, self._rng)
+        if given is None:
+            return
+        key = "id" if is_which else "emoji"
+        await self._give(message, next(b for b in message["buttons"] if b[key] == given))
+        name = better_label(message, given, truth, self._task.names_label, self._rng)
+        if name is not None:
+            await self._guest.say(f"label: {name}", thread=message["id"])
+
+    async def _give(self, message: Mapping[str, Any], button: Mapping[str, Any]) -> None:
+        """The answer as the card takes it: a reaction where it has one, else a press."""
+        if button["emoji"] in message["seeds"]:
+            await self._guest.react(message["id"], button["emoji"])
+        else:
+            await self._guest.press(message["id"], button["id"])
+
     def _truth(self, run_id: str) -> Mapping[str, str]:
         if run_id not in self._truths:
-            path = self._runs / run_id / "human" / "truth.json"
+            path = Path(self._task.runs_dir) / run_id / "human" / "truth.json"
             self._truths[run_id] = json.loads(path.read_text()) if path.exists() else {}
         return self._truths[run_id]
 
@@ -136,25 +221,37 @@ class Task:
     runs_dir: str
     pace_s: float  # what a card takes them on average
     seed: int
+    names_label: float = 0.0  # how often a label that does not fit is answered with a better one
+    label_words: str | None = None  # a JSON file of what they say of labels, see `texts`
 
 
-async def _main(task: Task) -> None:
+async def _main(task: Task, known: Mapping[str, Any]) -> None:
     async with asyncio.TaskGroup() as group:
         for number, who in enumerate(TEAM):
             rng = random.Random(task.seed * 100 + number)
-            group.create_task(_attend(task, who, rng))
+            group.create_task(_attend(task, who, known, rng))
 
 
-async def _attend(task: Task, who: Colleague, rng: random.Random) -> None:
+def _known(task: Task) -> Mapping[str, Any]:
+    """What the task's file says of labels; without a file nothing."""
+    if task.label_words is None:
+        return {}
+    known: Mapping[str, Any] = json.loads(Path(task.label_words).read_text(encoding="utf-8"))
+    return known
+
+
+async def _attend(task: Task, who: Colleague, known: Mapping[str, Any], rng: random.Random) -> None:
     async with Guest.enter(task.link, who.name) as guest:
-        voter = Voter(guest, who, Path(task.runs_dir), task.pace_s, rng)
+        voter = Voter(guest, who, task, known, rng)
         async with asyncio.TaskGroup() as group:
             group.create_task(voter.watch())
             group.create_task(voter.work())
 
 
 if __name__ == "__main__":
+    _task = Task(**json.load(sys.stdin))
+    _said = _known(_task)
     try:
-        asyncio.run(_main(Task(**json.load(sys.stdin))))
+        asyncio.run(_main(_task, _said))
     except* OSError:
         pass  # the chat closed: the demo is over

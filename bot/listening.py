@@ -7,13 +7,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from adapters.base import Inbound, Ref
-from bot import ask, messages, outgoing, post, votes
+from bot import ask, messages, outgoing, post, votes, weighing
 from bot.access import Access
 from bot.house import House
-from bot.opinions import Tally, opinions
-from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run
+from bot.opinions import Tally, counted, opinions
+from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run, Vote
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -123,10 +124,8 @@ class Listening:
         run = await house.call(house.store.runs.get, round_.run_id)
         assert run is not None
         heard = opinions(ballots, current)
-        answers = {b.ballot_id: Counter[str]() for b in ballots}
-        for vote in current:
-            answers[vote.ballot_id][vote.answer or ""] += 1
-        outcome = {
+        answers = counted(ballots, current)
+        outcome: dict[str, Any] = {
             "votes": heard.tally.votes,
             "voters": heard.tally.voters,
             "yes": heard.tally.yes,
@@ -136,11 +135,42 @@ class Listening:
             "is_complete": is_complete,
         }
         items = self._closing_items(run, round_, closed_by, ballots, answers, heard.tally)
+        decision = await house.call(
+            weighing.after_audit, house, run, round_, ballots, current, heard.consensus
+        )
+        if decision is not None:
+            outcome["decision"] = decision.as_json()
+            key = f"decision:{round_.round_id}"
+            items += outgoing.in_thread(house.channels, run.run_id, key, messages.decided(decision))
+        items += await house.call(self._more_items, run, round_, current)
         if await house.call(store.close, round_.round_id, outcome, house.now(), items):
             house.office.wake()
-            text = messages.round_closed(round_.n + 1, heard.tally, closed_by)
+            told = [messages.round_closed(round_.n + 1, heard.tally, closed_by)]
+            told += [messages.decided(decision)] if decision is not None else []
             for watcher in house.watchers:
-                watcher.news(run.run_id, text)
+                for text in told:
+                    watcher.news(run.run_id, text)
+
+    def _more_items(self, run: Run, round_: Round, current: Sequence[Vote]) -> list[OutboxItem]:
+        """By all votes of the run: what matters, for all to see; who is not counted, in private."""
+        store, channels = self._house.store, self._house.channels
+        ballots = store.votes.ballots(run_id=run.run_id)
+        heard = opinions(ballots, store.votes.current([b.ballot_id for b in ballots]))
+        importance = {b.ballot_id for b in ballots if b.ask == "importance"}
+        items = []
+        if any(vote.ballot_id in importance for vote in current):
+            said = messages.ranking_said(heard.ranking)
+            items += outgoing.in_thread(channels, run.run_id, f"ranking:{round_.round_id}", said)
+        ignored = {vote.person: vote for vote in current if vote.person in heard.ignored}
+        for person, vote in sorted(ignored.items()):
+            text = messages.ignored_said(*heard.ignored[person])
+            platform = vote.voter.partition(":")[0]
+            refs = [p.ref for p in store.mail.postings(vote.ballot_id) if p.platform == platform]
+            items += [
+                outgoing.whisper(f"ignored:{run.run_id}:{person}", vote.voter, Ref.parse(ref), text)
+                for ref in refs[:1]
+            ]
+        return items
 
     async def look(self, ballots: Sequence[Ballot]) -> bool:
         """Compare what stands on the cards with what we know; True when all could be seen."""

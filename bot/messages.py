@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from adapters.base import Button, Card, CardPart, Menu, Tone
 from bot import words
 from bot.opinions import Tally
+from bot.worth import Decision
+from storage.consensus import Importance
 from storage.energy import SHARED, EnergyTotal
 from storage.models import PROVENANCE_WORDS, Ballot, Choice, FeatureView, Run, RunState, SampleView
 from trainer.segment import SelectionReport
 from trainer.spec import RunSpec
 
 MAX_SAMPLE_TEXT = 1500
+MAX_RANKED = 6
+"""Features per label that a thread is told of."""
 
 FITS = (
     Choice(id="yes", label="Fits", value=1.0, emoji=("up",)),
@@ -21,6 +25,10 @@ FITS = (
     Choice(id="bad", label="Bad card", value=None, emoji=("bad",)),
 )
 """Answers to 'does the label fit?'."""
+
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+"""The emoji of the labels on a 'which of these?' card."""
+MAX_BUTTON_TEXT = 70  # Slack refuses 76
 
 LEVELS = tuple((str(i), text) for i, text in enumerate(
     ("does not matter", "hardly", "a little", "somewhat", "much", "matters most")
@@ -40,44 +48,111 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • status [RUN] – where it stands
 • energy [RUN] – its joules so far
 • help – this
-On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label."""
+On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
+`words NAME: a, b` and `about NAME: one sentence` say what a label means."""
 
 
 # --- cards --------------------------------------------------------------------------------------
 
 
-def question(ballot: Ballot, spec: RunSpec, *, closes: str) -> Card:
-    """A ballot as an open card."""
-    if ballot.ask == "importance":
-        return _feature_card(ballot, FeatureView.model_validate(ballot.view), closes)
-    return _sample_card(ballot, SampleView.model_validate(ballot.view), spec, closes)
+def which(options: Sequence[str], given: str | None) -> tuple[Choice, ...]:
+    """Answers to 'which of these?'; what is no opinion of the given label counts against it.
 
-
-def _sample_card(ballot: Ballot, view: SampleView, spec: RunSpec, closes: str) -> Card:
-    text = cut(view.text)
-    many = f" · stands for {view.stands_for}" if view.stands_for > 1 else ""
-    with_reactions = spec.ask.style in ("reactions", "both")
-    return Card(
-        text=f"Does “{view.label}” fit? {text}",
-        title=f"Does “{view.label}” fit?",
-        parts=(CardPart(key=ballot.subjects[0].key, text=text),),
-        buttons=tuple(
-            Button(id=c.id, label=c.label, emoji=c.emoji[0] if with_reactions else None)
-            for c in ballot.choices
+    Args:
+        options: 2 to 10 labels, in the order they are shown.
+        given: the label the sample has now; it may be missing among them.
+    """
+    numbered = zip(NUMBERS, options, strict=False)
+    return (
+        *(
+            Choice(
+                id=f"#{number}",  # no label is called so, and people may type it
+                label=cut(name, MAX_BUTTON_TEXT),
+                value=1.0 if name == given else -1.0,
+                emoji=(emoji,),
+                names=name,
+            )
+            for number, (emoji, name) in enumerate(numbered, 1)
         ),
+        Choice(id="none", label="None of these", value=-1.0, emoji=("down",)),
+        Choice(id="unsure", label="Can't tell", value=None, emoji=("unsure",)),
+    )
+
+
+def question(ballot: Ballot, spec: RunSpec, *, closes: str, experts: Sequence[str] = ()) -> Card:
+    """A ballot as an open card.
+
+    Args:
+        ballot: what is asked.
+        spec: says how votes are given.
+        closes: until when, in words.
+        experts: names of people who know the ballot's label well, best first.
+    """
+    if ballot.ask == "importance":
+        return _feature_card(ballot, FeatureView.model_validate(ballot.view), closes, experts)
+    return _sample_card(ballot, SampleView.model_validate(ballot.view), spec, closes, experts)
+
+
+def _sample_card(
+    ballot: Ballot, view: SampleView, spec: RunSpec, closes: str, experts: Sequence[str]
+) -> Card:
+    with_reactions = spec.ask.style in ("reactions", "both")
+    text = cut(view.text)
+    return Card(
+        text=f"{_asked(ballot, view)} {text}",
+        title="Which of these?" if ballot.ask == "which" else _asked(ballot, view),
+        parts=(CardPart(key=ballot.subjects[0].key, text=text, note=_note(ballot, view, experts)),),
+        buttons=tuple(Button(id=c.id, label=c.label, emoji=c.emoji[0]) for c in ballot.choices),
         seeds=tuple(c.emoji[0] for c in ballot.choices) if with_reactions else (),
-        footer=f"{ballot.run_id} · {view.sample_id}{many} · {closes}",
+        footer=" · ".join((ballot.run_id, view.sample_id, *_ways_to_reply(ballot), closes)),
         is_blind=ballot.is_blind,
         tone="question",
     )
 
 
-def _feature_card(ballot: Ballot, view: FeatureView, closes: str) -> Card:
+def _asked(ballot: Ballot, view: SampleView) -> str:
+    if ballot.ask != "which":
+        return f"Does “{view.label}” fit?"
+    names = ", ".join(c.label for c in ballot.choices if c.names is not None)
+    return f"Which of these: {names}, or none?"
+
+
+def _note(ballot: Ballot, view: SampleView, experts: Sequence[str]) -> str:
+    """What an answer is worth where copies were grouped, and who would know it."""
+    n, is_which = view.stands_for, ballot.ask == "which"
+    worth = (
+        f"Stands for {words.count(n)} samples that read the same, or nearly so." if n > 1 else ""
+    )
+    known = "" if is_which else _known_by(experts, view.label)  # would give the label away
+    return f"{worth} {known}".strip()
+
+
+def _known_by(experts: Sequence[str], label: str | None) -> str:
+    names = [name for name in map(plain_name, experts) if name]
+    if not names or label is None:
+        return ""
+    return f"{words.listed(names)} {'knows' if len(names) == 1 else 'know'} “{label}” well."
+
+
+def _ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
+    """What the thread of a 'which of these?' card is good for."""
+    if ballot.ask != "which":
+        return ()
+    shown = {c.names for c in ballot.choices}
+    is_all = shown.issuperset(ballot.labels)
+    return ("or reply with a name" if is_all else "another label? reply “label: NAME”",)
+
+
+def _feature_card(ballot: Ballot, view: FeatureView, closes: str, experts: Sequence[str]) -> Card:
     top = max(view.shares, default=1.0) or 1.0
     return Card(
         text=f"What matters for “{view.label}”? The model leans on: {', '.join(view.features)}",
         title=f"What matters for “{view.label}”?",
-        lines=("The model leans on these words. Should it?",),
+        lines=(
+            "The model leans on these words. Should it?",
+            f"In the thread, “words: ...” and “about: one sentence” say what “{view.label}” means.",
+            *filter(None, [_known_by(experts, view.label)]),
+        ),
         bars=tuple(
             (word, share / top, f"{100 * share:.1f} %")
             for word, share in zip(view.features, view.shares, strict=True)
@@ -100,10 +175,16 @@ def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_clo
     if ballot.ask == "importance":
         tally = words.plural(sum(answers.values()), "vote")
     else:
-        labels = {c.id: c.label.lower() for c in ballot.choices}
-        parts = [f"{labels[c]} {answers[c]}" for c in labels if answers.get(c)]
+        said = {c.id: c.names or c.label.lower() for c in ballot.choices}
+        said |= {f"label: {name}": f"label: {name}" for name in ballot.labels}
+        parts = [f"{cut(said[a], MAX_BUTTON_TEXT)} {answers[a]}" for a in said if answers.get(a)]
         tally = " · ".join(parts) or "no votes"
-    return card.model_copy(update={"tally": tally, "is_closed": is_closed})
+    foot = card.footer.split(" · ")
+    if is_closed:  # nobody need be told how to reply any more
+        foot = [part for part in foot if part not in _ways_to_reply(ballot)]
+    return card.model_copy(
+        update={"tally": tally, "is_closed": is_closed, "footer": " · ".join(foot)}
+    )
 
 
 def head(
@@ -161,6 +242,43 @@ def round_closed(n: int, tally: Tally, closed_by: str) -> str:
     return f"{text}; agreement α {tally.alpha:.2f}." if tally.alpha is not None else f"{text}."
 
 
+def audit_opened() -> str:
+    """Why the first cards are random ones."""
+    return (
+        "First an audit, before anything is trained: these samples are drawn at random, to see how "
+        "dirty the pool is and whether it is worth your time to ask on."
+    )
+
+
+def decided(decision: Decision) -> str:
+    """Whether people are asked on, why, and what happens now."""
+    if decision.go and not decision.cards:
+        return (
+            f"{decision.why} No more cards are planned: training goes on with what you have said."
+        )
+    if decision.go:
+        return f"{decision.why} So asking goes on: {words.plural(decision.cards, 'more card')} at most."
+    if decision.kind == "audit":
+        return (
+            f"{decision.why} So nothing more is asked, and training goes on with the whole pool, "
+            "just as if nobody had been asked. Your answers are kept. Thank you!"
+        )
+    return (
+        f"{decision.why} So nothing more is asked, and training goes on with what you have said "
+        "so far. Thank you!"
+    )
+
+
+def ignored_said(right: int, asked: int) -> str:
+    """In private, to somebody whose answers are left out."""
+    return (
+        f"Some cards show samples whose answer is known. You had {right} of {asked} of them right, "
+        "which is hard to tell from guessing, so for now your answers are kept but not counted. "
+        "Maybe the question reads differently than it is meant: ask in the thread, or simply go "
+        "on. As soon as more of them are right your answers count again, the earlier ones too."
+    )
+
+
 def selection_said(report: SelectionReport) -> str:
     """What the votes did to the pool."""
     if report.note:
@@ -209,3 +327,38 @@ def energy_said(totals: Mapping[str, EnergyTotal], votes: int, people_j: float) 
 def cut(text: str, limit: int = MAX_SAMPLE_TEXT) -> str:
     """The text, cut with a mark when it is too long to be read."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def plain_name(name: str) -> str:
+    """A person's name as mere text: nothing in it may call anybody or look like markup."""
+    kept = "".join(" " if c in "@<>#*_~`|[]()" else c for c in name)
+    return cut(" ".join(kept.split()), 40)
+
+
+def ranking_said(ranking: Mapping[str, Sequence[Importance]]) -> str:
+    """What the votes say of features, most important first: a line per label; "" without votes.
+
+    Args:
+        ranking: label -> its features in order (`bot.opinions.Heard.ranking`).
+    """
+    lines = [_ranked(label, ranks) for label, ranks in sorted(ranking.items()) if ranks]
+    if not lines:
+        return ""
+    what = "What matters, from 0 = does not matter to 5 = matters most, with 90 % intervals:"
+    return "\n".join((what, *lines))
+
+
+def _ranked(label: str, ranks: Sequence[Importance]) -> str:
+    shown = [
+        f"{cut(one.feature, 40)} {_level(one.mean)} ({_level(one.low)} to {_level(one.high)})"
+        for one in ranks[:MAX_RANKED]
+    ]
+    more = len(ranks) - len(shown)
+    rest = f" · and {more} more" if more > 0 else ""
+    return f"“{cut(label, MAX_BUTTON_TEXT)}”: {' · '.join(shown)}{rest}"
+
+
+def _level(value: float) -> str:
+    """A value in [-1, 1] as people gave it: 0 to 5, below 0 where a word misleads."""
+    text = f"{5 * value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "\N{MINUS SIGN}")

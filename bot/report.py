@@ -1,42 +1,26 @@
-"""What a finished run or comparison says, as JSON, as a table and as a verdict. Pure."""
+"""What a finished run or comparison says, as JSON and as tables. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from statistics import mean
 from typing import Any
 
 from bot import messages, words
-from bot.history import ArmHistory, ratio_to_target
+from bot.history import ratio_to_target
+from bot.verdict import (
+    ArmRecord,
+    RunRecord,
+    by_objective,
+    cost_of_proof,
+    mean_verdicts,
+    verdict,
+    verdicts,
+)
+from bot.worth import decisions
 from storage import energy
-from storage.energy import EnergyTotal
-from storage.models import EnergySum, Run
-from trainer.segment import SegmentReport
-
-
-@dataclass(frozen=True, slots=True)
-class ArmRecord:
-    """All that is known of one arm of one run."""
-
-    history: ArmHistory
-    parts: Sequence[EnergySum]  # its ledger, the shared start included
-    reports: Sequence[SegmentReport]
-    wall_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """All that is known of one finished run."""
-
-    run: Run
-    arms: Mapping[str, ArmRecord]
-    votes: int
-    cards: int
-    human_s: float  # people's time, as assumed per vote
-    device_j: float  # their devices'
-    notes: Sequence[str]  # what is measured and what is guessed
+from storage.models import EnergySum
 
 
 def run_report(record: RunRecord) -> dict[str, Any]:
@@ -51,10 +35,16 @@ def run_report(record: RunRecord) -> dict[str, Any]:
         "cards": record.cards,
         "energy_to_target_ratio": ratio,
         "target": target,
+        "value": record.terms.value,
+        "later_runs": record.terms.later_runs,
+        "verdicts": verdicts(record),
+        "decisions": decisions(record.rounds),
         "cost_of_proof_j": cost_of_proof(record).energy_j,
         "people": {
-            "seconds": record.human_s,
-            "device_j": record.device_j,
+            "seconds": record.effort.people_s,
+            "device_j": record.effort.device_j,
+            "eur_per_hour": record.terms.eur_per_hour,
+            "eur_per_kwh": record.terms.eur_per_kwh,
             "source": "assumed per vote",
         },
         "provenance": {
@@ -108,12 +98,17 @@ def comparison_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = reports[0]
     if len(reports) == 1:
         return {**first, "seeds": list(reports)}
+    found = mean_verdicts([r["verdicts"] for r in reports])
     ratios = [r["energy_to_target_ratio"] for r in reports]
     return {
         "arms": {name: _mean([r["arms"][name] for r in reports]) for name in first["arms"]},
         "votes": sum(r["votes"] for r in reports),
         "cards": sum(r["cards"] for r in reports),
         "energy_to_target_ratio": mean(ratios) if None not in ratios else None,
+        "value": first["value"],
+        "later_runs": first["later_runs"],
+        "verdicts": found,
+        "verdict": by_objective(found, first["value"], first["later_runs"]),
         "provenance": first["provenance"],
         "seeds": list(reports),
     }
@@ -129,79 +124,6 @@ def _mean(values: Sequence[Any]) -> Any:
     if isinstance(first, list):
         return [_mean(list(row)) for row in zip(*values, strict=False)]
     return mean(values) if isinstance(first, int | float) else first
-
-
-def verdict(record: RunRecord) -> list[str]:
-    """What the votes were worth, in plain sentences, for better or worse."""
-    human, control = record.arms.get("human"), record.arms.get("control")
-    own = [arm.history for arm in record.arms.values()]
-    unit = words.unit_for(h.total.energy_j for h in own)
-    if human is None or control is None:
-        spent = "; ".join(
-            f"{messages.ARM_WORDS.get(h.name, h.name)} {words.metric(h.final_metric)} "
-            f"for {words.energy_total(h.total, unit)}"
-            for h in own
-        )
-        return [
-            f"Accuracy and machine energy: {spent}.",
-            "No control was trained, so nothing is claimed about what the votes saved.",
-        ]
-    a, b = human.history, control.history
-    gain = _points(a, b)
-    lines = [
-        f"Accuracy: {words.metric(a.final_metric)} with votes, "
-        f"{words.metric(b.final_metric)} without ({gain})."
-    ]
-    _, ratio = ratio_to_target([a, b])
-    if ratio is None:
-        lines.append("With votes the control's accuracy was never reached: the votes did not pay.")
-    else:
-        saved = (1 - ratio) * b.total.energy_j
-        lines.append(
-            f"Machine energy to the control's accuracy: {ratio:.0%} of the control's "
-            f"({words.energy(abs(saved), unit=unit)} {'saved' if saved > 0 else 'lost'}, "
-            "one pair, no interval)."
-        )
-        lines.append(_people(record, saved))
-    no_votes = record.arms.get("no_votes")
-    if no_votes is not None:
-        lines.append(f"Against label names alone (nobody asked): {_points(a, no_votes.history)}.")
-    proof = cost_of_proof(record)
-    lines.append(
-        f"Cost of proof (arms trained only to compare): {words.energy_total(proof, unit)}."
-    )
-    return lines
-
-
-def cost_of_proof(record: RunRecord) -> EnergyTotal:
-    """What the arms cost that were trained for nothing but the comparison.
-
-    Loading torch is left out: the human arm needs it, too.
-    """
-    others = [(name, arm) for name, arm in record.arms.items() if name != "human"]
-    return energy.total(part for name, arm in others for part in arm.parts if part.arm == name)
-
-
-def _points(a: ArmHistory, b: ArmHistory) -> str:
-    if a.final_metric is None or b.final_metric is None:
-        return "not evaluated"
-    return f"{100 * (a.final_metric - b.final_metric):+.1f} points"
-
-
-def _people(record: RunRecord, saved_j: float) -> str:
-    spent = (
-        f"People spent ≈ {words.duration(record.human_s)} on {words.plural(record.votes, 'vote')} "
-        f"and their devices ≈ {words.energy(record.device_j)} (both assumed)"
-    )
-    if saved_j > record.device_j:
-        return f"{spent}: with their devices counted the votes still pay."
-    if saved_j <= 0:
-        return f"{spent}: the votes do not pay."
-    runs = record.device_j / saved_j
-    return (
-        f"{spent}: at this size the votes do not pay, with the devices counted; "
-        f"they would from a run about {runs:.0f} times as large."
-    )
 
 
 def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:

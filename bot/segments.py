@@ -11,19 +11,21 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import ask, messages, outgoing
+from bot import ask, booking, messages, outgoing, weighing
+from bot.dirt import is_audit
 from bot.house import House
-from bot.opinions import Heard, opinions
-from bot.steps import Train
+from bot.opinions import Heard, experts, opinions
+from bot.steps import Train, wanted
+from bot.worth import is_like_control
 from storage.models import (
     Arm,
     Ballot,
     Checkpoint,
-    Evaluation,
-    OutboxItem,
     Run,
     Segment,
     SegmentState,
@@ -31,7 +33,7 @@ from storage.models import (
 from trainer.launch import Child, Handle, tail
 from trainer.marks import EndMark, Mark, PhaseMark, ProgressMark, SelectionMark
 from trainer.meter import Slot
-from trainer.segment import Questions, SegmentError, SegmentPlan, SegmentReport
+from trainer.segment import SegmentError, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
 from trainer.worker import DISK_TROUBLE, NO_ROOM, no_room
 
@@ -113,15 +115,9 @@ class Segments:
     ) -> SegmentPlan:
         store = self._house.store
         checkpoints = store.runs.checkpoints(arm.arm_id)
-        heard = self.heard(run) if arm.name == "human" else None
-        wanted = None
-        if step.asks:
-            ballots = store.votes.ballots(run_id=run.run_id)
-            wanted = Questions(
-                cards=spec.ask.cards,
-                feature_cards=spec.ask.feature_cards,
-                asked=tuple(sorted({s.target for b in ballots for s in b.subjects})),
-            )
+        is_heard = arm.name == "human" and not is_like_control(store.votes.rounds(run.run_id))
+        said = {"opinions": self.heard(run).opinions} if is_heard else {}
+        shown = {s.target for b in store.votes.ballots(run_id=run.run_id) for s in b.subjects}
         folder = self._folder(run, arm, step.n, step.attempt)
         return SegmentPlan(
             run_id=run.run_id,
@@ -135,8 +131,8 @@ class Segments:
             arm_folder=str(folder.parent),
             checkpoint=_newest(checkpoints),
             until=step.until,
-            questions=wanted,
-            **({"opinions": heard.opinions} if heard else {}),
+            questions=wanted(step, spec.ask, sorted(shown)),
+            **said,
         )
 
     def heard(self, run: Run, ballots: Sequence[Ballot] | None = None) -> Heard:
@@ -201,7 +197,7 @@ class Segments:
                     if mark.metric is not None:
                         watcher.evaluated(run.run_id, arm.name, mark.done, mark.metric)
             case SelectionMark():
-                items = self._selection_items(run, arm, mark)
+                items = booking.selection_items(house.channels, run, arm, mark)
                 house.store.mail.enqueue(items, house.now())
                 house.office.wake_from_thread()
 
@@ -237,23 +233,20 @@ class Segments:
             return
         asked = None
         if plan.questions is not None:
-            number = len(await house.call(house.store.votes.rounds, run.run_id))
-            asked = ask.questions(
-                run, arm, spec, report, number=number, now=now, channels=house.channels
-            )
+            asked = await self._asked(run, arm, spec, report, now)
             if asked and not await self._may_ask(run):
                 # taken up again, it asks then: the same segment is cheap to repeat
                 await self._failed(segment, "the run was stopped before it could ask")
                 return
         items = list(asked.items) if asked else []
-        items += self._thread_items(run, arm, report)
+        items += booking.thread_items(house.channels, run, arm, report)
         await house.call(
             runs.book_report,
             segment,
             report.model_dump(mode="json"),
             planned_samples=report.planned_samples,
-            checkpoint=_checkpoint(arm, report),
-            evaluations=_evaluations(arm, report),
+            checkpoint=booking.checkpoint(arm, report),
+            evaluations=booking.evaluations(arm, report),
             now=now,
             asked=asked.round if asked else None,
             ballots=asked.ballots if asked else (),
@@ -261,6 +254,39 @@ class Segments:
             items=items,
         )
         house.office.wake()
+
+    async def _asked(
+        self, run: Run, arm: Arm, spec: RunSpec, report: SegmentReport, now: datetime
+    ) -> ask.Questions | None:
+        """The round a segment ends in; a closed one without cards where asking would not pay."""
+        house = self._house
+        asked = ask.questions(
+            run,
+            arm,
+            spec,
+            report,
+            number=len(await house.call(house.store.votes.rounds, run.run_id)),
+            now=now,
+            channels=house.channels,
+            experts=await house.call(self._experts, run, report.labels),
+        )
+        if asked is None:
+            return None
+        decision = await house.call(weighing.before_ballot, house, run, arm.arm_id, report, asked)
+        if decision is not None and not decision.go:
+            return weighing.not_asked(house, run, asked, decision, now)
+        if is_audit(asked.ballots):
+            key = f"audit:{asked.round.round_id}"
+            first = outgoing.in_thread(house.channels, run.run_id, key, messages.audit_opened())
+            return replace(asked, items=(*first, *asked.items))
+        return asked
+
+    def _experts(self, run: Run, labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Label -> names of people whose votes show that they know it well."""
+        consensus = self.heard(run).consensus
+        members = self._house.store.votes.members().values()
+        names = {member.person_id: member.name for member in members}
+        return {label: experts(consensus, label, names) for label in labels}
 
     async def _may_ask(self, run: Run) -> bool:
         now = await self._house.call(self._house.store.runs.get, run.run_id)
@@ -280,31 +306,6 @@ class Segments:
         runs = self._house.store.runs
         await self._house.call(
             runs.segment_failed, segment.segment_id, why, self._house.now(), report
-        )
-
-    def _thread_items(self, run: Run, arm: Arm, report: SegmentReport) -> list[OutboxItem]:
-        items: list[OutboxItem] = []
-        if report.skipped and arm.position == 0 and report.segment == 0:
-            items += outgoing.in_thread(
-                self._house.channels,
-                run.run_id,
-                f"skipped:{run.run_id}",
-                messages.skipped_said(report.skipped),
-            )
-        if report.selection is not None:
-            mark = SelectionMark(report=report.selection, segment=report.segment)
-            items += self._selection_items(run, arm, mark)
-        return items
-
-    def _selection_items(self, run: Run, arm: Arm, mark: SelectionMark) -> list[OutboxItem]:
-        """What the votes did; said when the child decides, and once more (no-op) at its end."""
-        if arm.name != "human" or mark.report.votes == 0:
-            return []
-        text = messages.selection_said(mark.report)
-        said = mark.report
-        what = f"{said.votes}-{said.dropped}-{said.reweighted}-{said.relabelled}"
-        return outgoing.in_thread(
-            self._house.channels, run.run_id, f"selection:{arm.arm_id}:{what}", text
         )
 
 
@@ -333,32 +334,6 @@ def _newest(checkpoints: Sequence[Checkpoint]) -> str | None:
     """Where the newest checkpoint that is still there lies; None = from the start."""
     there = [c.path for c in checkpoints if Path(c.path).is_dir()]
     return there[-1] if there else None
-
-
-def _checkpoint(arm: Arm, report: SegmentReport) -> Checkpoint | None:
-    saved = report.checkpoint
-    if saved is None:
-        return None
-    return Checkpoint(
-        arm_id=arm.arm_id,
-        samples=saved.samples,
-        path=saved.path,
-        weights_sha256=saved.weights_sha256,
-        created_at=report.ended_at,
-    )
-
-
-def _evaluations(arm: Arm, report: SegmentReport) -> list[Evaluation]:
-    return [
-        Evaluation(
-            arm_id=arm.arm_id,
-            samples=point.samples,
-            metric=point.metric,
-            dev_metric=point.dev_metric,
-            at=point.at,
-        )
-        for point in report.evaluations
-    ]
 
 
 def _last_line(text: str) -> str:

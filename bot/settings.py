@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     )
     seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
     device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
+    eur_per_hour: float = Field(40.0, ge=0, description="EUR an hour of people's time costs")
+    eur_per_kwh: float = Field(0.25, ge=0, description="EUR a kWh costs")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
         Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
     )

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.worth import asks_no_more
 from storage.models import Arm, Round, RoundState, Segment, SegmentState
+from trainer.segment import Questions
 from trainer.spec import AskSpec
 
 MAX_ATTEMPTS = 3
 """A segment whose process died is repeated from its checkpoint, at most twice."""
+AUDIT_GOLD = 0.1
+"""Share of gold cards in an audit; all others are random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Train:
     attempt: int
     until: float
     asks: bool  # whether questions are wanted at its end
+    is_audit: bool = False  # whether they are random ones, to see whether asking pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,45 @@ Step = Listen | Attend | Train | Finish | GiveUp
 
 
 def pauses(arm: str, ask: AskSpec) -> tuple[float, ...]:
-    """The shares of the training at which an arm's segments end; only people are worth a pause."""
-    if arm == "human" and ask.cards + ask.feature_cards > 0:
+    """The shares of the training at which an arm's segments end; only people are worth a pause.
+
+    The audit comes first, before any step; a round at 0 then asks the rest of its cards.
+    """
+    if arm != "human" or ask.cards + ask.feature_cards == 0:
+        return (1.0,)
+    if not ask.has_audit:
         return (*ask.at, 1.0)
-    return (1.0,)
+    later = ask.at if ask.at[0] > 0 or ask.cards_after_audit > 0 else ask.at[1:]
+    return (0.0, *later, 1.0)
+
+
+def cards_ahead(ask: AskSpec) -> int:
+    """Cards of all kinds that are planned after the audit; no feature cards before training."""
+    return sum(
+        ask.cards + ask.feature_cards if pause > 0 else ask.cards_after_audit for pause in ask.at
+    )
+
+
+def wanted(step: Train, ask: AskSpec, asked: Sequence[str]) -> Questions | None:
+    """The questions to be chosen at the end of a segment; None = none.
+
+    Args:
+        step: the segment.
+        ask: what was planned.
+        asked: samples that stood on a card already.
+    """
+    if not step.asks:
+        return None
+    if step.is_audit:
+        return Questions(
+            cards=ask.audit,
+            feature_cards=0,
+            asked=tuple(asked),
+            gold_share=AUDIT_GOLD,
+            audit_share=1.0,  # all that are not gold
+        )
+    cards = ask.cards if step.until > 0 else ask.cards_after_audit
+    return Questions(cards=cards, feature_cards=ask.feature_cards, asked=tuple(asked))
 
 
 def next_step(
@@ -72,7 +112,7 @@ def next_step(
         arm: the arm.
         ask: when people are asked.
         segments: all its attempts so far, in order.
-        rounds: all its rounds so far.
+        rounds: all its rounds so far; once one says that asking on does not pay, none follows.
         since: when a person last set the run going; attempts before that do not count against it.
     """
     for round_ in rounds:
@@ -80,9 +120,11 @@ def next_step(
             return Listen(round_)
     ends = pauses(arm.name, ask)
     done = [s for s in segments if s.state is SegmentState.DONE]
-    reached = sum(1 for s in done if (s.report or {}).get("outcome") == "done")
-    if reached >= len(ends):
+    whole = [s for s in done if (s.report or {}).get("outcome") == "done"]
+    reached = len(whole)
+    if reached >= len(ends) or any(s.until >= 1 for s in whole):
         return Finish()
+    until = 1.0 if asks_no_more(rounds) else ends[reached]
     number = max((s.n for s in done), default=-1) + 1
     attempts = [s for s in segments if s.n == number]
     if attempts and attempts[-1].state in (SegmentState.PLANNED, SegmentState.RUNNING):
@@ -93,7 +135,11 @@ def next_step(
         return GiveUp(recent[-1].error)
     if len(recent) >= MAX_ATTEMPTS:
         return GiveUp(f"{recent[-1].error}; tried {len(recent)} times, say resume to try again")
-    is_last = reached == len(ends) - 1
+    asks = until < 1  # only people are paused for
     return Train(
-        n=number, attempt=len(attempts) + 1, until=ends[reached], asks=len(ends) > 1 and not is_last
+        n=number,
+        attempt=len(attempts) + 1,
+        until=until,
+        asks=asks,
+        is_audit=asks and reached == 0 and ask.has_audit,
     )

@@ -5,7 +5,7 @@ Adapters know what was typed or pressed, this module alone knows what it says ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,7 +100,7 @@ class _Maker:
         )
 
     def conflict(self) -> VoteEvent:
-        """Both signs stand and nobody knows which came last: no vote, until one goes."""
+        """Two answers stand and nobody knows which came last: no vote, until one goes."""
         return self._cast(self._ballot.subjects[0].key, CONFLICT, None, CONFLICT, "reaction")
 
     def withdrawn(
@@ -135,15 +135,15 @@ def reconcile(
     """What events we missed: the difference between what stands on the card and what we know.
 
     An incomplete snapshot adds marks, never withdraws them; a mark that came in after the snapshot
-    was asked for is left alone. Somebody found with both signs and no order between them abstains
-    under the mark `conflict`.
+    was asked for is left alone. Somebody found with two different answers and no order between them
+    abstains under the mark `conflict`.
     """
-    wanted = {(e.voter, e.subject, e.mark): e for e in _standing_in(snapshot, ballot, now)}
     known = {
         (m.voter, m.subject, m.mark): m
         for m in standing
         if m.mark.startswith(("r:", "reply:")) or m.mark == CONFLICT
     }
+    wanted = {(e.voter, e.subject, e.mark): e for e in _standing_in(snapshot, ballot, known, now)}
     new = [e for key, e in wanted.items() if key not in known]
     changed = [
         e
@@ -160,23 +160,38 @@ def reconcile(
     return (*gone, *changed, *new)
 
 
-def _standing_in(snapshot: base.Snapshot, ballot: Ballot, now: datetime) -> Iterable[VoteEvent]:
-    signs: dict[str, set[float]] = {}
+Known = Mapping[tuple[str, str, str], VoteEvent]
+
+
+def _standing_in(
+    snapshot: base.Snapshot, ballot: Ballot, known: Known, now: datetime
+) -> Iterable[VoteEvent]:
+    given: dict[str, list[VoteEvent]] = {}
     for raw, users in snapshot.reactions.items():
         emoji = base.Emoji(raw=raw, canonical=snapshot.canonical.get(raw))
         for user in sorted(users):
             for event in _Maker(ballot, user, snapshot.asked_at, now).reaction(emoji):
-                if event.value is not None:
-                    signs.setdefault(user, set()).add(event.value)
+                given.setdefault(user, []).append(event)
                 yield event.model_copy(update={"source": "snapshot"})
-    for user, values in sorted(signs.items()):
-        if len(values) > 1:
+    for user, marks in sorted(given.items()):
+        if _contradict(marks) and not _are_in_order(marks, known):
             event = _Maker(ballot, user, snapshot.asked_at, now).conflict()
             yield event.model_copy(update={"source": "snapshot"})
     for reply in snapshot.replies:
         maker = _Maker(ballot, reply.user, reply.at, now)
         for event in maker.spoken(read_reply(reply.text, ballot), reply.reply_id):
             yield event.model_copy(update={"source": "snapshot"})
+
+
+def _contradict(marks: Sequence[VoteEvent]) -> bool:
+    return len({mark.answer for mark in marks if mark.value is not None}) > 1
+
+
+def _are_in_order(marks: Sequence[VoteEvent], known: Known) -> bool:
+    """Whether we saw the newest of these marks come; one found standing may be older than it."""
+    seen = [known.get((mark.voter, mark.subject, mark.mark)) for mark in marks]
+    when = [mark for mark in seen if mark is not None]
+    return len(when) == len(seen) and max(when, key=lambda mark: mark.at).source == "event"
 
 
 def _gone(mark: VoteEvent, at: datetime, now: datetime) -> VoteEvent:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from adapters.web.people import Invitation, Visitor
 from adapters.web.views import MessageView
@@ -31,7 +32,12 @@ class Pages:
             lstrip_blocks=True,
         )
         self._env.globals["channel"] = channel
-        self._env.filters |= {"fold": _fold, "clock": _clock, "initials": _initials}
+        self._env.filters |= {
+            "fold": _fold,
+            "clock": _clock,
+            "initials": _initials,
+            "breakable": _breakable,
+        }
         self._macros = self._env.get_template("message.html").module
 
     def channel(self, visitor: Visitor, views: Sequence[MessageView], **more: Any) -> web.Response:
@@ -69,6 +75,11 @@ def _fold(text: str) -> tuple[str, str]:
 
 def _clock(at: datetime) -> str:
     return at.strftime("%H:%M")
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may break after its underscores, which browsers take for letters; escaped."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _initials(name: str) -> str:

@@ -40,6 +40,29 @@ FEATURES = Card(
     tone="question",
 )
 
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NAMES = (
+    "card_payment_fee_charged", "lost_card", "exchange rate", "C++", "pending", "a", "refunds",
+    "transaction charged twice", "files", "verify identity and other documents once again",
+)  # fmt: skip
+WHICH = Card(
+    text="Which of these? Where is my card?",
+    title="Which of these?",
+    parts=(CardPart(key="1", text="Where is my card?", note="Stands for 37 samples."),),
+    buttons=(
+        *(
+            Button(id=f"#{number}", label=name, emoji=emoji)
+            for number, (emoji, name) in enumerate(zip(NUMBERS, NAMES, strict=True), 1)
+        ),
+        Button(id="none", label="None of these", emoji="down"),
+        Button(id="unsure", label="Can't tell", emoji="unsure"),
+    ),
+    seeds=(*NUMBERS, "down", "unsure"),
+    footer="r1 · pool-1 · or reply with a name · closes by 12:00",
+    tone="question",
+)
+WHICH_BLIND = WHICH.model_copy(update={"seeds": (), "is_blind": True})
+
 BLIND = QUESTION.model_copy(update={"tally": "", "is_blind": True})
 CLOSED = QUESTION.model_copy(update={"is_closed": True, "tally": "2 relevant, 1 not"})
 RUN = Card(

@@ -19,7 +19,7 @@ from adapters.base import (
     ReplyEdited,
     ThreadReply,
 )
-from tests.adapters.cards import BLIND, CLOSED, FEATURES, QUESTION, RUN
+from tests.adapters.cards import BLIND, CLOSED, FEATURES, NUMBERS, QUESTION, RUN, WHICH
 from tests.adapters.drivers import CHANNEL, Driver
 
 
@@ -78,6 +78,22 @@ async def test_events_carry_what_the_votes_need(driver: Driver) -> None:
     assert submitted.values == {"archive": "5", "path": "0"}
     assert len({event.event_id for event in driver.ears.events}) == 4
     assert all(event.at.utcoffset() is not None for event in driver.ears.events)
+
+
+async def test_numbers_and_buttons_choose_among_labels(driver: Driver) -> None:
+    card = await driver.chat.post_card(CHANNEL, WHICH, "k")
+
+    for number in NUMBERS:
+        await driver.react(f"p-{number}", card, number)
+    assert await driver.press("eva", card, "#10")
+
+    *reacted, pressed = driver.ears.events
+    assert [e.emoji.canonical for e in reacted if isinstance(e, ReactionAdded)] == list(NUMBERS)
+    assert isinstance(pressed, ButtonPressed)
+    assert pressed.choice == "#10"
+    standing = await driver.chat.snapshot(card)
+    assert set(standing.canonical.values()) == set(NUMBERS)
+    assert standing.reactions["ten"] == {driver.user("p-ten")}
 
 
 async def test_the_bots_own_seeds_and_replies_never_count(driver: Driver) -> None:

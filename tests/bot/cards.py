@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters import base
-from bot.messages import FITS
+from bot.messages import FITS, which
 from storage.models import Ballot, Subject, SubjectKind, Vote
+from trainer.spec import RunSpec
 
 T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 REF = base.Ref(platform="memory", channel="c", message="1")
@@ -32,6 +34,28 @@ def sample_ballot(n: int = 1, ballot_id: str = "r1.human.q0.0", **changes: Any) 
     return Ballot(**(values | changes))
 
 
+OPTIONS = ("maths", "card arrival", "lost_card")
+
+
+def which_ballot(
+    options: Sequence[str] = OPTIONS, given: str = "maths", sample_id: str = "pool-1",
+    ballot_id: str = "r1.human.q0.0", **changes: Any,
+) -> Ballot:  # fmt: skip
+    """'Which of these?' on one sample that is filed under `given`."""
+    subject = Subject(key="1", kind=SubjectKind.SAMPLE, target=sample_id, label=given)
+    view = {"sample_id": sample_id, "text": "sqrt: Return the root.", "label": given}
+    return sample_ballot(
+        ballot_id=ballot_id, ask="which", choices=which(options, given), subjects=(subject,),
+        view=view | changes.pop("view", {}), **changes,
+    )  # fmt: skip
+
+
+def chose(ballot: Ballot, person: str, name: str, **changes: Any) -> Vote:
+    """A current vote for an answer of a 'which of these?' card, by the text on its button."""
+    choice = next(c for c in ballot.choices if name in (c.names, c.label))
+    return vote(ballot, person, choice.value, answer=choice.id, **changes)
+
+
 def feature_ballot(*names: str) -> Ballot:
     """'What matters?' on some words."""
     subjects = tuple(
@@ -42,6 +66,11 @@ def feature_ballot(*names: str) -> Ballot:
     return sample_ballot(ballot_id="r1.human.q1.9", ask="importance").model_copy(
         update={"subjects": subjects, "choices": (), "view": view}
     )
+
+
+def spec(style: str = "reactions") -> RunSpec:
+    """A run that asks for votes given in `style`."""
+    return RunSpec(name="t", model="minilm", data={"pool": "csv:pool.csv"}, ask={"style": style})
 
 
 def vote(ballot: Ballot, person: str, value: float | None, **changes: Any) -> Vote:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.grammar import Said, read_reply
-from tests.bot.cards import feature_ballot, sample_ballot
+from tests.bot.cards import feature_ballot, sample_ballot, which_ballot
 
 FEATURES = feature_ballot("refund", "late delivery", "typo", "price")
 
@@ -118,6 +118,95 @@ def test_words_and_descriptions_of_a_label_are_kept_whole():
         "words.card arrival": "where, when",
         "about.maths": "numbers, all of them",
     }
+
+
+def test_a_feature_card_speaks_of_one_label_so_its_name_may_be_left_out():
+    assert said("words: sum, root\nabout : what one can count") == {
+        "words.maths": "sum, root",
+        "about.maths": "what one can count",
+    }
+    assert said("words: sum, root", sample_ballot()) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "value"),
+    [
+        ("lost card", "#3", -1.0),
+        ("LOST_CARD", "#3", -1.0),
+        ("“maths”", "#1", 1.0),
+        ("2", "#2", -1.0),
+        ("#2", "#2", -1.0),
+        ("label: lost card", "#3", -1.0),
+        ("label: maths", "#1", 1.0),
+        ("none of these", "none", -1.0),
+        ("none", "none", -1.0),
+        ("Can't tell", "unsure", None),
+        ("Can\u2019t tell", "unsure", None),
+    ],
+)
+def test_which_of_these_is_answered_by_name_or_number(text, answer, value):
+    (one,) = read_reply(text, which_ballot()).said
+
+    assert (one.subject, one.answer, one.value) == ("1", answer, value)
+
+
+@pytest.mark.parametrize(
+    "text", ["4", "0", "#4", "+1", "-1", "yes", "fits", "1 2", "I say maths", "maths or lost_card"]
+)
+def test_what_is_no_answer_to_which_of_these_says_nothing(text):
+    assert said(text, which_ballot()) == {}
+
+
+def test_a_label_that_is_not_offered_can_be_named():
+    ballot = which_ballot(options=("maths", "lost_card"))
+
+    assert said("label: card arrival", ballot) == {"1.label": "card arrival"}
+    assert said("card arrival", ballot) == {}
+
+
+def test_an_unknown_label_is_whispered_about_on_which_of_these_too():
+    assert "lost_card" in read_reply("label: lst card", which_ballot()).hint
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"), [("3", "#1"), ("1", "#2"), ("#1", "#1"), ("none", "#3"), ("2", "#2")]
+)
+def test_what_a_label_is_called_outranks_its_number(text, answer):
+    ballot = which_ballot(options=("3", "1", "none"), given="3", labels=("3", "1", "none"))
+
+    assert said(text, ballot) == {"1": answer}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"), [("y", "#1"), ("n", "#2"), ("+1", "#3"), ("A_b", "#4"), ("a b", "#5")]
+)
+def test_a_label_is_chosen_as_it_is_spelt(text, answer):
+    names = ("y", "n", "+1", "A_b", "a b")
+
+    assert said(text, which_ballot(options=names, given="y", labels=names)) == {"1": answer}
+
+
+def test_a_label_with_a_dash_or_an_apostrophe_is_found_as_it_is_written():
+    ballot = sample_ballot(labels=("A\u2013B", "won\u2019t pay"))
+
+    assert said("label: A\u2013B", ballot) == said("label: a-b", ballot) == {"1.label": "A\u2013B"}
+    assert said("label: won't pay", ballot) == {"1.label": "won\u2019t pay"}
+
+
+def test_labels_that_differ_in_case_alone_are_told_apart_by_it():
+    ballot = sample_ballot(labels=("Go", "go"))
+
+    assert said("label: Go", ballot) == {"1.label": "Go"}
+    assert said("label: go", ballot) == {"1.label": "go"}
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_typed_which_of_these_gets_one_of_its_answers(text):
+    ballot = which_ballot()
+    choices = {c.id: c.value for c in ballot.choices}
+
+    for one in read_reply(text, ballot).said:
+        assert one.subject != "1" or choices[one.answer or ""] == one.value
 
 
 @given(st.text(max_size=300))

@@ -1,19 +1,15 @@
 """What a finished run says of itself, with figures worked by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.history import ArmHistory, Point
-from bot.report import (
-    ArmRecord,
-    RunRecord,
-    comparison_report,
-    curves,
-    run_report,
-    table,
-    verdict,
-)
+from bot.report import comparison_report, curves, run_report, table
+from bot.verdict import ArmRecord, RunRecord, verdict, verdicts
+from bot.worth import Decision, Terms
 from storage import energy
-from storage.models import EnergySum, Run, RunState
+from storage.models import EnergySum, Round, RoundState, Run, RunState
 from tests.bot.cards import T0
 
 
@@ -30,7 +26,11 @@ def arm(name, points, joules, provenance="E-tdp"):
     return ArmRecord(history=history, parts=parts, reports=[], wall_s=1.0)
 
 
-def record(*arms, votes=10, human_s=80.0, device_j=2400.0):
+TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25)
+"""10 votes of 8 s at 30 W: 80 s of people's time, 2400 J of their devices."""
+
+
+def record(*arms, votes=10, rounds=(), **terms):
     run = Run(
         run_id="r1", name="demo", spec={}, seed=0, state=RunState.FINISHED, folder="/runs/r1",
         created_by="web:ana", created_at=T0,
@@ -38,10 +38,10 @@ def record(*arms, votes=10, human_s=80.0, device_j=2400.0):
     return RunRecord(
         run=run,
         arms={a.history.name: a for a in arms},
+        rounds=rounds,
         votes=votes,
         cards=5,
-        human_s=human_s,
-        device_j=device_j,
+        terms=replace(TERMS, **terms),
         notes=("CPU: estimated",),
     )
 
@@ -71,7 +71,7 @@ def test_votes_that_save_less_than_the_devices_used_do_not_pay():
 
 
 def test_votes_that_save_more_than_the_devices_used_pay():
-    said = "\n".join(verdict(record(HUMAN, CONTROL, device_j=50.0)))
+    said = "\n".join(verdict(record(HUMAN, CONTROL, device_w=0.6)))
 
     assert "the votes still pay" in said
 
@@ -125,3 +125,125 @@ def test_several_seeds_are_averaged_number_by_number():
     assert comparison_report([half, whole])["energy_to_target_ratio"] == pytest.approx(0.75)
     assert comparison_report([half, never])["energy_to_target_ratio"] is None
     assert comparison_report([half, whole])["arms"]["human"]["energy_j"]["total"]["j"] == 350
+
+
+# --- by objective -------------------------------------------------------------------------------
+
+NAMES = arm("no_votes", [(0, 100, 0.6), (10, 300, 0.75)], 300)
+
+
+def paid(found):
+    return {value: one["pays"] for value, one in found.items()}
+
+
+def test_votes_are_weighed_under_all_objectives_and_lose_once_people_are_counted():
+    """200 of the control's 400 J saved; 2400 J of devices; 80 s = .89 EUR."""
+    found = verdicts(record(HUMAN, CONTROL))
+
+    assert paid(found) == {
+        "quality-at-equal-energy": True,
+        "machine-energy": True,
+        "energy-with-devices": False,
+        "money": False,
+    }
+    assert found["machine-energy"]["gain"] == pytest.approx(200)
+    assert found["energy-with-devices"]["gain"] == pytest.approx(-2200)
+    assert found["money"]["gain"] == pytest.approx(200 / 3.6e6 * 0.25 - 80 / 3600 * 40)
+    assert found["money"]["unit"] == "EUR"
+
+
+def test_quality_is_compared_at_the_joules_of_the_best_arm_without_people():
+    """That is names only, .75 for 300 J; with votes .6 at 100 J and .9 at 500 J: .75 at 300 J."""
+    slow = arm("human", [(0, 100, 0.6), (10, 500, 0.9)], 500)
+
+    found = verdicts(record(slow, CONTROL, NAMES))["quality-at-equal-energy"]
+
+    assert found["gain"] == pytest.approx(0)
+    assert found["pays"] is False
+    assert "75.0 % against 75.0 % of label names only" in found["why"]
+
+
+def test_joules_are_saved_against_the_cheapest_way_without_people():
+    """.7 is reached by names at 100 + 200 x 2/3 = 233 J, with votes at 200 J."""
+    found = verdicts(record(HUMAN, CONTROL, NAMES))["machine-energy"]
+
+    assert found["gain"] == pytest.approx(233.3 - 200, abs=0.1)
+    assert "33.3 J saved against label names only" in found["why"]
+
+
+def test_the_control_is_held_to_when_it_first_had_its_final_accuracy():
+    """.7 at 250 J already, between .5 at 100 J and .9 at 400 J; with votes at 200 J."""
+    early = arm("control", [(0, 100, 0.5), (5, 400, 0.9), (10, 600, 0.7)], 600)
+
+    found = verdicts(record(HUMAN, early))["machine-energy"]
+
+    assert found["gain"] == pytest.approx(50)
+    assert "50 J saved against the control" in found["why"]
+
+
+def test_later_runs_save_as_much_again_each():
+    """200 J x (1 + 20) = 4200 J against 2400 J of devices."""
+    found = verdicts(record(HUMAN, CONTROL, later_runs=20))["energy-with-devices"]
+
+    assert found["gain"] == pytest.approx(1800)
+    assert found["pays"] is True
+    assert "20 later runs that go likewise included" in found["why"]
+
+
+def test_where_the_control_was_never_reached_no_energy_was_saved():
+    poor = arm("human", [(0, 100, 0.4), (10, 300, 0.6)], 300)
+
+    found = verdicts(record(poor, CONTROL))
+
+    assert not any(paid(found).values())
+    assert found["money"]["gain"] is None
+
+
+@pytest.mark.parametrize(
+    ("votes", "arms", "why"),
+    [(0, (HUMAN, CONTROL), "nobody voted"), (10, (HUMAN,), "no control was trained")],
+    ids=["no votes", "no control"],
+)
+def test_where_nothing_can_be_said_nothing_is(votes, arms, why):
+    found = verdicts(record(*arms, votes=votes))
+
+    assert set(paid(found).values()) == {None}
+    assert {one["why"] for one in found.values()} == {why}
+
+
+@pytest.mark.parametrize("value", ["quality-at-equal-energy", "money"])
+def test_the_stated_objective_comes_first(value):
+    lines = verdict(record(HUMAN, CONTROL, value=value))
+
+    assert "(the stated value; no later run counted)" in lines[0]
+    assert sum("(the stated value" in line for line in lines) == 1
+    assert [line.startswith("By ") for line in lines[:5]] == [True] * 4 + [False]
+
+
+def test_the_report_says_what_was_wanted_and_what_was_decided():
+    why = "About 4% of the pool looks wrong."
+    closed = Round(
+        round_id="r1.human.q0", arm_id="r1.human", run_id="r1", n=0, state=RoundState.CLOSED,
+        opened_at=T0, closes_at=T0, quorum=1,
+        outcome={"decision": Decision("audit", False, why).as_json()},
+    )  # fmt: skip
+
+    report = run_report(record(HUMAN, CONTROL, rounds=[closed], later_runs=3))
+
+    assert (report["value"], report["later_runs"]) == ("quality-at-equal-energy", 3)
+    assert report["decisions"][0]["go"] is False
+    assert report["verdict"][0] == f"Asking was broken off: {why}"
+
+
+def test_over_several_seeds_the_mean_gain_decides():
+    """+20 and -10 points: they pay on the whole, in one of two seeds."""
+    good = arm("human", [(0, 100, 0.6), (10, 300, 0.9)], 300)
+    bad = arm("human", [(0, 100, 0.5), (10, 300, 0.6)], 300)
+    reports = [run_report(record(a, CONTROL)) for a in (good, bad)]
+
+    whole = comparison_report(reports)
+
+    quality = whole["verdicts"]["quality-at-equal-energy"]
+    assert (quality["pays"], quality["gain"]) == (True, pytest.approx(5))
+    assert "paid in 1 of 2 seeds, mean gain 5" in whole["verdict"][0]
+    assert whole["verdicts"]["machine-energy"]["pays"] is False  # never reached in one of them

@@ -4,24 +4,35 @@ from datetime import timedelta
 
 import pytest
 
-from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step, pauses
+from bot.steps import (
+    Attend,
+    Finish,
+    GiveUp,
+    Listen,
+    Train,
+    cards_ahead,
+    next_step,
+    pauses,
+    wanted,
+)
 from storage.models import Arm, ArmState, Round, RoundState, Segment, SegmentState
 from tests.bot.cards import T0, at
 from trainer.spec import AskSpec
 
-ASK = AskSpec(at=(0.0, 0.5))
+ASK = AskSpec(at=(0.0, 0.5), audit=0)
+AUDITED = AskSpec(at=(0.0, 0.5), audit=20, cards=40, feature_cards=3)
 HUMAN = Arm(arm_id="r1.human", run_id="r1", name="human", position=0, state=ArmState.ACTIVE)
 CONTROL = HUMAN.model_copy(update={"arm_id": "r1.control", "name": "control"})
 
 
-def segment(n, state, attempt=1, outcome="done", planned=1):
+def segment(n, state, attempt=1, outcome="done", planned=1, until=0.0):
     return Segment(
         segment_id=f"r1.human.{n}.{attempt}",
         arm_id="r1.human",
         n=n,
         attempt=attempt,
         state=state,
-        until=0.0,
+        until=until,
         lease_token="t",
         planned_at=at(planned),
         error="killed" if state is SegmentState.FAILED else "",
@@ -29,29 +40,88 @@ def segment(n, state, attempt=1, outcome="done", planned=1):
     )
 
 
-def done(n, outcome="done"):
-    return segment(n, SegmentState.DONE, outcome=outcome)
+def done(n, outcome="done", until=0.0):
+    return segment(n, SegmentState.DONE, outcome=outcome, until=until)
 
 
 def failed(n, attempt):
     return segment(n, SegmentState.FAILED, attempt)
 
 
-def step(segments=(), rounds=(), arm=HUMAN):
-    return next_step(arm, ASK, segments, rounds, since=T0)
+def step(segments=(), rounds=(), arm=HUMAN, ask=ASK):
+    return next_step(arm, ask, segments, rounds, since=T0)
 
 
-def a_round(state):
+def a_round(state, **outcome):
     return Round(
         round_id="r1.human.q0", arm_id="r1.human", run_id="r1", n=0, state=state,
-        opened_at=T0, closes_at=T0 + timedelta(minutes=1), quorum=1,
+        opened_at=T0, closes_at=T0 + timedelta(minutes=1), quorum=1, outcome=outcome,
     )  # fmt: skip
+
+
+def decided(go, kind="audit"):
+    return a_round(RoundState.CLOSED, decision={"kind": kind, "go": go, "why": ""})
 
 
 def test_only_people_are_worth_a_pause():
     assert pauses("human", ASK) == (0.0, 0.5, 1.0)
     assert pauses("control", ASK) == (1.0,)
     assert pauses("human", AskSpec(cards=0, feature_cards=0)) == (1.0,)
+    assert pauses("human", AskSpec(at=())) == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (AUDITED, (0.0, 0.0, 0.5, 1.0)),
+        (AskSpec(at=(0.0, 0.5), audit=20, cards=20), (0.0, 0.5, 1.0)),
+        (AskSpec(at=(0.5,), audit=20), (0.0, 0.5, 1.0)),
+        (AskSpec(at=(0.0, 0.5), cards=0, feature_cards=3), (0.0, 0.5, 1.0)),
+    ],
+    ids=["the rest is asked next", "it was all of them", "none planned at 0", "no sample cards"],
+)
+def test_the_audit_comes_before_anything_is_trained(ask, expected):
+    assert pauses("human", ask) == expected
+    assert pauses("control", ask) == (1.0,)
+
+
+def test_an_audit_asks_random_and_gold_cards_alone_and_takes_them_from_the_first_round():
+    """40 cards a round: 20 random, 20 telling, then 40: 80 in all, as without an audit."""
+    steps = [step(segments, ask=AUDITED) for segments in ([], [done(0)], [done(0), done(1)])]
+    audit, rest, later = (wanted(one, AUDITED, ["pool-1"]) for one in steps)
+
+    assert [one.is_audit for one in steps] == [True, False, False]
+    assert (audit.cards, rest.cards, later.cards) == (20, 20, 40)
+    assert (audit.audit_share, audit.gold_share, audit.feature_cards) == (1.0, 0.1, 0)
+    assert (rest.audit_share, rest.asked) == (0.15, ("pool-1",))
+    assert cards_ahead(AUDITED) == 20 + 43
+
+
+def test_the_last_segment_wants_no_questions():
+    assert wanted(step([done(0), done(1)]), ASK, []) is None
+
+
+def test_after_a_go_asking_goes_on_as_planned():
+    assert step([done(0)], [decided(True)], ask=AUDITED) == Train(1, 1, until=0.0, asks=True)
+
+
+def test_after_a_no_go_the_arm_trains_to_its_end_and_asks_nothing():
+    assert step([done(0)], [decided(False)], ask=AUDITED) == Train(1, 1, until=1.0, asks=False)
+    assert step([done(0), done(1, until=1.0)], [decided(False)], ask=AUDITED) == Finish()
+
+
+def test_a_round_that_was_not_worth_asking_is_the_last():
+    rounds = [decided(True), decided(False, "ballot")]
+
+    assert step([done(0), done(1)], rounds, ask=AUDITED) == Train(2, 1, until=1.0, asks=False)
+
+
+def test_a_segment_after_a_no_go_that_was_stopped_goes_on_to_the_end():
+    stopped = done(1, outcome="stopped", until=1.0)
+
+    assert step([done(0), stopped], [decided(False)], ask=AUDITED) == Train(
+        2, 1, until=1.0, asks=False
+    )
 
 
 def test_the_first_thing_people_get_is_questions_before_any_step():

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 from adapters import base
 from bot.votes import CONFLICT, hear, reconcile
 from storage.models import VoteOp
-from tests.bot.cards import REF, at, feature_ballot, reacted, replied, sample_ballot, took_back
+from tests.bot.cards import (
+    REF,
+    at,
+    feature_ballot,
+    reacted,
+    replied,
+    sample_ballot,
+    took_back,
+    which_ballot,
+)
 
 BALLOT = sample_ballot()
 
@@ -17,7 +26,7 @@ def heard(event, standing=(), ballot=BALLOT):
 
 def snapshot(reactions=None, replies=(), *, complete=True, asked=50):
     reactions = reactions or {}
-    names = {"+1": "up", "-1": "down", "+1::3": "up", "eyes": None}
+    names = {"+1": "up", "-1": "down", "+1::3": "up", "eyes": None, "1": "one", "2": "two"}
     return base.Snapshot(
         reactions={raw: frozenset(users) for raw, users in reactions.items()},
         canonical={raw: names[raw] for raw in reactions},
@@ -160,6 +169,53 @@ def test_both_signs_without_an_order_abstain_until_one_goes():
         (VoteOp.WITHDRAWN, CONFLICT),
         (VoteOp.WITHDRAWN, "r:-1"),
     }
+
+
+def test_signs_that_we_saw_come_one_after_the_other_are_no_conflict():
+    standing = [
+        *heard(reacted("u:ana", "-1", "down", 1)),
+        *heard(reacted("u:ana", "+1", "up", 2)),
+    ]
+
+    assert reconcile(snapshot({"+1": {"u:ana"}, "-1": {"u:ana"}}), BALLOT, standing, at(60)) == ()
+
+
+def test_a_sign_that_was_missed_may_be_older_than_the_one_we_saw():
+    standing = heard(reacted("u:ana", "+1", "up", 2))
+
+    events = reconcile(snapshot({"+1": {"u:ana"}, "-1": {"u:ana"}}), BALLOT, standing, at(60))
+
+    assert {e.mark for e in events} == {"r:-1", CONFLICT}
+    again = reconcile(
+        snapshot({"+1": {"u:ana"}, "-1": {"u:ana"}}, asked=70), BALLOT, [*standing, *events], at(80)
+    )
+    assert again == ()
+
+
+def test_a_number_or_a_press_chooses_a_label():
+    ballot = which_ballot()
+    pressed = base.ButtonPressed(event_id="b", user="u:ana", at=at(1), ref=REF, choice="#3")
+
+    (number,) = heard(reacted("u:ana", "1", "one"), ballot=ballot)
+    (button,) = heard(pressed, ballot=ballot)
+
+    assert (number.answer, number.value) == ("#1", 1.0)
+    assert (button.answer, button.value) == ("#3", -1.0)
+
+
+def test_a_thumb_says_nothing_on_which_of_these_but_that_none_fits():
+    ballot = which_ballot()
+
+    assert heard(reacted("u:ana", "+1", "up"), ballot=ballot) == ()
+    assert [e.answer for e in heard(reacted("u:ana", "-1", "down"), ballot=ballot)] == ["none"]
+
+
+def test_two_labels_without_an_order_abstain_though_both_speak_against_the_given_one():
+    ballot = which_ballot(given="lost_card")
+
+    both = reconcile(snapshot({"1": {"u:ana"}, "2": {"u:ana"}}), ballot, (), at(60))
+
+    assert {e.mark for e in both} == {"r:1", "r:2", CONFLICT}
 
 
 def test_an_edit_that_no_event_told_of_is_found_in_the_snapshot():

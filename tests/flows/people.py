@@ -26,6 +26,12 @@ async def open_cards(chat: MemoryChat, n: int, timeout_s: float = 60) -> list[Po
     return asking(chat)
 
 
+def spelt(post: Post, emoji: str) -> str:
+    """The same answer on either kind of card: where labels are offered, `up` is the first one."""
+    assert post.card is not None
+    return emoji if emoji in post.card.seeds or not post.card.seeds else post.card.seeds[0]
+
+
 async def vote_on_all(chat: MemoryChat, who: str, emoji: str = "up") -> int:
     """Answer every open card; how many there were."""
     cards = asking(chat)
@@ -34,7 +40,7 @@ async def vote_on_all(chat: MemoryChat, who: str, emoji: str = "up") -> int:
         if post.card.menu:
             await chat.submit(who, post.ref, {key: "5" for key, _ in post.card.menu.options})
         else:
-            await chat.react(who, post.ref, emoji)
+            await chat.react(who, post.ref, spelt(post, emoji))
     return len(cards)
 
 

@@ -203,7 +203,7 @@ class Ballots:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.cast: dict[tuple[str, str, str], float] = {}  # (ballot, voter, subject) -> value
+        self.cast: dict[tuple[str, str, str], str] = {}  # (ballot, voter, subject) -> answer
 
     async def open(self, guest: Guest) -> list[dict[str, Any]]:
         """The cards that wait for an answer."""
@@ -225,13 +225,14 @@ class Ballots:
         if card["menu"]:
             values = {key_: "5" for key_, _ in card["menu"]["options"]}
             await insist(lambda: guest.submit(card["id"], values, key))
-            said = dict.fromkeys(values, 1.0)
+            said = values
         else:
-            emoji = "up" if value > 0 else "down"
-            await insist(lambda: guest.react(card["id"], emoji, key=key))
-            said = {"1": value}
-        for subject, worth in said.items():
-            self.cast[str(card["id"]), guest.id, subject] = worth
+            # the first answer, a yes or a label, or the one that means no
+            button = next(b for b in card["buttons"] if value > 0 or b["emoji"] == "down")
+            await insist(lambda: guest.react(card["id"], button["emoji"], key=key))
+            said = {"1": button["id"]}
+        for subject, answer in said.items():
+            self.cast[str(card["id"]), guest.id, subject] = answer
 
     async def vote_all(self, guest: Guest) -> None:
         """Answer whatever is open and not answered by the guest yet."""
@@ -245,11 +246,11 @@ class Ballots:
         """Acknowledged votes that are not what the database holds now."""
         ballots = self._store.votes.ballots(run_id="r1")
         current = self._store.votes.current([b.ballot_id for b in ballots])
-        stored = {(v.ballot_id, v.voter, v.subject): v.value for v in current}
+        stored = {(v.ballot_id, v.voter, v.subject): v.answer for v in current}
         return [
             (card, voter, subject)
-            for (card, voter, subject), value in self.cast.items()
-            if stored.get((self._ballot_of({"id": card}) or "", voter, subject)) != value
+            for (card, voter, subject), answer in self.cast.items()
+            if stored.get((self._ballot_of({"id": card}) or "", voter, subject)) != answer
         ]
 
     def _ballot_of(self, card: dict[str, Any]) -> str | None:

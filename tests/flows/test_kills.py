@@ -253,7 +253,7 @@ async def test_votes_recorded_before_a_crash_count_although_the_deadline_passed_
             user_name="Ana",
             at=round_.opened_at,
             ref=card.ref,
-            choice="yes",
+            choice=card.card.buttons[0].id,
         )
         store.mail.receive("memory", press.event_id, press.model_dump(mode="json"), press.at)
     await until(lambda: bot.house.now() > round_.closes_at)

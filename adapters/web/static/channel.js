@@ -106,7 +106,9 @@ document.addEventListener("submit", (event) => {
 
 // --- keys --------------------------------------------------------------------------------------
 
+const NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 const KEYS = { y: "up", n: "down", u: "unsure" };
+NUMBERS.forEach((name, index) => { KEYS[(index + 1) % 10] = name; }); // 0 is the tenth
 const openCards = () => [...feed.querySelectorAll(".card.is-open")];
 const isUnanswered = (card) => !card.querySelector("[aria-pressed=true], .given");
 
@@ -131,11 +133,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") return step(event.key === "j" ? 1 : -1);
   const card = document.activeElement.closest(".card.is-open");
   const votes = [...(card?.querySelectorAll(".votes .vote") ?? [])];
-  const wanted = KEYS[event.key];
-  const vote = wanted ? votes.find((v) => v.dataset.emoji === wanted) : votes[Number(event.key) - 1];
+  const named = votes.find((v) => v.dataset.emoji === KEYS[event.key]);
+  const vote = named ?? votes[Number(event.key) - 1];
   if (!vote) return;
-  if (!wanted || vote.ariaPressed !== "true") vote.click();
-  if (wanted) step(1);
+  if (!named || vote.ariaPressed !== "true") vote.click();
+  if (named) step(1);
 });
 
 // --- what changes ------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+"""What a segment's report means for the store, and what the run's thread hears of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot import messages, outgoing
+from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Run
+from trainer.marks import SelectionMark
+from trainer.segment import SegmentReport
+
+
+def checkpoint(arm: Arm, report: SegmentReport) -> Checkpoint | None:
+    """The checkpoint it left; None before any training."""
+    saved = report.checkpoint
+    if saved is None:
+        return None
+    return Checkpoint(
+        arm_id=arm.arm_id,
+        samples=saved.samples,
+        path=saved.path,
+        weights_sha256=saved.weights_sha256,
+        created_at=report.ended_at,
+    )
+
+
+def evaluations(arm: Arm, report: SegmentReport) -> list[Evaluation]:
+    """Its points of the arm's history."""
+    return [
+        Evaluation(
+            arm_id=arm.arm_id,
+            samples=point.samples,
+            metric=point.metric,
+            dev_metric=point.dev_metric,
+            at=point.at,
+        )
+        for point in report.evaluations
+    ]
+
+
+def thread_items(
+    channels: Mapping[str, str], run: Run, arm: Arm, report: SegmentReport
+) -> list[OutboxItem]:
+    """What was left out of the data, said once a run, and what the votes did."""
+    items: list[OutboxItem] = []
+    if report.skipped and arm.position == 0 and report.segment == 0:
+        said = messages.skipped_said(report.skipped)
+        items += outgoing.in_thread(channels, run.run_id, f"skipped:{run.run_id}", said)
+    if report.selection is not None:
+        mark = SelectionMark(report=report.selection, segment=report.segment)
+        items += selection_items(channels, run, arm, mark)
+    return items
+
+
+def selection_items(
+    channels: Mapping[str, str], run: Run, arm: Arm, mark: SelectionMark
+) -> list[OutboxItem]:
+    """What the votes did; said when the child decides, and once more (no-op) at its end."""
+    if arm.name != "human" or mark.report.votes == 0:
+        return []
+    said = mark.report
+    what = f"{said.votes}-{said.dropped}-{said.reweighted}-{said.relabelled}"
+    key = f"selection:{arm.arm_id}:{what}"
+    return outgoing.in_thread(channels, run.run_id, key, messages.selection_said(said))

@@ -1,0 +1,120 @@
+"""What the decisions of `bot.worth` rest on, read from the store: votes, joules, reports, prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from bot import messages, outgoing
+from bot.ask import Questions
+from bot.dirt import audit_answers, dirt_share, is_audit
+from bot.house import House
+from bot.settings import Settings
+from bot.steps import cards_ahead
+from bot.worth import Decision, Effort, Forecast, Terms, decide, forecast, next_ballot
+from storage.consensus import Consensus
+from storage.models import Ballot, Round, RoundState, Run, SegmentState, Vote
+from trainer.segment import SegmentReport
+from trainer.spec import RunSpec
+
+NOT_ASKED = "not worth asking"
+"""What closed a round that never opened."""
+
+
+def terms(settings: Settings, spec: RunSpec) -> Terms:
+    """What a run's team wants of its votes, and the prices of this house."""
+    return Terms(
+        value=spec.value,
+        later_runs=spec.later_runs,
+        seconds_per_vote=settings.seconds_per_vote,
+        device_w=settings.device_watts,
+        eur_per_hour=settings.eur_per_hour,
+        eur_per_kwh=settings.eur_per_kwh,
+    )
+
+
+def after_audit(
+    house: House,
+    run: Run,
+    round_: Round,
+    ballots: Sequence[Ballot],
+    votes: Sequence[Vote],
+    consensus: Consensus,
+) -> Decision | None:
+    """Go or no-go, now that a round closes; None where it is no audit, or nobody answered.
+
+    A run that a person ended is not decided upon: taken up again, it asks as planned.
+    """
+    if run.state.is_final or not votes or not is_audit(ballots):
+        return None
+    spec = RunSpec.model_validate(run.spec)
+    own = terms(house.settings, spec)
+    reports = _reports(house, round_.arm_id)
+    machine = _forecast(house, run, round_.arm_id, reports)
+    pool = max((r.pool_size for r in reports), default=0)
+    scored = min(1.0, sum(r.samples_scored for r in reports) / pool) if pool else 1.0
+    cards = cards_ahead(spec.ask)
+    wait_s = cards * _wait_per_card_s(house, run, round_.arm_id)
+    effort = Effort.of(cards, spec.ask.quorum, own, wait_w=machine.wait_w, wait_s=wait_s)
+    dirt = dirt_share(audit_answers(ballots, votes, consensus))
+    return decide(dirt, own, effort, machine, epochs=spec.train.epochs, scored=scored)
+
+
+def before_ballot(
+    house: House, run: Run, arm_id: str, report: SegmentReport, asked: Questions
+) -> Decision | None:
+    """Whether a ballot pays; None where that is not asked: the audit, no audit, no votes so far."""
+    spec, found = RunSpec.model_validate(run.spec), report.selection
+    if not spec.ask.has_audit or found is None or not found.votes or is_audit(asked.ballots):
+        return None
+    own = terms(house.settings, spec)
+    machine = _forecast(house, run, arm_id, [*_reports(house, arm_id), report])
+    cards = len(asked.ballots)
+    wait_s = cards * _wait_per_card_s(house, run, arm_id)
+    effort = Effort.of(cards, spec.ask.quorum, own, wait_w=machine.wait_w, wait_s=wait_s)
+    return next_ballot(found.impurity, found.impurity_after, own, effort, machine)
+
+
+def not_asked(
+    house: House, run: Run, asked: Questions, decision: Decision, now: datetime
+) -> Questions:
+    """A round that is closed before it opens: kept for its decision, with no card and no vote."""
+    round_ = asked.round.model_copy(
+        update={
+            "state": RoundState.CLOSED,
+            "closes_at": now,
+            "closing_at": now,
+            "closed_at": now,
+            "closed_by": NOT_ASKED,
+            "outcome": {"votes": 0, "voters": 0, "decision": decision.as_json()},
+        }
+    )
+    said = messages.decided(decision)
+    items = outgoing.in_thread(house.channels, run.run_id, f"decision:{round_.round_id}", said)
+    return replace(asked, round=round_, ballots=(), samples=(), items=tuple(items))
+
+
+def _reports(house: House, arm_id: str) -> list[SegmentReport]:
+    """What the arm's segments brought so far."""
+    return [
+        SegmentReport.model_validate(segment.report)
+        for segment in house.store.runs.segments(arm_id)
+        if segment.state is SegmentState.DONE
+    ]
+
+
+def _forecast(house: House, run: Run, arm_id: str, reports: Sequence[SegmentReport]) -> Forecast:
+    """What the arm will spend, by the ledger so far."""
+    house.meter.flush()
+    parts = house.store.ledger.sums(run.run_id)
+    return forecast(parts, arm_id.partition(".")[2], reports)
+
+
+def _wait_per_card_s(house: House, run: Run, arm_id: str) -> float:
+    """How long the last round of the arm took, per card; 0 before the first."""
+    for round_ in reversed(house.store.votes.rounds(run.run_id)):
+        cards = len(house.store.votes.ballots(round_id=round_.round_id))
+        if round_.arm_id == arm_id and round_.closing_at is not None and cards:
+            return (round_.closing_at - round_.opened_at).total_seconds() / cards
+    return 0.0

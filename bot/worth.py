@@ -1,0 +1,312 @@
+"""Whether asking people is worth it: an audit before any expensive work, then ballot by ballot.
+
+What counts as a gain is what the team stated (`value` in its spec). The figures behind the
+constants were measured with simulated voters on one task (dirty banking77, encoder of 22 M
+weights): they are rules of thumb, and what is said in chat says so. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bot import words
+from bot.dirt import Dirt
+from bot.history import is_of
+from storage.models import EnergySum, Round
+from trainer.segment import SegmentReport
+from trainer.spec import Value
+
+GO_ABOVE = 0.15
+"""The share of dirt must surely (10 % bound) exceed this: a clean pool then never gets a go."""
+POINTS_OVER_NAMES = 0.08
+"""Points of accuracy that votes bring over label names alone, per point of dirt in the pool: .10
+and .12 on two kinds of dirt in banking77 (100 votes), .045 in the demo (four seeds, 300 votes)."""
+POINTS_PER_DIRT = 1 / 3
+"""Points of accuracy per point of dirt taken out of what is trained on: between .27 and .42 in four
+comparisons on banking77, .93 in a fifth."""
+MIN_POINTS_PER_100 = 1.0
+"""Points of accuracy that 100 cards must promise; less would be lost in the noise of any test."""
+TRAIN_RATIO = 0.33
+"""Training to the control's accuracy on the clean samples alone, over all of it, per clean share."""
+MAX_RATIO = 0.8
+"""Above this predicted ratio of energies a gain is not promised; the forecast is no better."""
+TRAINED_COST = 2.9
+"""What training on a sample costs, in forwards of one; in bfloat16."""
+
+
+# --- what does it cost, what does it bring? -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a team wants of its votes, and what it pays for them."""
+
+    value: Value
+    later_runs: int
+    seconds_per_vote: float
+    device_w: float
+    eur_per_hour: float
+    eur_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What asking costs: people's time and devices, and the machine that waits for them."""
+
+    cards: int
+    people_s: float
+    device_j: float
+    wait_j: float = 0.0
+
+    @classmethod
+    def of(cls, cards: int, quorum: int, terms: Terms, *, wait_w: float, wait_s: float) -> Effort:
+        """Of some cards with `quorum` votes each, while the machine idles for `wait_s` seconds."""
+        people_s = cards * quorum * terms.seconds_per_vote
+        return cls(cards, people_s, people_s * terms.device_w, wait_w * wait_s)
+
+
+UNITS: Mapping[Value, str] = {
+    "quality-at-equal-energy": "points",
+    "machine-energy": "J",
+    "energy-with-devices": "J",
+    "money": "EUR",
+}
+
+
+def net(
+    value: Value, terms: Terms, effort: Effort, *, points: float | None, saved_j: float | None
+) -> float | None:
+    """The gain under an objective, in its unit; None when what it rests on is not known.
+
+    Args:
+        value: the objective.
+        terms: prices.
+        effort: what asking costs.
+        points: of accuracy gained at equal energy.
+        saved_j: machine energy saved, in this run and in later ones.
+    """
+    if value == "quality-at-equal-energy":
+        return points
+    if saved_j is None:
+        return None
+    saved_j -= effort.wait_j
+    if value == "machine-energy":
+        return saved_j
+    if value == "energy-with-devices":
+        return saved_j - effort.device_j
+    return saved_j / 3.6e6 * terms.eur_per_kwh - effort.people_s / 3600 * terms.eur_per_hour
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the machine will spend, from what it spent; None where nothing could be read.
+
+    Attributes:
+        control_j: a whole run without people. Evaluations are left out: all arms have the same.
+        left_j: training that is left in this one.
+        wait_w: while people think.
+    """
+
+    control_j: float | None
+    left_j: float | None
+    wait_w: float
+
+
+def forecast(parts: Iterable[EnergySum], arm: str, reports: Sequence[SegmentReport]) -> Forecast:
+    """The forecast for an arm after some segments; good to a factor of two before any training."""
+    own = [part for part in parts if is_of(part, arm)]
+    spent: dict[str, float] = defaultdict(float)
+    for part in own:
+        spent[part.phase] += part.energy_j
+    waits = [p for p in own if p.phase == "wait" and p.duration_s > 0]
+    wait_w = sum(p.energy_j / p.duration_s for p in waits)
+    planned = max((r.planned_samples for r in reports), default=0)
+    trained = sum(r.samples_trained for r in reports)
+    forwards = sum(r.samples_scored for r in reports)
+    if trained and spent["train"] > 0:
+        per_sample = spent["train"] / trained
+    elif forwards and spent["score"] > 0:
+        per_sample = TRAINED_COST * spent["score"] / forwards
+    else:
+        return Forecast(None, None, wait_w)
+    control_j = spent["load"] + spent["score"] + planned * per_sample
+    return Forecast(control_j, max(0, planned - trained) * per_sample, wait_w)
+
+
+def predicted_ratio(epochs: float, clean: float, scored: float = 1.0, scorer: float = 1.0) -> float:
+    """Machine energy to the control's accuracy over all the control's, as far as it can be foretold.
+
+    Args:
+        epochs: of the control.
+        clean: share of the pool that is, in [0, 1].
+        scored: share of the pool that is embedded.
+        scorer: what a forward of the embedding model costs, in forwards of the trained one.
+    """
+    return scorer / (2.2 * epochs) * scored + TRAIN_RATIO * clean
+
+
+# --- decisions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether people are asked on; kept in its round's outcome under `decision`.
+
+    Attributes:
+        kind: after the audit, or before a ballot.
+        go: ask on.
+        why: in one or two plain sentences.
+        gain: what asking on should bring, in `unit`; None when that is not known.
+        dirt: what the audit found; None where it could tell nothing.
+        cards: that it is about: all that are still planned, or the ballot's.
+    """
+
+    kind: Literal["audit", "ballot"]
+    go: bool
+    why: str
+    gain: float | None = None
+    unit: str = ""
+    dirt: Dirt | None = None
+    cards: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        return asdict(self)
+
+
+def decide(
+    dirt: Dirt | None,
+    terms: Terms,
+    effort: Effort,
+    machine: Forecast,
+    *,
+    epochs: float,
+    scored: float = 1.0,
+) -> Decision:
+    """Go or no-go after the audit.
+
+    Only what lies ahead counts: the audit's own cost is spent either way.
+
+    Args:
+        dirt: what the audit found; None = too few answered.
+        terms: the objective and the prices.
+        effort: what all the questions cost that are still planned.
+        machine: what the run without people costs.
+        epochs: of the control.
+        scored: share of the pool that was embedded for the audit.
+    """
+    unit, cards = UNITS[terms.value], effort.cards
+    if dirt is None:
+        why = "Too few answers to tell how dirty the pool is."
+        return Decision("audit", True, why, None, unit, cards=cards)
+    share = (
+        f"About {dirt.mean:.0%} of the pool looks wrong (likely {dirt.low:.0%} to {dirt.high:.0%}, "
+        f"from {words.plural(dirt.cards, 'random card')})."
+    )
+    if dirt.low <= GO_ABOVE:
+        why = f"{share} That is not surely above {GO_ABOVE:.0%}, where asking begins to pay."
+        return Decision("audit", False, why, None, unit, dirt, cards)
+    ratio = predicted_ratio(epochs, 1 - dirt.mean, scored)
+    is_about_energy = terms.value != "quality-at-equal-energy"
+    if is_about_energy and ratio >= MAX_RATIO and not terms.later_runs:
+        why = (
+            f"{share} But in {epochs:g} epochs reading the whole pool to choose from it costs about "
+            f"what that saves (predicted: {ratio:.0%} of the energy without you)."
+        )
+        return Decision("audit", False, why, None, unit, dirt, cards)
+    points = 100 * POINTS_OVER_NAMES * dirt.mean
+    saved_j = None
+    if machine.control_j is not None:
+        later = terms.later_runs * (1 - TRAIN_RATIO * (1 - dirt.mean))
+        saved_j = machine.control_j * (1 - ratio + later)
+    gain = net(terms.value, terms, effort, points=points, saved_j=saved_j)
+    go = _pays(terms, effort, gain)
+    why = f"{share} {_balance(terms, effort, gain, go)}"
+    return Decision("audit", go, why, gain, unit, dirt, cards)
+
+
+def next_ballot(
+    impurity: float | None, after: float | None, terms: Terms, effort: Effort, machine: Forecast
+) -> Decision:
+    """Whether the next ballot is asked: what it should bring against what it costs.
+
+    A share x of dirt in what is trained on wastes at least the share x of the joules.
+
+    Args:
+        impurity: expected share of dirt in what is trained on now; None = not known.
+        after: the same after the ballot; None = not known.
+        terms: the objective and the prices.
+        effort: what the ballot costs.
+        machine: what the run costs.
+    """
+    unit = UNITS[terms.value]
+    if impurity is None or after is None:
+        why = "What another ballot brings is not known."
+        return Decision("ballot", True, why, None, unit, cards=effort.cards)
+    cleared = max(0.0, impurity - after)
+    saved_j = None
+    if machine.control_j is not None and machine.left_j is not None:
+        saved_j = cleared * (machine.left_j + terms.later_runs * machine.control_j)
+    points = 100 * POINTS_PER_DIRT * cleared
+    gain = net(terms.value, terms, effort, points=points, saved_j=saved_j)
+    go = _pays(terms, effort, gain)
+    why = (
+        f"{words.plural(effort.cards, 'more card')} should lower the dirt in what is trained on "
+        f"from {impurity:.1%} to {impurity - cleared:.1%}. {_balance(terms, effort, gain, go)}"
+    )
+    return Decision("ballot", go, why, gain, unit, cards=effort.cards)
+
+
+def _pays(terms: Terms, effort: Effort, gain: float | None) -> bool:
+    """Whether a gain is one; what is not known stops nobody."""
+    if gain is None or effort.cards == 0:
+        return True
+    if terms.value == "quality-at-equal-energy":
+        return gain >= MIN_POINTS_PER_100 * effort.cards / 100
+    return gain > 0
+
+
+def _balance(terms: Terms, effort: Effort, gain: float | None, go: bool) -> str:
+    """The gain in words, by the stated objective."""
+    if gain is None:
+        return "What that is worth in joules cannot be read on this machine."
+    if terms.value == "quality-at-equal-energy":
+        text = f"By rule of thumb your help is worth {gain:+.1f} points of accuracy at equal energy"
+        least = f"{MIN_POINTS_PER_100:.0f} point per 100 cards"
+        return f"{text}." if go else f"{text}, less than the {least} your time should bring."
+    verb = "gain" if gain > 0 else "lose"
+    amount = amount_said(terms.value, abs(gain))
+    people = f"{words.duration(effort.people_s)} of people's time"
+    counted = {
+        "machine-energy": " of machine energy, waiting included",
+        "energy-with-devices": ", with voters' devices counted",
+        "money": f", with {people} counted",
+    }
+    return f"Asking on should {verb} {amount}{counted[terms.value]}."
+
+
+def amount_said(value: Value, amount: float) -> str:
+    """An amount of what an objective counts, in its unit."""
+    if value == "quality-at-equal-energy":
+        return f"{amount:+.1f} points"
+    if value == "money":
+        return f"{amount:.2f} EUR" if abs(amount) >= 0.005 else "less than 0.01 EUR"
+    return f"about {words.energy(amount)}"
+
+
+def decisions(rounds: Iterable[Round]) -> list[Mapping[str, Any]]:
+    """What was decided so far, oldest first."""
+    return [r.outcome["decision"] for r in rounds if r.outcome and "decision" in r.outcome]
+
+
+def asks_no_more(rounds: Iterable[Round]) -> bool:
+    """Whether it was decided that asking on does not pay."""
+    return any(not decision["go"] for decision in decisions(rounds))
+
+
+def is_like_control(rounds: Iterable[Round]) -> bool:
+    """Whether the audit said that the pool is to stay as it is, so votes change nothing."""
+    return any(d["kind"] == "audit" and not d["go"] for d in decisions(rounds))
