@@ -29,6 +29,8 @@ from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
 from bot.bench.figures import BenchError
+from bot.bench.learning import suite as learning
+from bot.bench.learning.suite import Suite
 from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import Bars
@@ -50,8 +52,7 @@ err = Console(stderr=True, markup=False)
 CARDS_ALONE = 16
 """Per round, where nobody helps: two minutes of one person."""
 
-BenchName = Literal["resume"]
-BENCHES = {"resume": resume.run}
+BenchName = Literal["learning", "resume"]
 
 JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
 ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
@@ -155,26 +156,60 @@ def bench(
     name: Annotated[BenchName, typer.Argument(help="which one")],
     quick: Annotated[bool, typer.Option("--quick", help="fewer repetitions")] = False,
     report: ReportOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="learning: folder of banking77 and clinc150, or a table: csv:FILE"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="learning: pools per recipe")] = 5,
+    first_seed: Annotated[int, typer.Option(min=0, max=MAX_SEED - 100, help="learning")] = 0,
+    folder: Annotated[
+        Path, typer.Option(help="learning: rows, table and pictures; goes on if begun")
+    ] = Path("bench-learning"),
 ) -> None:
     """Run a benchmark: figures, each beside what was wanted of it."""
-    spec = parse_spec(_demo_spec(), where="the demo's spec")
+    if report is not None:
+        _write(report, "")  # rather now than after the work
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task(f"bench {name}", total=None)
-        found = asyncio.run(
-            BENCHES[name](
-                spec,
-                quick=quick,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if name == "resume":
+            spec = parse_spec(_demo_spec(), where="the demo's spec")
+            found = asyncio.run(resume.run(spec, quick=quick, progress=progress))
+        else:
+            count = min(seeds, 2) if quick else seeds
+            suite = Suite(
+                source=data or str(_bench_data()),
+                seeds=tuple(range(first_seed, first_seed + count)),
+                is_quick=quick,
             )
-        )
+            found = asyncio.run(learning.run(suite, folder, progress))
+    void = found.setting.get("valid", True)
+    if void is not True:
+        out.print(f"Not valid as it stands: {'; '.join(void)}.", style="red")
     table = Table("figure", "value", "wanted", "", box=None)
     for figure in found.figures:
         value = "not measured" if figure.value is None else words.number(figure.value)
         verdict = {True: Text("holds"), False: Text("missed", "red"), None: Text("")}[figure.holds]
         table.add_row(figure.name, f"{value} {figure.unit}", figure.target, verdict)
     out.print(table)
+    if name == "learning":
+        out.print(f"Table and pictures: {folder}")
     if report is not None:
         _write_json(report, found.as_json())
+
+
+def _bench_data() -> Path:
+    """The folder of public data sets beside the checkout, where there is one."""
+    for folder in (Path("../shared/data"), Path("shared/data")):
+        if (folder / "banking77").is_dir():
+            return folder.resolve()
+    raise SpecError(
+        "bench learning needs data: give --data FOLDER with banking77 and clinc150 in it, "
+        "or --data csv:FILE with the columns text and label"
+    )
 
 
 def _compare(

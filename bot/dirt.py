@@ -96,7 +96,7 @@ def audit_answers(
             mine[vote.person] = vote.value > 0
         else:
             mine.pop(vote.person, None)
-    return [[_judgement(*one, consensus) for one in by.items()] for by in said.values()]
+    return [[_judgement(*one, consensus) for one in said[k].items()] for k in subjects if k in said]
 
 
 def _place(vote: Vote) -> tuple[datetime, bool, bool]:

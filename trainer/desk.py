@@ -201,7 +201,8 @@ class Desk:
         """The samples the plan's questions are best spent on."""
         plan, questions = self._plan, self._plan.questions
         assert questions is not None
-        place = self._places()
+        place, labels = self._places(), self._learner.splits.labels
+        offers_labels = len(labels) <= FEW_LABELS
         asked = what_to_ask(
             self.model,
             questions.cards,
@@ -209,8 +210,9 @@ class Desk:
             audit_share=questions.audit_share,
             gold_share=questions.gold_share,
             rng=np.random.default_rng([plan.seed, 4, plan.segment]),
+            swaps_gold=not offers_labels,
         )
-        keep, labels = self.model.keep(), self._learner.splits.labels
+        keep = self.model.keep()
         groups = np.bincount(self.model.pool.group, minlength=len(keep))
         found = []
         for a in asked:
@@ -222,7 +224,7 @@ class Desk:
                     role=a.role,
                     truth=a.truth,
                     keep=float(keep[a.index]),
-                    options=labels if len(labels) <= FEW_LABELS else (),
+                    options=labels if offers_labels else (),
                 )
             )
         return tuple(found)

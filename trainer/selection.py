@@ -51,6 +51,7 @@ def what_to_ask(
     audit_share: float,
     gold_share: float,
     rng: np.random.Generator,
+    swaps_gold: bool = True,
 ) -> list[Asked]:
     """`n` samples: mostly those whose answers tell most about the rest, some random, some gold.
 
@@ -63,7 +64,7 @@ def what_to_ask(
     n = min(n, len(free))
     n_gold = round(n * gold_share)
     n_audit = min(round(n * audit_share), n - n_gold)
-    gold = _gold(model, free, n_gold, rng)
+    gold = _gold(model, free, n_gold, rng, swaps_gold)
     free = np.setdiff1d(free, [g.index for g in gold])
     audit = rng.choice(free, size=min(n_audit, len(free)), replace=False)
     free = np.setdiff1d(free, audit)
@@ -76,10 +77,13 @@ def what_to_ask(
     return [cards[i] for i in rng.permutation(len(cards))]  # gold must not stand out by its place
 
 
-def _gold(model: VoteModel, free: Array, n: int, rng: np.random.Generator) -> list[Asked]:
-    """Samples on which all signals agree, every other one shown with a wrong label.
+def _gold(
+    model: VoteModel, free: Array, n: int, rng: np.random.Generator, swaps: bool
+) -> list[Asked]:
+    """Samples on which all signals agree, every other one shown with a wrong label if `swaps`.
 
     They cost nothing and tell careless voters from careful ones: who always says yes fails half.
+    Where people choose among labels no label is shown, and so none is swapped.
     """
     if n == 0 or len(free) == 0:
         return []
@@ -87,7 +91,7 @@ def _gold(model: VoteModel, free: Array, n: int, rng: np.random.Generator) -> li
     gold = []
     for number, i in enumerate(rng.permutation(best)[:n]):
         label, truth = int(model.pool.labels[i]), 1.0
-        if number % 2 == 0 and model.pool.n_classes > 1:
+        if swaps and number % 2 == 0 and model.pool.n_classes > 1:
             others = np.delete(np.arange(model.pool.n_classes), label)
             label, truth = int(rng.choice(others)), 0.0
         gold.append(Asked(int(i), label, "gold", truth))

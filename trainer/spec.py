@@ -127,7 +127,8 @@ class LoraSpec(_Part):
         "auto", description="module names; auto = the attention's query and value projections"
     )
     top_layers: int | Literal["third", "half", "all"] = Field(
-        "third", description="number of top layers that get LoRA; the layers below are computed once"
+        "third",
+        description="number of top layers that get LoRA; the layers below are computed once",
     )
 
 

@@ -71,7 +71,9 @@ class _Kernel:
 
 GRID = tuple(
     _Kernel(*weights)
-    for weights in product((0.1, 0.5), (0.3, 1.0), (0.1, 1.0), (0.1, 1.0), (0.0, 0.4, 0.8), (0.3, 1.0))
+    for weights in product(
+        (0.1, 0.5), (0.3, 1.0), (0.1, 1.0), (0.1, 1.0), (0.0, 0.4, 0.8), (0.3, 1.0)
+    )
 )
 START = _Kernel(0.3, 0.3, 0.3, 0.05, 0.6, 1.0)
 """While votes are too few to choose by."""
