@@ -117,7 +117,7 @@ class Segments:
         checkpoints = store.runs.checkpoints(arm.arm_id)
         is_heard = arm.name == "human" and not is_like_control(store.votes.rounds(run.run_id))
         said = {"opinions": self.heard(run).opinions} if is_heard else {}
-        shown = {s.target for b in store.votes.ballots(run_id=run.run_id) for s in b.subjects}
+        shown = [s for b in store.votes.ballots(run_id=run.run_id) for s in b.subjects]
         folder = self._folder(run, arm, step.n, step.attempt)
         return SegmentPlan(
             run_id=run.run_id,
@@ -131,7 +131,7 @@ class Segments:
             arm_folder=str(folder.parent),
             checkpoint=_newest(checkpoints),
             until=step.until,
-            questions=wanted(step, spec.ask, sorted(shown)),
+            questions=wanted(step, spec.ask, shown),
             **said,
         )
 

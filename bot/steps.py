@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.worth import asks_no_more
-from storage.models import Arm, Round, RoundState, Segment, SegmentState
+from storage.models import Arm, Round, RoundState, Segment, SegmentState, Subject, SubjectKind
 from trainer.segment import Questions
 from trainer.spec import AskSpec
 
@@ -77,26 +77,33 @@ def cards_ahead(ask: AskSpec) -> int:
     )
 
 
-def wanted(step: Train, ask: AskSpec, asked: Sequence[str]) -> Questions | None:
+def wanted(step: Train, ask: AskSpec, shown: Sequence[Subject]) -> Questions | None:
     """The questions to be chosen at the end of a segment; None = none.
 
     Args:
         step: the segment.
         ask: what was planned.
-        asked: samples that stood on a card already.
+        shown: what stood on a card already.
     """
     if not step.asks:
         return None
+    asked = tuple(sorted({s.target for s in shown if s.kind is SubjectKind.SAMPLE}))
+    features = {(s.label or "", s.target) for s in shown if s.kind is SubjectKind.FEATURE}
     if step.is_audit:
         return Questions(
             cards=ask.audit,
             feature_cards=0,
-            asked=tuple(asked),
+            asked=asked,
             gold_share=AUDIT_GOLD,
             audit_share=1.0,  # all that are not gold
         )
     cards = ask.cards if step.until > 0 else ask.cards_after_audit
-    return Questions(cards=cards, feature_cards=ask.feature_cards, asked=tuple(asked))
+    return Questions(
+        cards=cards,
+        feature_cards=ask.feature_cards,
+        asked=asked,
+        asked_features=tuple(sorted(features)),
+    )
 
 
 def next_step(

@@ -14,7 +14,15 @@ import numpy as np
 from trainer.arms import ARMS, Case
 from trainer.marks import Marks
 from trainer.segment import Candidate, SegmentPlan, SelectionReport
-from trainer.selection import KEEP_THRESHOLD, Selection, by_votes, first_quota, leaning, what_to_ask
+from trainer.selection import (
+    KEEP_THRESHOLD,
+    Selection,
+    by_votes,
+    first_quota,
+    impurity_left,
+    leaning,
+    what_to_ask,
+)
 from trainer.signals import Array, signals, standardised
 from trainer.surrogate import Evidence, VoteModel
 from trainer.tasks.base import Learner
@@ -242,7 +250,11 @@ class Desk:
     def report(self, selection: Selection) -> SelectionReport:
         """What the votes did to the pool."""
         kept = int((selection.weight > 0).sum())
-        opinions = self._plan.opinions
+        opinions, questions = self._plan.opinions, self._plan.questions
+        after = None
+        if questions is not None and selection.impurity is not None and self._has_votes:
+            rng = np.random.default_rng([self._plan.seed, 7])
+            after = selection.impurity * impurity_left(self.model, questions.cards, rng)
         return SelectionReport(
             pool=len(selection.weight),
             kept=kept,
@@ -253,6 +265,7 @@ class Desk:
             auc=selection.auc,
             note=selection.note,
             impurity=selection.impurity,
+            impurity_after=after,
         )
 
 

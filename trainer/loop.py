@@ -84,7 +84,8 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     if plan.questions is not None and not loop.was_stopped:
         candidates, unsettled = desk.candidates(), desk.unsettled()
         if plan.until > 0:
-            features = tuple(learner.features(loop.selection, plan.questions.feature_cards))
+            cards, known = plan.questions.feature_cards, plan.questions.asked_features
+            features = tuple(learner.features(loop.selection, cards, known))
     return SegmentReport.of(
         plan,
         outcome="stopped" if loop.was_stopped else "done",

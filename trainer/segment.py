@@ -94,6 +94,7 @@ class Questions(_Plain):
     cards: int
     feature_cards: int
     asked: tuple[str, ...] = ()  # sample_ids that already stood on a card
+    asked_features: tuple[tuple[str, str], ...] = ()  # (label, feature) on a card before
     gold_share: float = Field(0.1, ge=0, le=1)
     audit_share: float = Field(0.15, ge=0, le=1)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.special import ndtr
 
 from trainer.signals import Array, PoolView
 from trainer.surrogate import PROBIT_NOISE, VoteModel, auc_slack
@@ -106,19 +107,57 @@ def _most_telling(model: VoteModel, free: Array, n: int, rng: np.random.Generato
     """
     candidates = rng.permutation(free)[:CANDIDATES]
     targets = rng.permutation(len(model.pool))[:TARGETS]
+    picked, _ = _picks(model, candidates, targets, n)
+    return [int(candidates[j]) for j in picked]
+
+
+def _picks(model: VoteModel, candidates: Array, targets: Array, n: int) -> tuple[list[int], Array]:
+    """(places of the picked candidates, variance each target loses by their answers)."""
     open_question = np.exp(-(model.mean(targets) ** 2))
     cross = model.posterior_covariance(targets, candidates)
     among = model.posterior_covariance(candidates, candidates)
     picked: list[int] = []
+    lost = np.zeros(len(targets))
     for _ in range(min(n, len(candidates))):
         noisy = np.diag(among) + PROBIT_NOISE
         gain = (open_question[:, None] * cross**2).sum(axis=0) / noisy
         gain[picked] = -np.inf
         j = int(np.argmax(gain))
         picked.append(j)
+        lost += cross[:, j] ** 2 / noisy[j]
         cross = cross - np.outer(cross[:, j], among[j]) / noisy[j]
         among = among - np.outer(among[:, j], among[j]) / noisy[j]
-    return [int(candidates[j]) for j in picked]
+    return picked, lost
+
+
+def impurity_left(model: VoteModel, n: int, rng: np.random.Generator) -> float:
+    """Which share of the dirt in what is kept `n` more answers should leave there, in [0, 1].
+
+    The answers are not known yet: the score of every sample will move by a normal step of the
+    variance it loses, and what then is below zero is not kept. Gauss-Hermite quadrature.
+
+    Args:
+        model: fitted on the votes so far.
+        n: answers to come.
+        rng: draws the samples that are looked at.
+    """
+    targets = rng.permutation(len(model.pool))[:TARGETS]
+    candidates = rng.permutation(len(model.pool))[:CANDIDATES]
+    _, lost = _picks(model, candidates, targets, n)
+    mean = model.mean(targets)
+    variance = np.maximum(np.diag(model.posterior_covariance(targets, targets)), 1e-9)
+    now = _dirt_in_kept(mean, variance, np.zeros_like(mean))
+    then = _dirt_in_kept(mean, variance, np.minimum(lost, variance))
+    return float(np.clip(then / now, 0.0, 1.0)) if now > 0 else 1.0
+
+
+def _dirt_in_kept(mean: Array, variance: Array, lost: Array) -> float:
+    """Expected share of dirt in what is kept after scores moved by variance `lost`."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    moved = mean[:, None] + np.sqrt(lost)[:, None] * nodes
+    good = ndtr(moved / np.sqrt(variance - lost + PROBIT_NOISE)[:, None])
+    kept = (moved > 0) * (weights / weights.sum())
+    return float(((1 - good) * kept).sum() / max(kept.sum(), 1e-9))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from storage.consensus.agreement import krippendorff_alpha
 from storage.consensus.answers import Answer, Consensus, Method
@@ -120,7 +120,7 @@ def _gold_contradicts(table: Table, fitted: Fit) -> bool:
     by_fit = np.array([_left_out(table, fitted, int(i)) for i in gold])
     lost = int(((by_share > 0.5) & (by_fit < 0.5)).sum())
     won = int(((by_share < 0.5) & (by_fit > 0.5)).sum())
-    return bool(binom.sf(lost - 1, lost + won, 0.5) < BY_CHANCE)
+    return bool(bdtrc(lost - 1, lost + won, 0.5) < BY_CHANCE)
 
 
 def _left_out(table: Table, fitted: Fit, item: int) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaincinv
-from scipy.stats import norm
+from scipy.special import betaincinv, ndtri
 
 from storage.consensus.answers import GIVEN, SOMETHING_ELSE, Reliability, Share
 from storage.consensus.doubt import answers_worth
@@ -33,7 +32,7 @@ def is_careless(right: Floats, asked: Floats) -> Bools:
     The upper one: a lower bound would dismiss honest voters who were asked little, as one with
     seven right answers of eight (.53 to .98) or five of five (.57 to 1).
     """
-    z, n = norm.ppf(0.975), np.maximum(asked, 1)
+    z, n = ndtri(0.975), np.maximum(asked, 1)
     share = right / n
     spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     upper = (share + z**2 / (2 * n) + spread) / (1 + z**2 / n)

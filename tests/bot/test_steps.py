@@ -15,7 +15,16 @@ from bot.steps import (
     pauses,
     wanted,
 )
-from storage.models import Arm, ArmState, Round, RoundState, Segment, SegmentState
+from storage.models import (
+    Arm,
+    ArmState,
+    Round,
+    RoundState,
+    Segment,
+    SegmentState,
+    Subject,
+    SubjectKind,
+)
 from tests.bot.cards import T0, at
 from trainer.spec import AskSpec
 
@@ -88,12 +97,17 @@ def test_the_audit_comes_before_anything_is_trained(ask, expected):
 def test_an_audit_asks_random_and_gold_cards_alone_and_takes_them_from_the_first_round():
     """40 cards a round: 20 random, 20 telling, then 40: 80 in all, as without an audit."""
     steps = [step(segments, ask=AUDITED) for segments in ([], [done(0)], [done(0), done(1)])]
-    audit, rest, later = (wanted(one, AUDITED, ["pool-1"]) for one in steps)
+    shown = [
+        Subject(key="1", kind=SubjectKind.SAMPLE, target="pool-1", label="rail"),
+        Subject(key="A", kind=SubjectKind.FEATURE, target="train", label="rail"),
+    ]
+    audit, rest, later = (wanted(one, AUDITED, shown) for one in steps)
 
     assert [one.is_audit for one in steps] == [True, False, False]
     assert (audit.cards, rest.cards, later.cards) == (20, 20, 40)
     assert (audit.audit_share, audit.gold_share, audit.feature_cards) == (1.0, 0.1, 0)
     assert (rest.audit_share, rest.asked) == (0.15, ("pool-1",))
+    assert rest.asked_features == (("rail", "train"),)
     assert cards_ahead(AUDITED) == 20 + 43
 
 

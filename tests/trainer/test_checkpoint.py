@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,10 +19,14 @@ from tests.trainer.limits import no_file_above, small_disk
 from tests.trainer.plans import Arm
 from trainer import checkpoint
 from trainer.checkpoint import CheckpointError, LoopState
+from trainer.progress import Progress
 from trainer.sampler import Cursor
 from trainer.segment import CheckpointReport, Refusal
 
-STATE = LoopState(samples=40, step=5, cursor=Cursor("abcd", 2, 3))
+STATE = LoopState(
+    samples=40, step=5, cursor=Cursor("abcd", 2, 3), progress=Progress(0.75, 32, 2), openings=1,
+    rows=7, opinions="0123",
+)  # fmt: skip
 
 
 class Loop:
@@ -34,6 +39,7 @@ class Loop:
             "head.weight": torch.nn.Parameter(torch.randn(3, 8)),
         }
         self.averages = {name: torch.randn_like(w) for name, w in self.weights.items()}
+        self.best = {name: torch.randn_like(w) for name, w in self.weights.items()}
         parameters = list(self.weights.values())
         self.optimizer = torch.optim.AdamW(
             [{"params": parameters[:1], "lr": 0.1}, {"params": parameters[1:], "lr": 0.2}]
@@ -47,15 +53,19 @@ class Loop:
             weight.grad = torch.randn_like(weight) * weight.detach()
         self.optimizer.step()
 
-    def save(self, folder: Path, state: LoopState = STATE) -> CheckpointReport:
+    def save(
+        self, folder: Path, state: LoopState = STATE, tuned: np.ndarray | None = None
+    ) -> CheckpointReport:
         """Write a checkpoint."""
         weights = {name: w.detach() for name, w in self.weights.items()}
-        return checkpoint.save(folder, state, weights, self.averages, self.optimizer, list(weights))
+        return checkpoint.save(
+            folder, state, weights, self.averages, self.best, self.optimizer, list(weights), tuned
+        )
 
-    def load(self, path: Path | str) -> LoopState:
+    def load(self, path: Path | str) -> tuple[LoopState, np.ndarray | None]:
         """Read a checkpoint."""
         return checkpoint.load(
-            Path(path), self.weights, self.averages, self.optimizer, list(self.weights)
+            Path(path), self.weights, self.averages, self.best, self.optimizer, list(self.weights)
         )
 
 
@@ -70,22 +80,35 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_all_state_comes_back(tmp_path):
-    """Weights, averages, both moments and the step count of AdamW, and the random numbers."""
+    """Weights, averages, the best of them, AdamW's moments and step count, random numbers."""
     a, b = Loop(seed=1), Loop(seed=2)
     saved = a.save(tmp_path)
     torch.rand(7)  # whatever happens between
 
-    state = b.load(saved.path)
+    state, tuned = b.load(saved.path)
     after_b = (b.step(), b.weights, torch.rand(3))[1:]
     a.load(saved.path)
     after_a = (a.step(), a.weights, torch.rand(3))[1:]
 
     assert state == STATE
+    assert tuned is None
     for name in a.weights:
         assert torch.equal(after_a[0][name], after_b[0][name])
         assert torch.equal(a.averages[name], b.averages[name])
+        assert torch.equal(a.best[name], b.best[name])
+        assert not torch.equal(a.best[name], a.averages[name])
     assert torch.equal(after_a[1], after_b[1])
     assert str(a.optimizer.state_dict()["state"]) == str(b.optimizer.state_dict()["state"])
+
+
+def test_what_the_model_thought_of_the_samples_comes_back(tmp_path):
+    """To the last bit, and with nan where it was not asked: the selection follows from it."""
+    thought = np.random.default_rng(0).normal(size=(9, 3))
+    thought[4:] = np.nan
+
+    _, tuned = Loop(seed=2).load(Loop(seed=1).save(tmp_path, tuned=thought).path)
+
+    assert np.array_equal(tuned, thought, equal_nan=True)
 
 
 def test_going_on_from_a_checkpoint_is_going_on(tmp_path):
@@ -184,6 +207,14 @@ def meta(text: str) -> Callable[[Path], None]:
     return damage
 
 
+def meta_with(**parts: object) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        whole = json.loads((path / "meta.json").read_text())
+        (path / "meta.json").write_text(json.dumps(whole | parts))
+
+    return damage
+
+
 def without_random_state(path: Path) -> None:
     tensors = checkpoint.activations.load(path / "optimizer.safetensors")
     del tensors["rng"]
@@ -197,19 +228,22 @@ def without_random_state(path: Path) -> None:
         gone("meta.json"),
         gone("weights.safetensors"),
         gone("averages.safetensors"),
+        gone("best.safetensors"),
         gone("optimizer.safetensors"),
         cut("weights.safetensors"),
         cut("optimizer.safetensors"),
         cut("meta.json"),
         meta("[]"),
-        meta('{"format": 1}'),
-        meta('{"format": 1, "samples": 1, "step": 1, "cursor": {"page": 2}}'),
+        meta(f'{{"format": {checkpoint.FORMAT}}}'),
+        meta_with(cursor={"page": 2}),
+        meta_with(progress={"worst": 2}),
+        meta_with(format=1),
         without_random_state,
     ],
     ids=[
-        "no folder", "no meta", "no weights", "no averages", "no optimizer", "half weights",
-        "half optimizer", "half meta", "meta is a list", "meta without state", "meta of another cut",
-        "no random state",
+        "no folder", "no meta", "no weights", "no averages", "no best", "no optimizer",
+        "half weights", "half optimizer", "half meta", "meta is a list", "meta without state",
+        "another cursor", "another progress", "of the format before", "no random state",
     ],
 )  # fmt: skip
 def test_a_damaged_checkpoint_is_refused_with_the_remedy(tmp_path, damage):

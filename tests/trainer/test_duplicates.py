@@ -73,6 +73,9 @@ def test_every_group_is_named_by_its_first_sample():
         ),
         ("Why was my account closed so suddenly today", "why was my acccount closed so suddenly today"),
         ("Почему мой перевод до сих пор не дошёл", "почему мой пееревод до сих пор не дошёл?"),
+        ("I'd like that", "I`d like that"),
+        ("co\u00adoperate", "cooperate"),
+        ("see order_12 for more of this", "see order_77 for more of this"),
         ("今天天气很好。", "今天天气很好"),
     ],
 )  # fmt: skip
@@ -105,6 +108,14 @@ def test_texts_that_say_the_same_are_one(one, other):
         ("she has 3 + 4 = 7 apples", "she has 3 + 4 = 8 apples"),
         ("how do I make this an mp3 file", "how do I make this an mp4 file"),
         ("how do I install C++ here", "how do I install C# here"),
+        ("how do I install C# here", "how do I install C here"),
+        ("please make me a 3d picture now", "please make me a 2d picture now"),
+        ("now b64encode the whole text for me", "now b32encode the whole text for me"),
+        ("my old mp3player broke in my bag", "my old mp4player broke in my bag"),
+        ("I was symptomatic in all of that week", "I was asymptomatic in all of that week"),
+        ("where do I find my payment in this list", "where do I find my payments in this list"),
+        ("where is the departmxent of this company here", "where is the depyartment of this company here"),
+        ("一 二 三 四 五 今天天气很好啊", "一 二 三 四 五 今天天气不好啊"),
         ("how do I use sha256 in this code", "how do I use sha512 in this code"),
         ("great service :)", "great service :("),
         ("great service \U0001f44d", "great service \U0001f44e"),
@@ -139,8 +150,18 @@ def test_a_rare_misspelling_of_a_frequent_word_is_seen_even_where_it_is_short():
     assert near_groups([*texts, *others], ["x"] * 28)[:2].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(("seen", "one", "other"), [(26, "card", "cord"), (8, "order", "older")])
+def test_a_word_that_is_short_or_not_so_rare_is_another_word(seen, one, other):
+    others = [f"my {one} number {word}" for word in "abcdefghijklmnopqrstuvwxyz"[:seen]]
+    texts = [f"when will the {word} arrive at my place" for word in (one, other)]
+
+    assert near_groups([*texts, *others], ["x"] * (2 + seen))[:2].tolist() == [0, 1]
+
+
 def test_labels_keep_texts_apart():
     assert near_groups(["Okay!", "okay", "okay."], ["a", "b", "a"]).tolist() == [0, 1, 0]
+    twins = ["I cancel it because it is lost", "I cancel it becuase it is lost"]
+    assert near_groups(twins * 2, ["a", "b", "b", "a"]).tolist() == [0, 1, 1, 0]
 
 
 def test_groups_do_not_chain():
@@ -155,6 +176,8 @@ def test_groups_do_not_chain():
     groups = near_groups([*texts, *frequent], ["x"] * 29)
 
     assert groups[:3].tolist() == [0, 0, 2]
+    between = near_groups([texts[0], texts[2], texts[1], *frequent], ["x"] * 29)
+    assert between[:3].tolist() == [0, 1, 0]
 
 
 # --- any input ----------------------------------------------------------------------------------

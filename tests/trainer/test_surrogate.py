@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.pools import dirty_pool, unit, voted_on
-from trainer.signals import PoolView, name_rank, prior_mean, signals
-from trainer.surrogate import Evidence, VoteModel, _combine, auc, auc_slack
+from trainer import signals as hints
+from trainer.signals import (
+    PoolView, name_rank, names_speak, prior_mean, refined_signals, signals,
+)  # fmt: skip
+from trainer.surrogate import Evidence, VoteModel, _combine, _Process, auc, auc_slack
 
 SEEDS = range(3)
 NOBODY = Evidence.of(np.array([], dtype=np.int64), np.array([]))
@@ -122,18 +125,20 @@ def test_leaving_one_out_in_closed_form_is_fitting_again_without_it(votes):
     """Same kernel and weights, each vote left out by brute force: the areas are equal."""
     pool = dirty_pool(seed=3, names=False)
     model = voted_on(pool, votes, wrong=0.2)
+    first = model._first
     index, t, noise = model.evidence.index, model.evidence.target, model.evidence.noise
 
     by_force = np.zeros(votes)
-    parts = model._parts(index, index)
-    for expert in model._experts:
+    parts = first._parts(index, index)
+    for expert in first._experts:
         covariance = _combine(expert.kernel, parts)
-        rest = t - expert.kernel.prior * model._prior[index]
+        rest = t - expert.kernel.prior * first._prior[index]
         for i in range(votes):
             others = np.arange(votes) != i
-            k = covariance[np.ix_(others, others)] + np.diag(noise[others])
+            k = covariance[np.ix_(others, others)] 
+            k += np.diag(expert.kernel.noise * noise[others])
             mean = covariance[i, others] @ np.linalg.solve(k, rest[others])
-            mean += expert.kernel.prior * model._prior[index[i]]
+            mean += expert.kernel.prior * first._prior[index[i]]
             by_force[i] += expert.weight * mean
 
     assert model.leave_one_out_auc() == pytest.approx(auc(by_force, t > 0))
@@ -160,9 +165,9 @@ def test_the_posterior_covariance_is_one(votes):
 def test_votes_only_ever_settle_a_sample_never_unsettle_it():
     pool = dirty_pool(n=80)
     rows = np.arange(80)
-    few = voted_on(pool, 5)
+    few = _Process(pool.view, signals(pool.view), voted_on(pool, 5).evidence)
     index = np.concatenate([few.evidence.index, np.setdiff1d(rows, few.evidence.index)[:10]])
-    more = VoteModel(pool.view, few.x, Evidence.of(index, np.full(15, 0.9)))
+    more = _Process(pool.view, few.x, Evidence.of(index, np.full(15, 0.9)))
     more._scale = few._scale
     more._experts = more._fit()
 
@@ -176,17 +181,25 @@ def test_votes_only_ever_settle_a_sample_never_unsettle_it():
 def test_the_kernels_share_one_unit_of_weight():
     model = voted_on(dirty_pool(), 40)
 
-    weights = [expert.weight for expert in model._experts]
-    assert sum(weights) == pytest.approx(1)
-    assert len(weights) > 1
-    assert weights == sorted(weights, reverse=True)
+    for process in (model._first, model._last):
+        weights = [expert.weight for expert in process._experts]
+        assert sum(weights) == pytest.approx(1)
+        assert len(weights) > 1
+        assert weights == sorted(weights, reverse=True)
+
+
+def test_what_is_said_is_the_mean_of_a_fit_without_and_one_with_hints_of_what_is_good():
+    few, many = voted_on(dirty_pool(), 19), voted_on(dirty_pool(), 20)
+
+    assert few._last is few._first
+    assert many._last.x.shape[1] == many._first.x.shape[1] + 7
+    assert many.keep() == pytest.approx((many._first.keep() + many._last.keep()) / 2)
 
 
 def test_the_order_of_the_votes_does_not_matter():
     pool = dirty_pool()
     model = voted_on(pool, 30)
-    turned = Evidence(*(x[::-1] for x in (model.evidence.index, model.evidence.target,
-                                          model.evidence.noise)))  # fmt: skip
+    turned = Evidence(model.evidence.index[::-1], model.evidence.keep[::-1])
 
     again = VoteModel(pool.view, model.x, turned)
 
@@ -247,6 +260,68 @@ def test_duplicates_are_no_neighbours_of_each_other():
     as_one, as_many = agreement(index), agreement(np.arange(120))
 
     assert as_one[bad] < as_many[bad] - 0.5
+
+
+def test_refined_hints_leave_the_sample_itself_out(monkeypatch):
+    """Whether a sample is thought good changes the others' hints, never its own."""
+    monkeypatch.setattr(hints, "standardised", lambda x: x)  # else every row moves with every other
+    pool = dirty_pool(n=80).view
+    keep = np.random.default_rng(0).random(80)
+    other = keep.copy()
+    other[5] = 1 - keep[5]
+
+    before, after = refined_signals(pool, keep), refined_signals(pool, other)
+
+    assert after[5] == pytest.approx(before[5], abs=1e-12)
+    peers = np.flatnonzero((pool.labels == pool.labels[5]) & (np.arange(80) != 5))
+    assert (np.abs(after[peers] - before[peers]).max(axis=1) > 1e-6).all()
+
+
+def test_refined_hints_are_standardised_and_finite_even_where_nothing_is_good():
+    for view in (dirty_pool(n=50).view, dirty_pool(n=2, classes=2, names=False).view):
+        for keep in (np.zeros(len(view)), np.ones(len(view)), np.full(len(view), 0.5)):
+            x = refined_signals(view, keep)
+            assert x.shape == (len(view), 7)
+            assert np.isfinite(x).all()
+            assert np.abs(x.mean(axis=0)).max() < 1e-6
+
+
+def test_what_was_filed_in_bulk_looks_right_until_it_is_known_what_is_good():
+    """A third of label 0 is a heap of class 1: its neighbours vouch for it, good ones do not."""
+    pool = dirty_pool(n=300, dirt=0.0, spread=1.0, names=False)
+    labels = pool.view.labels.copy()
+    heap = np.flatnonzero(labels == 1)
+    labels[heap] = 0
+    view = replace(pool.view, labels=labels)
+    is_good = np.ones(300, bool)
+    is_good[heap] = False
+    known = np.full(300, 0.8)
+    known[heap] = 0.2
+    of_label = labels == 0
+
+    plain = auc(signals(view)[of_label, 0], is_good[of_label])
+    refined = refined_signals(view, known)[of_label]
+
+    assert plain < 0.75
+    assert auc(refined[:, 4], is_good[of_label]) > 0.9
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_real_names_speak_and_names_of_other_labels_do_not(seed):
+    pool = dirty_pool(classes=8, seed=seed).view
+
+    assert names_speak(pool, pool.names)
+    assert not names_speak(pool, np.roll(pool.names, 1, axis=0))
+
+
+def test_names_that_are_ids_do_not_speak():
+    """They lie somewhere: for one label in two they are near by chance, never for most."""
+    pool = dirty_pool(classes=12).view
+    rng = np.random.default_rng(0)
+
+    assert not any(
+        names_speak(pool, unit(rng.normal(size=pool.names.shape))) for _ in range(20)
+    )
 
 
 # --- area under the curve -----------------------------------------------------------------------

@@ -51,7 +51,7 @@ class _Spelling(dict[int, str]):
     def __missing__(self, code: int) -> str:
         char = chr(code)
         kind = unicodedata.category(char)
-        if kind == "Cf" or char in _APOSTROPHES:  # can't = cant, and zero width is nothing
+        if char in _APOSTROPHES:  # can't is one word, however it is written
             said = ""
         elif kind[0] == "S" or char in "#%&@*":  # c++ is not c#, a thumb up is none down
             said = f" {char} "
@@ -176,13 +176,8 @@ class _Words:
         return np.fromiter((self._id[word] for word in text), np.int32, len(text))
 
     def is_slip(self, a: int, b: int) -> bool:
-        """Whether one of two words is but a misspelling of the other.
-
-        One edit inside: people seldom miss the first letter, and the last one inflects the word.
-        """
+        """Whether one of two words is but a misspelling of the other."""
         one, other = self.spelt[a], self.spelt[b]
-        if one[0] != other[0] or one[-1] != other[-1]:
-            return False
         rare, common = sorted((self.seen[a], self.seen[b]))
         is_rare = rare * RARE <= common
         is_long = min(len(one), len(other)) >= LONG_WORD and rare < SEEN
@@ -191,11 +186,8 @@ class _Words:
 
 def _is_spelt(word: str) -> bool:
     """Scripts without case are left alone: there a single character may be a word."""
-    return (
-        MIN_LETTERS <= len(word) <= MAX_LETTERS
-        and word.isalpha()
-        and all(letter.upper() != letter for letter in word)
-    )
+    has_case = all(letter.upper() != letter for letter in word)
+    return has_case and MIN_LETTERS <= len(word) <= MAX_LETTERS
 
 
 def _one_word_apart(
@@ -225,11 +217,14 @@ def _one_word_apart(
 
 
 def _slips(rows: np.ndarray, word: np.ndarray, words: _Words) -> Iterator[tuple[int, int]]:
-    """Pairs of `rows` whose words are misspellings: they share what one letter less leaves."""
+    """Pairs of `rows` whose words are misspellings: they share what one letter less leaves.
+
+    A letter inside: people seldom miss the first one, and the last one inflects the word.
+    """
     by_rest: dict[str, list[int]] = defaultdict(list)
     for row in rows.tolist():
         spelt = words.spelt[word[row]]
-        for rest in {spelt} | {spelt[:j] + spelt[j + 1 :] for j in range(1, len(spelt))}:
+        for rest in {spelt} | {spelt[:j] + spelt[j + 1 :] for j in range(1, len(spelt) - 1)}:
             by_rest[rest].append(row)
     for members in by_rest.values():
         for a, b in combinations(members, 2):

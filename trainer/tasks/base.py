@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -58,8 +58,13 @@ class Learner(Protocol):
     def sample_view(self, index: int, label: int) -> SampleView:
         """A sample as people see it, shown with `label`."""
 
-    def features(self, selection: Selection, n_cards: int) -> list[FeatureView]:
-        """What the model leans on, for the labels where people can help most."""
+    def features(
+        self, selection: Selection, n_cards: int, asked: Collection[tuple[str, str]] = ()
+    ) -> list[FeatureView]:
+        """What the model leans on, for the labels where people can help most.
+
+        Nothing of `asked`, (label, feature) that stood on a card before.
+        """
 
     def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
         """Weight factor per sample from importance votes: float (n,), 1 = neutral."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -270,7 +270,9 @@ class TextClassification:
             sample_id=sample.sample_id, text=sample.text, label=self.splits.labels[label]
         )
 
-    def features(self, selection: Selection, n_cards: int) -> list[FeatureView]:
+    def features(
+        self, selection: Selection, n_cards: int, asked: Collection[tuple[str, str]] = ()
+    ) -> list[FeatureView]:
         """The words each of the least settled labels leans on most."""
         open_share = np.array(
             [
@@ -282,12 +284,15 @@ class TextClassification:
         )
         cards = []
         for label in np.argsort(-open_share, kind="stable")[:n_cards]:
-            view = self._feature_view(int(label), selection)
+            known = {word for name, word in asked if name == self.splits.labels[label]}
+            view = self._feature_view(int(label), selection, known)
             if view is not None:
                 cards.append(view)
         return cards
 
-    def _feature_view(self, label: int, selection: Selection) -> FeatureView | None:
+    def _feature_view(
+        self, label: int, selection: Selection, known: Collection[str]
+    ) -> FeatureView | None:
         of_class = np.flatnonzero((selection.label == label) & (selection.weight > 0))
         index = of_class[np.argsort(-selection.keep[of_class], kind="stable")]
         index = np.sort(index[:ATTRIBUTED_PER_CLASS])
@@ -300,7 +305,8 @@ class TextClassification:
             texts, truncation=True, max_length=self._max_tokens, return_offsets_mapping=True
         )
         shares = word_shares(texts, encoded["offset_mapping"], scores)
-        top = top_words(shares, WORDS_PER_CARD)
+        ranked = top_words(shares, WORDS_PER_CARD + len(known))
+        top = [(word, share) for word, share in ranked if word not in known][:WORDS_PER_CARD]
         if not top:
             return None
         return FeatureView(
