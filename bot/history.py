@@ -17,6 +17,7 @@ class Point:
     samples: int
     energy_j: float  # of the arm until then, the shared start included
     metric: float
+    dev_metric: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,15 @@ class ArmHistory:
 
     @property
     def final_metric(self) -> float | None:
-        """The last metric so far."""
-        return self.points[-1].metric if self.points else None
+        """The metric of what the arm leaves: where its dev metric was best, the first such point."""
+        if not self.points:
+            return None
+        known = [p for p in self.points if p.dev_metric is not None]
+        return (
+            max(known, key=lambda p: p.dev_metric or 0.0).metric
+            if known
+            else self.points[-1].metric
+        )
 
     @property
     def best_metric(self) -> float | None:
@@ -81,7 +89,7 @@ def histories(
     for arm in arms:
         own = [r for r in readings if is_of(r, arm.name)]
         points = tuple(
-            Point(e.samples, energy.spent_until(own, e.at), e.metric)
+            Point(e.samples, energy.spent_until(own, e.at), e.metric, e.dev_metric)
             for e in evaluations.get(arm.arm_id, ())
         )
         result.append(ArmHistory(arm.name, points, energy.total(energy.sums(own))))

@@ -142,6 +142,9 @@ class Desk:
             },
             openings=self.openings,
         )
+        if chosen.note and self.can_grow() and self._plan.until > 0:
+            self.embed(len(self._order))  # not followed: then it is the whole pool, as without votes
+            return self.select()
         return leaning(self._spread(chosen), lean)
 
     def _case(self) -> Case:
