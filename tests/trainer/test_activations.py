@@ -61,6 +61,22 @@ def test_the_vector_of_a_text_does_not_depend_on_its_company(tiny_model):
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+def test_some_texts_can_be_read_first_and_the_others_later(tiny_model):
+    """Chunk by chunk the cache holds what it would at once; `rows` come back in their order."""
+    texts, chunks = texts_of(tiny_model), texts_of(tiny_model)
+    texts.fill(Marks(), "reading")
+    rows = np.random.default_rng(0).permutation(len(texts))
+
+    chunks.fill(Marks(), "reading", rows[:20])
+    early = chunks.all_vectors(rows[:20])
+    chunks.fill(Marks(), "reading", rows[20:])
+
+    whole = texts.all_vectors()
+    assert torch.allclose(early, whole[rows[:20]], atol=1e-5)
+    assert torch.allclose(chunks.all_vectors(), whole, atol=1e-5)
+    assert torch.allclose(chunks.all_vectors(rows), whole[rows], atol=1e-5)
+
+
 def test_with_lora_on_all_layers_nothing_can_be_kept(tiny_model):
     texts = texts_of(tiny_model, top_layers="all")
 

@@ -181,7 +181,8 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 @pytest.mark.parametrize("layers", [0, 3, -1])
 def test_more_top_layers_than_there_are_is_refused_with_the_range(tiny_model, layers):
     with pytest.raises(
-        ModelError, match=rf"top_layers = {layers}: the model has 2 layers; give 1 to 2, third, half"
+        ModelError,
+        match=rf"top_layers = {layers}: the model has 2 layers; give 1 to 2, third, half or all",
     ):
         load(tiny_model, top_layers=layers)
 

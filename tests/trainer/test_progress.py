@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.progress import Progress
@@ -18,6 +18,7 @@ def course(*devs: float) -> Progress:
     return progress
 
 
+@settings(deadline=None)
 @given(metrics)
 def test_the_best_is_the_first_of_the_highest(devs):
     progress = course(*devs)
@@ -34,6 +35,7 @@ def test_as_good_as_before_is_no_better():
     assert course(0.5, 0.5, 0.5).flat == 2
 
 
+@settings(deadline=None)
 @given(metrics, st.integers(1, 5))
 def test_it_is_flat_after_as_many_evaluations_as_there_is_patience(devs, patience):
     progress = course(*devs)
@@ -42,6 +44,7 @@ def test_it_is_flat_after_as_many_evaluations_as_there_is_patience(devs, patienc
     assert not progress.is_flat(0)
 
 
+@settings(deadline=None)
 @given(metrics)
 def test_afresh_is_the_same_best_with_all_patience_ahead(devs):
     progress = course(*devs)

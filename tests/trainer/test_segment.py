@@ -36,11 +36,16 @@ def report(message: str = "", candidates: int = 2) -> SegmentReport:
         message=message, pool_size=70, planned_samples=140, labels=("fruit", "tools"),
         skipped=(("text is empty", 2, "pool-3"),),
         checkpoint=CheckpointReport(path="/a/000000040", samples=40, weights_sha256="ab" * 32),
-        evaluations=(EvaluationPoint(samples=40, metric=1 / 3, dev_metric=0.1, loss=None, at=AT),),
+        is_flat=True, best_samples=0, unsettled=("tools", "fruit"),
+        evaluations=(
+            EvaluationPoint(
+                samples=40, metric=1 / 3, dev_metric=0.1, loss=None, at=AT, cpu_s=0.1, forwards=88.7
+            ),
+        ),
         candidates=(Candidate(view=view, role="gold", truth=0.0, keep=0.1 + 0.2),) * candidates,
         features=(FeatureView(label="fruit", features=("fig",), shares=(0.25,)),),
         selection=SelectionReport(pool=70, kept=60, dropped=10, reweighted=3, auc=0.7, note="-"),
-        samples_trained=40, samples_scored=35.5, flops_estimate=1e12,
+        samples_trained=40, samples_scored=35.5, samples_evaluated=5.25, flops_estimate=1e12,
         costs=(PhaseCost(phase="train", wall_s=1.5, cpu_s=2.5),), started_at=AT, ended_at=AT,
         versions={"torch": "2.6"},
     )  # fmt: skip
@@ -64,6 +69,22 @@ def test_a_report_survives_its_file(tmp_path):
     assert back == report()
     assert back.evaluations[0].at.tzinfo is not None
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_report_from_before_there_were_costs_of_points_can_still_be_read():
+    old = report().model_dump(mode="json")
+    for key in ("is_flat", "best_samples", "unsettled", "samples_evaluated"):
+        del old[key]
+    for key in ("cpu_s", "forwards"):
+        del old["evaluations"][0][key]
+
+    back = SegmentReport.model_validate(old)
+
+    assert (back.is_flat, back.best_samples, back.evaluations[0].forwards) == (False, None, 0)
+
+
+def test_what_an_arm_needs_is_what_it_scored_but_for_measuring_it():
+    assert report().samples_needed == 35.5 - 5.25
 
 
 @given(st.text(max_size=200))

@@ -25,7 +25,7 @@ WORDS_PER_NUMBER = 2
 MIN_WORDS_TO_MISSPELL = 6
 """In shorter texts every word counts."""
 MIN_LETTERS, MAX_LETTERS = 5, 30
-"""Short words are one letter from one another: `can` and `cant`, `card` and `cord`."""
+"""Short words are one letter from one another: `sent` and `send`, `card` and `cord`."""
 LONG_WORD = 7
 """Two words so long are hardly one letter apart unless one is misspelt."""
 RARE = 20
