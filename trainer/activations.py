@@ -54,7 +54,7 @@ class Texts:
     @torch.inference_mode()
     def fill(self, marks: Marks, what: str, rows: np.ndarray | None = None) -> None:
         """Keep the hidden states at the cut, where that is possible; of `rows` alone if given."""
-        if not self.can_cache:
+        if self.hidden is None and not self.can_cache:
             return
         rows = np.arange(len(self)) if rows is None else rows
         hidden = self.hidden

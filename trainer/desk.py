@@ -7,7 +7,9 @@ does not go round.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from trainer.segment import Candidate, SegmentPlan, SelectionReport
 from trainer.selection import (
     KEEP_THRESHOLD,
     Selection,
+    by_group,
     by_votes,
     first_quota,
     impurity_left,
@@ -27,10 +30,12 @@ from trainer.signals import Array, signals, standardised
 from trainer.surrogate import Evidence, VoteModel
 from trainer.tasks.base import Learner
 
+T = TypeVar("T")
+
 MIN_CHUNK = 800
 CHUNK_PER_LABEL = 16
-ENOUGH = 0.9
-"""Share of the labels whose quota a chunk has to fill."""
+ENOUGH_PER_LABEL, ENOUGH = 16, 0.9
+"""A chunk is enough with so many good samples of this share of the labels."""
 UNDECIDED = 0.1
 """A posterior so near to one half says nothing."""
 FEW_LABELS = 10
@@ -50,6 +55,13 @@ class Desk:
         self._plan, self._learner, self._marks = plan, learner, marks
         n = len(learner.splits.pool)
         self._number = {sample.sample_id: i for i, sample in enumerate(learner.splits.pool)}
+        class_id = {label: i for i, label in enumerate(learner.splits.labels)}
+        # samples and labels may be gone since people spoke of them
+        known = [o for o in plan.opinions.samples if o.sample_id in self._number]
+        self._voted = {self._number[o.sample_id]: o.keep for o in known if o.keep is not None}
+        self._relabelled = {
+            self._number[o.sample_id]: class_id[o.relabel] for o in known if o.relabel in class_id
+        }
         self._order = np.random.default_rng([plan.seed, 5]).permutation(n)
         self._tuned: Array | None = None
         self.openings = 0
@@ -63,8 +75,7 @@ class Desk:
     @property
     def _has_votes(self) -> bool:
         """Whether anybody said anything that was not contradicted."""
-        said = [o.keep for o in self._plan.opinions.samples if o.keep is not None]
-        return any(abs(keep - 0.5) > UNDECIDED for keep in said)
+        return any(abs(keep - 0.5) > UNDECIDED for keep in self._voted.values())
 
     @property
     def opinions(self) -> str:
@@ -100,22 +111,21 @@ class Desk:
             if self._tuned is not None:
                 hint = np.nan_to_num(standardised_known(self._tuned[self.rows]))
                 x = np.concatenate([x, hint], axis=1)
-            place = self._places()
-            voted = [
-                (place[o.sample_id], o.keep)
-                for o in self._plan.opinions.samples
-                if o.keep is not None and o.sample_id in place
-            ]
+            voted = by_group(self._here(self._voted), view.group)
             evidence = Evidence.of(
-                np.array([i for i, _ in voted], dtype=np.int64),
-                np.array([q for _, q in voted], dtype=float),
+                np.array(list(voted), dtype=np.int64), np.array(list(voted.values()), dtype=float)
             )
             self._model = VoteModel(view, x, evidence)
         return self._model
 
-    def _places(self) -> dict[str, int]:
-        pool = self._learner.splits.pool
-        return {pool[i].sample_id: place for place, i in enumerate(self.rows)}
+    def _here(self, said: Mapping[int, T]) -> dict[int, T]:
+        """What is said of samples that are embedded, by their place among these."""
+        places = np.searchsorted(self.rows, list(said)) if said else ()
+        return {
+            int(place): value
+            for place, (i, value) in zip(places, said.items(), strict=True)
+            if place < len(self.rows) and self.rows[place] == i
+        }
 
     # --- what to train on -----------------------------------------------------------------------
 
@@ -126,24 +136,16 @@ class Desk:
         if self._choose is not None:
             tilt = lean if self._plan.arm == "human" else None
             return leaning(self._spread(self._choose(self._case())), tilt)
-        place = self._places()
-        class_id = {label: i for i, label in enumerate(self._learner.splits.labels)}
         chosen = by_votes(
             self.model,
-            voted={
-                place[o.sample_id]: o.keep
-                for o in opinions.samples
-                if o.keep is not None and o.sample_id in place
-            },
-            relabelled={
-                place[o.sample_id]: class_id[o.relabel]
-                for o in opinions.samples
-                if o.relabel in class_id and o.sample_id in place
-            },
+            voted=self._here(self._voted),
+            relabelled=self._here(self._relabelled),
             openings=self.openings,
         )
         if chosen.note and self.can_grow() and self._plan.until > 0:
-            self.embed(len(self._order))  # not followed: then it is the whole pool, as without votes
+            self.embed(
+                len(self._order)
+            )  # not followed: then it is the whole pool, as without votes
             return self.select()
         return leaning(self._spread(chosen), lean)
 
@@ -183,7 +185,7 @@ class Desk:
         return self.n_rows < len(self._order)
 
     def grow(self) -> bool:
-        """Embed twice as much where the quota of many labels is not filled; whether it did."""
+        """Embed twice as much where many labels have too little that looks good; whether it did."""
         if not self.can_grow() or self._is_enough():
             return False
         self.embed(2 * self.n_rows)
@@ -191,10 +193,9 @@ class Desk:
 
     def _is_enough(self) -> bool:
         keep, label = self.model.keep(), self.model.pool.labels
-        share = self.n_rows / len(self._order)
-        quota = first_quota(keep, label) / share * 2**self.openings
+        wanted = ENOUGH_PER_LABEL * 2**self.openings
         good = np.bincount(label[keep > KEEP_THRESHOLD], minlength=len(self._learner.splits.labels))
-        return bool((good >= quota).mean() >= ENOUGH)
+        return bool((good >= wanted).mean() >= ENOUGH)
 
     def open(self) -> bool:
         """Let in twice as many per label; False when there is nothing more to let in."""
@@ -204,7 +205,10 @@ class Desk:
         self.openings += 1
         while self.grow():
             pass
-        return bool(((self.select().weight > 0) & ~before).any())
+        if ((self.select().weight > 0) & ~before).any():
+            return True
+        self.openings -= 1
+        return False
 
     # --- what to ask ----------------------------------------------------------------------------
 
@@ -212,12 +216,13 @@ class Desk:
         """The samples the plan's questions are best spent on."""
         plan, questions = self._plan, self._plan.questions
         assert questions is not None
-        place, labels = self._places(), self._learner.splits.labels
+        labels = self._learner.splits.labels
+        shown = {self._number[i]: None for i in questions.asked if i in self._number}
         offers_labels = len(labels) <= FEW_LABELS
         asked = what_to_ask(
             self.model,
             questions.cards,
-            asked=[place[i] for i in questions.asked if i in place],
+            asked=list(self._here(shown)),
             audit_share=questions.audit_share,
             gold_share=questions.gold_share,
             rng=np.random.default_rng([plan.seed, 4, plan.segment]),
@@ -263,7 +268,7 @@ class Desk:
             kept=kept,
             dropped=len(selection.weight) - kept,
             reweighted=selection.n_leaning,
-            relabelled=sum(o.relabel is not None for o in opinions.samples),
+            relabelled=len(self._relabelled),
             votes=sum(o.votes for o in opinions.samples) + sum(o.votes for o in opinions.features),
             auc=selection.auc,
             note=selection.note,

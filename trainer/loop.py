@@ -199,6 +199,8 @@ class Loop:
             while self._desk.can_grow() and self._grown():
                 self._take(self._desk.select(), None)
                 self._start()
+        else:
+            self._go_on_or_end()  # it may have ended where it was left
         self._marks.enter("train")
         while self.samples < self.target and not self.was_stopped and not self.is_flat:
             before = self.samples
@@ -270,8 +272,9 @@ class Loop:
         with self._averaged():
             dev = learner.evaluate("dev")
             metric = learner.evaluate("test") if learner.splits.test else dev
+        is_better = dev > self.progress.best
         self.progress = self.progress.after(dev, self.samples)
-        if self.progress.best_samples == self.samples or not self._best:
+        if is_better:
             self._best = {n: p.clone() for n, p in self._averages.items()}
         self.evaluations.append(
             EvaluationPoint(

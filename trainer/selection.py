@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import expit, logit, ndtr
 
 from trainer.signals import Array, PoolView
 from trainer.surrogate import PROBIT_NOISE, VoteModel, auc_slack
@@ -24,6 +24,8 @@ FLOOR_SHARE = 0.75
 """Of a label's quota this share is taken even where nothing of it looks good: a label nobody can
 judge is better learnt from its least bad samples than not at all."""
 FLOOR_WEIGHT = 0.3
+MIN_VOTES = 8
+"""Votes below which they count for the voted samples alone."""
 CLEAN = 0.85
 """Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
@@ -216,14 +218,17 @@ def by_votes(
         note = f"the votes do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
         return replace(whole_pool(pool), auc=score, note=note)
     keep, label = model.keep(), pool.labels.copy()
-    for i, q in voted.items():
-        keep[pool.group == pool.group[i]] = q
-    usable = pool.group == np.arange(len(pool))
+    if 0 < len(voted) < MIN_VOTES:
+        keep[:] = 1.0  # too few to tell anything of samples nobody was asked about
+    for group, q in by_group(voted, pool.group).items():
+        keep[pool.group == group] = q
+    first = pool.group == np.arange(len(pool))
+    usable = first & _not_voted_out(voted, pool)
     for i, new in relabelled.items():
         label[i], keep[i], usable[i] = new, 1.0, True
-    quota = first_quota(keep[usable], label[usable]) * 2**openings
+    quota = first_quota(keep[first], label[first]) * 2**openings
     place = _places(keep, label, usable)
-    floor = (place < FLOOR_SHARE * quota) & _not_voted_out(voted, pool)
+    floor = place < FLOOR_SHARE * quota
     kept = usable & (place < quota) & ((keep > KEEP_THRESHOLD) | floor)
     if not kept.any():
         return replace(whole_pool(pool), auc=score, note="they leave nothing to train on")
@@ -231,6 +236,26 @@ def by_votes(
     impurity = float(1 - keep[kept].mean())
     chosen = Selection(weight / weight[kept].mean(), keep, label, score, impurity=impurity)
     return leaning(chosen, lean)
+
+
+def by_group(voted: Mapping[int, float], group: Array) -> dict[int, float]:
+    """First sample of each group of duplicates -> posterior that it is good, from all its members.
+
+    The mean of their log-odds: what is said of one is said of all, in whatever order.
+
+    Args:
+        voted: sample -> posterior that it is good.
+        group: int64 (n,), index of the first duplicate of each sample.
+    """
+    said: dict[int, list[float]] = {}
+    for i in sorted(voted):
+        said.setdefault(int(group[i]), []).append(voted[i])
+    return {first: q[0] if len(q) == 1 else _middle(q) for first, q in said.items()}
+
+
+def _middle(posteriors: Sequence[float]) -> float:
+    sure = np.clip(posteriors, 1e-3, 1 - 1e-3)
+    return float(expit(logit(sure).mean()))
 
 
 def first_quota(keep: Array, label: Array) -> int:
@@ -252,19 +277,21 @@ def first_quota(keep: Array, label: Array) -> int:
 def _places(keep: Array, label: Array, usable: Array) -> Array:
     """Every sample's place among the usable ones of its label, surest first: int64 (n,)."""
     rows = np.flatnonzero(usable)
+    places = np.full(len(keep), len(keep), dtype=np.int64)
+    if len(rows) == 0:
+        return places
     order = rows[np.lexsort((rows, -keep[rows], label[rows]))]
     starts = np.r_[0, np.flatnonzero(np.diff(label[order])) + 1]
     first_of_label = np.zeros(len(order), dtype=np.int64)
     first_of_label[starts] = starts
-    places = np.full(len(keep), len(keep), dtype=np.int64)
     places[order] = np.arange(len(order)) - np.maximum.accumulate(first_of_label)
     return places
 
 
 def _not_voted_out(voted: Mapping[int, float], pool: PoolView) -> Array:
     """False for samples people said no to, and for their duplicates: bool (n,)."""
-    out = np.array([i for i, q in voted.items() if q < KEEP_THRESHOLD], dtype=np.int64)
-    result: Array = ~np.isin(pool.group, pool.group[out])
+    out = [first for first, q in by_group(voted, pool.group).items() if q < KEEP_THRESHOLD]
+    result: Array = ~np.isin(pool.group, np.array(out, dtype=np.int64))
     return result
 
 

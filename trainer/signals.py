@@ -92,7 +92,9 @@ def _kept_mean_signals(pool: PoolView, weight: Array) -> list[Array]:
     own, other, log_p = np.zeros(n), np.zeros(n), np.zeros(n)
     for rows in blocks(n):
         cosine = e[rows] @ means.T
-        own[rows] = (e[rows] * _unit(total[y[rows]] - e[rows] * weight[rows, None])).sum(axis=1)
+        copy = pool.group[rows]  # what stands for the sample in its label's mean
+        left = _unit(total[y[rows]] - e[copy] * weight[copy, None])
+        own[rows] = (e[rows] * left).sum(axis=1)
         cosine[np.arange(len(cosine)), y[rows]] = own[rows]
         other[rows] = _own_and_best_other(cosine, y[rows])[1]
         log_p[rows] = SHARPNESS * own[rows] - logsumexp(SHARPNESS * cosine, axis=1)

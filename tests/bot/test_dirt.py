@@ -30,7 +30,7 @@ def said(no, cards, accuracy):
 
 
 def p_go(accuracy, cards, dirt):
-    """Exact: the number of noes is binomial, and each number is a go or is none."""
+    """Exact: the number of refusals is binomial, and each number is a go or is none."""
     p_no = dirt * accuracy + (1 - dirt) * (1 - accuracy)
     return sum(
         comb(cards, no) * p_no**no * (1 - p_no) ** (cards - no)
@@ -41,7 +41,7 @@ def p_go(accuracy, cards, dirt):
 
 @pytest.mark.parametrize(("accuracy", "cards"), P_GO, ids=str)
 def test_a_go_is_as_likely_as_the_design_says(accuracy, cards):
-    """Weak voters and 30 cards: 14 noes lie on the threshold itself; all others are within .03."""
+    """Weak voters and 30 cards: 14 refusals lie on the threshold itself; all others are within .03."""
     slack = 0.15 if (accuracy, cards) == (0.7, 30) else 0.03
 
     for dirt, wanted in zip(SHARES, P_GO[accuracy, cards], strict=True):

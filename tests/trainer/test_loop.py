@@ -631,9 +631,6 @@ def test_new_opinions_give_new_patience_and_ask_the_model_too(tiny_spec, tmp_pat
     assert not (Path(ended.checkpoint.path) / "tuned.safetensors").exists()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="_evaluate() takes any start for best"
-)
 def test_a_worse_start_on_more_of_the_pool_is_not_the_best(tiny_spec, tmp_path, monkeypatch):
     """Both starts are at sample 0; the first has .6 and the second .5."""
     monkeypatch.setattr(desk, "MIN_CHUNK", 48)
@@ -653,9 +650,6 @@ def test_a_worse_start_on_more_of_the_pool_is_not_the_best(tiny_spec, tmp_path, 
         assert torch.equal(value, averages_of(small, "best")[name])
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="Loop does not remember that it had ended"
-)
 def test_a_run_that_ended_flat_is_not_taken_up_again_when_nobody_said_anything(
     tiny_spec, tmp_path, monkeypatch
 ):

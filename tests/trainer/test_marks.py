@@ -66,15 +66,16 @@ def test_phases_are_told_once_each_and_in_order(line):
 def test_costs_are_booked_on_the_phase_they_came_up_in():
     marks = Marks()
     marks.enter("train")
-    busy_until = time.process_time() + 0.05
-    while time.process_time() < busy_until:
+    # the CPU time is all threads', so those that other tests left may let it outrun the wall's
+    busy_until, until = time.process_time() + 0.05, time.monotonic() + 0.05
+    while time.process_time() < busy_until or time.monotonic() < until:
         pass
     marks.enter("checkpoint")
     time.sleep(0.05)
     costs = {c.phase: c for c in marks.costs()}
 
     assert costs["train"].cpu_s >= 0.05
-    assert costs["train"].wall_s >= 0.04
+    assert costs["train"].wall_s >= 0.05
     assert costs["checkpoint"].wall_s >= 0.05
     assert costs["checkpoint"].cpu_s < costs["train"].cpu_s
     assert costs["load"].cpu_s > 0  # what the interpreter needed before

@@ -136,6 +136,16 @@ def test_the_cards_of_the_audit_count_as_the_first_round_s(ask, audited, rest):
     assert (spec.has_audit, spec.cards_after_audit) == (audited, rest)
 
 
+def test_training_is_patient_unless_told_otherwise():
+    """The defaults the learning engine was measured with."""
+    train, lora = parsed().train, parsed().lora
+
+    assert (train.lora_lr, train.head_lr, train.patience) == (2e-3, 5e-3, 4)
+    assert lora.top_layers == "third"
+    assert parsed(train={"patience": 0}).train.patience == 0
+    assert line_about(refused(train={"patience": -1}), "train.patience")
+
+
 # --- durations ----------------------------------------------------------------------------------
 
 

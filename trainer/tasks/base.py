@@ -32,7 +32,7 @@ class Learner(Protocol):
     """Floating-point operations so far, estimated from parameter and token counts."""
 
     def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
-        """Compute what the frozen layers make of `rows` and all that is held out, unless known.
+        """Compute what the frozen layers make of `rows`, unless it is known.
 
         `first` are the rows an arm began with: what is centred is centred on them for ever.
         """

@@ -113,14 +113,15 @@ class TextClassification:
     # --- what the frozen layers give ------------------------------------------------------------
 
     def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
-        """Embed `rows` of the pool, and all that is held out, as far as it is not on disk."""
+        """Embed `rows` of the pool, as far as they are not on disk."""
         if not self._is_read:
             self._marks = marks
             self._read()
         missing = rows[~self._known[rows]]
         if len(missing):
             with self.backbone.untuned():
-                self._pool.fill(marks, "reading the pool", missing)
+                unkept = missing if self._pool.hidden is not None else rows
+                self._pool.fill(marks, "reading the pool", unkept)
                 self._embeddings[torch.from_numpy(missing)] = self._pool.all_vectors(missing)
             self._known[missing] = True
             self._count_forwards(self._pool, missing)
