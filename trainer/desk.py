@@ -18,6 +18,7 @@ from trainer.marks import Marks
 from trainer.segment import Candidate, SegmentPlan, SelectionReport
 from trainer.selection import (
     KEEP_THRESHOLD,
+    MIN_VOTES,
     Selection,
     by_group,
     by_votes,
@@ -142,10 +143,9 @@ class Desk:
             relabelled=self._here(self._relabelled),
             openings=self.openings,
         )
-        if chosen.note and self.can_grow() and self._plan.until > 0:
-            self.embed(
-                len(self._order)
-            )  # not followed: then it is the whole pool, as without votes
+        is_little = 0 < len(self._voted) < MIN_VOTES
+        if (chosen.note or is_little) and self.can_grow() and self._plan.until > 0:
+            self.embed(len(self._order))  # not followed: the whole pool, as without votes
             return self.select()
         return leaning(self._spread(chosen), lean)
 
