@@ -7,7 +7,7 @@ neighbour, whole foreign topics under one label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,8 +89,10 @@ def cook(
     drawn += kitchen.uniform(round(n * recipe.uniform))
     if off_topic is not None and len(off_topic):
         labels = kitchen.vocabulary
-        drawn += _off_topic(off_topic, labels, round(n * recipe.off_topic), rng)
-        drawn += _off_topic_bulk(off_topic, labels, round(n * recipe.off_topic_bulk), rng)
+        in_bulk = _off_topic_bulk(off_topic, labels, round(n * recipe.off_topic_bulk), rng)
+        taken = {text for text, _, _ in in_bulk}
+        drawn += in_bulk
+        drawn += _off_topic(off_topic, taken, labels, round(n * recipe.off_topic), rng)
     copies = rng.integers(len(drawn), size=max(0, n - len(drawn)))
     drawn += [drawn[i] for i in copies]
     return [
@@ -161,10 +163,11 @@ class _Kitchen:
 
 
 def _off_topic(
-    rows: Rows, labels: Sequence[str], count: int, rng: np.random.Generator
+    rows: Rows, taken: Collection[str], labels: Sequence[str], count: int, rng: np.random.Generator
 ) -> list[Drawn]:
-    """Foreign texts, each under a random label."""
-    chosen = rng.permutation(len(rows))[:count]
+    """Foreign texts that are not taken yet, each under a random label."""
+    free = [i for i, text in enumerate(rows.texts) if text not in taken]
+    chosen = [int(i) for i in rng.permutation(free)[:count]]
     return [(rows.texts[i], str(rng.choice(labels)), OFF_TOPIC) for i in chosen]
 
 
