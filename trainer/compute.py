@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from trainer.spec import TrainSpec
 
@@ -26,7 +27,10 @@ class Compute:
 
 def set_up(train: TrainSpec) -> Compute:
     """The device and precision a spec asks for; sets the number of CPU threads."""
-    torch.set_num_threads(usable_cores() if train.threads == "auto" else train.threads)
+    threads = usable_cores() if train.threads == "auto" else train.threads
+    torch.set_num_threads(threads)
+    # numpy's own pool: here its threads mostly spin, twice the CPU time for the same votes
+    threadpool_limits(limits=1, user_api="blas")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if train.precision == "auto":
         use_bfloat16 = _computes_bfloat16(device)
