@@ -307,7 +307,9 @@ async def test_a_killed_child_is_repeated_from_its_checkpoint(open_bot, chat, ti
             (1, 2, SegmentState.FAILED),
             (1, 3, SegmentState.DONE),
         ]
-        assert segments[-1].report["samples_trained"] == segments[0].report["samples_trained"]
+        done = [s.report for s in segments if s.state is SegmentState.DONE]
+        left_over = sum(r["samples_trained"] for r in done) - done[-1]["planned_samples"]
+        assert 0 <= left_over < 8  # the last batch may reach beyond; nothing is trained twice
         evaluations = [e.samples for e in store.runs.evaluations("r1.human")]
         assert evaluations == sorted(set(evaluations))
 
