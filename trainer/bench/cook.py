@@ -18,14 +18,12 @@ from pydantic import BaseModel, ConfigDict
 from trainer import compute
 from trainer.activations import Texts
 from trainer.backbone import load_backbone
-from trainer.bench.data import Kitchen, any_table, banking_and_clinc
+from trainer.bench.data import Kitchen, any_table, banking_and_clinc, rows_at
 from trainer.bench.recipes import RECIPES, Rows, cook, nearest_labels
 from trainer.data.samples import DataError
 from trainer.files import write_whole
 from trainer.marks import Marks
 from trainer.spec import LoraSpec, TrainSpec
-
-CLINC = "clinc150"
 
 
 class Order(BaseModel):
@@ -64,7 +62,7 @@ def cook_all(order: Order) -> None:
             _write_rows(folder / "test.jsonl", kitchen.test, order.test_rows)
             used = {sample.text for sample in pool}
             spare = [i for i, text in enumerate(kitchen.on_topic.texts) if text not in used]
-            _write_rows(folder / "spare.jsonl", _at(kitchen.on_topic, spare), None)
+            _write_rows(folder / "spare.jsonl", rows_at(kitchen.on_topic, spare), None)
             rows = [
                 {"id": str(i), "text": s.text, "label": s.label, "truth": s.truth}
                 for i, s in enumerate(pool)
@@ -107,10 +105,6 @@ def _write_rows(path: Path, rows: Rows, limit: int | None) -> None:
         index = np.sort(np.random.default_rng(3).permutation(len(rows))[:limit])
     lines = [json.dumps({"text": rows.texts[i], "label": rows.labels[i]}) for i in index.tolist()]
     write_whole(path, "\n".join(lines) + "\n")
-
-
-def _at(rows: Rows, index: Sequence[int]) -> Rows:
-    return Rows([rows.texts[i] for i in index], [rows.labels[i] for i in index])
 
 
 if __name__ == "__main__":

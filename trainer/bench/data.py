@@ -66,7 +66,7 @@ def any_table(source: str, text: str, label: str, off_topic: Rows | None = None)
         name = rows.labels[i]
         (held if quota[name] > 0 else rest).append(int(i))
         quota[name] -= 1
-    return _kitchen(_at(rows, rest), _at(rows, held), off_topic)
+    return _kitchen(rows_at(rows, rest), rows_at(rows, held), off_topic)
 
 
 def _kitchen(train: Rows, held: Rows, off_topic: Rows | None) -> Kitchen:
@@ -80,7 +80,10 @@ def _kitchen(train: Rows, held: Rows, off_topic: Rows | None) -> Kitchen:
     seen = {fingerprint(text) for text in held.texts}
     source = [int(i) for i in order if fingerprint(train.texts[i]) not in seen]
     return Kitchen(
-        _at(train, source[:SOURCE_ROWS]), off_topic, _at(held, sorted(dev)), _at(held, sorted(test))
+        rows_at(train, source[:SOURCE_ROWS]),
+        off_topic,
+        rows_at(held, sorted(dev)),
+        rows_at(held, sorted(test)),
     )
 
 
@@ -97,7 +100,7 @@ def _clinc(folder: Path) -> Rows:
     trained = [i for i in keep if rows.extra[i] == "train"]
     outside = [i for i in keep if rows.extra[i] == "oos_test"]
     chosen = [*rng.permutation(trained)[:2600], *rng.permutation(outside)[:400]]
-    return _at(rows, [int(i) for i in chosen])
+    return rows_at(rows, [int(i) for i in chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +121,6 @@ def _table(source: str, text: str, label: str, extra: str | None = None) -> _Tab
     return _Table(texts, labels, more)
 
 
-def _at(rows: Rows, index: Sequence[int]) -> Rows:
+def rows_at(rows: Rows, index: Sequence[int]) -> Rows:
+    """Some of the rows, in the order of `index`."""
     return Rows([rows.texts[i] for i in index], [rows.labels[i] for i in index])

@@ -239,18 +239,15 @@ def _quality(
     good = np.array([truth[i] == given[i] for i in rest])
     if not good.any() or good.all():
         return {}
-    order = np.argsort(p, kind="stable")
-    ranks = np.empty(len(p))
-    ranks[order] = np.arange(1, len(p) + 1)
-    n_good, n_bad = int(good.sum()), int((~good).sum())
-    area = (ranks[good].sum() - n_good * (n_good + 1) / 2) / (n_good * n_bad)
+    from trainer.surrogate import auc  # scipy: too heavy for every start of the bot
+
     bins = np.clip((p * 10).astype(int), 0, 9)
     reliability = [
         {"said": float(p[bins == b].mean()), "true": float(good[bins == b].mean()),
          "n": int((bins == b).sum())}
         for b in range(10) if (bins == b).any()
     ]  # fmt: skip
-    return {"auc": float(area), "reliability": reliability}
+    return {"auc": auc(p, good), "reliability": reliability}
 
 
 async def _rival(
