@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from bot.bench.learning.cells import ASKED, Cell, ballots
+from bot.bench.learning.resumed import Larder, all_cells, read_rows
 from bot.bench.learning.summary import (
     HUMAN,
     Results,
@@ -15,7 +19,7 @@ from bot.bench.learning.summary import (
     interval,
     markdown,
 )
-from bot.bench.learning.team import TEAMS, Jury, phrases_for
+from bot.bench.learning.team import TEAMS, Jury, phrases_for, team_of
 from storage.models import SampleView
 from trainer.segment import Candidate
 
@@ -130,3 +134,47 @@ def test_what_somebody_says_of_a_label_is_of_texts_in_no_pool():
     assert words.split()[0] == "pin"
     assert sentence in texts["pin"]
     assert phrases_for("gone", texts, np.random.default_rng(0)) == ()
+
+
+def test_a_team_is_as_large_and_as_good_as_its_name_says():
+    team = team_of("3x0.85")
+
+    assert [rater.accuracy for rater in team] == [0.85] * 3
+    assert team_of("weak") is TEAMS["weak"]
+
+
+def test_somebody_alone_answers_no_card_twice():
+    given = {f"pool-{i}": "a" for i in range(60)}
+    jury = Jury(team_of("1x0.9"), given, given, np.random.default_rng(0))
+
+    jury.answer(candidates(60), 50)
+
+    assert len(jury.cards) == jury.votes == 50
+
+
+def test_votes_are_asked_for_when_the_cell_says():
+    """Of 100 votes 30 are an audit; before the first step the other 70 are asked in two."""
+    assert ballots(100, "before") == ((0.0, 30), (0.0, 65), (0.0, 100))
+    assert ballots(100, "first") == ((0.3, 30), (0.3, 100))
+    assert ballots(100, "spread") == ((0.0, 30), (0.0, 33), (0.2, 67), (0.4, 100))
+    assert all(ballots(25, when)[-1][1] == 25 for when in ASKED)
+
+
+def test_cells_from_before_votes_could_be_asked_later_keep_their_names():
+    assert Cell("mix", 0, 3000, "human", "good", 100).key == "mix-3000-0-e3-human-good-100"
+    late = Cell("mix", 0, 3000, "human", "good", 100, asked_when="late")
+    assert late.key == "mix-3000-0-e3-human-good-100-late"
+
+
+async def test_what_is_done_is_not_done_again(tmp_path):
+    cell = Cell("mix", 0, 10, "control")
+    (tmp_path / "cells.jsonl").write_text(
+        json.dumps({"cell": cell.key, "n": 10}) + '\n{"cell": "br'
+    )
+    heard = []
+
+    rows = await all_cells([cell], Larder("nowhere"), tmp_path, lambda *said: heard.append(said))
+
+    assert rows == [{"cell": cell.key, "n": 10}]
+    assert heard == [(1, 1)]
+    assert list(read_rows(tmp_path / "cells.jsonl")) == [cell.key]

@@ -17,7 +17,7 @@ import numpy as np
 
 from bot.bench.figures import BenchError
 from bot.bench.learning import team as people
-from bot.bench.learning.team import TEAMS, Jury
+from bot.bench.learning.team import Jury, team_of
 from bot.dirt import Judgement, dirt_share
 from bot.worth import GO_ABOVE
 from trainer.launch import LocalLauncher
@@ -37,6 +37,11 @@ AUDIT_VOTES = 30
 PHRASED_LABELS, FIXES = 20, 20
 """What ten minutes of words are: twenty labels described, twenty better labels given."""
 GOLD_SHARE = 0.1
+AT_FIRST = "before"
+ASKED: Mapping[str, tuple[float, ...]] = {
+    AT_FIRST: (0.0,), "first": (0.3,), "spread": (0.0, 0.2, 0.4), "late": (0.6,),
+}  # fmt: skip
+"""When votes are asked for -> the shares of the training after which it pauses for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,29 @@ class Cell:
     votes: int = 0
     words: bool = False
     epochs: float = 3.0
+    asked_when: str = AT_FIRST  # one of `ASKED`
 
     @property
     def key(self) -> str:
         """Its name; equal cells give equal results."""
         said = f"-{self.team}-{self.votes}{'-words' if self.words else ''}" if self.team else ""
-        return f"{self.recipe}-{self.n}-{self.seed}-e{self.epochs:g}-{self.arm}{said}"
+        later = "" if self.asked_when == AT_FIRST else f"-{self.asked_when}"
+        return f"{self.recipe}-{self.n}-{self.seed}-e{self.epochs:g}-{self.arm}{said}{later}"
+
+
+def ballots(votes: int, asked_when: str) -> tuple[tuple[float, int], ...]:
+    """(share of the training, answers there are after it) of every ballot; the first is an audit.
+
+    Before the first step a ballot costs next to nothing, so there what is asked after the audit is
+    asked in two; at a checkpoint each of them costs a look at the pool, as in the bot.
+    """
+    pauses = ASKED[asked_when]
+    audit = min(AUDIT_VOTES, votes)
+    found = [(pauses[0], audit)]
+    if pauses == (0.0,):
+        found.append((0.0, audit + (votes - audit) // 2))
+    found += [(pause, round(votes * i / len(pauses))) for i, pause in enumerate(pauses, 1)]
+    return tuple(found)
 
 
 @dataclass
@@ -90,7 +112,8 @@ async def carry_out(
         shutil.rmtree(folder, ignore_errors=True)
     return {
         "cell": cell.key, "recipe": cell.recipe, "seed": cell.seed, "n": cell.n, "arm": cell.arm,
-        "team": cell.team, "votes": cell.votes, "words": cell.words, "epochs": cell.epochs, **found,
+        "team": cell.team, "votes": cell.votes, "words": cell.words, "epochs": cell.epochs,
+        "asked_when": cell.asked_when, **found,
     }  # fmt: skip
 
 
@@ -118,7 +141,7 @@ class _Run:
         jury, opinions, decision, seconds = None, Opinions(), None, 0.0
         if cell.arm == "human":
             rng = np.random.default_rng([cell.seed, 21])
-            jury = Jury(TEAMS[cell.team], self._truth, self._given, rng)
+            jury = Jury(team_of(cell.team), self._truth, self._given, rng)
             decision, opinions, seconds = await self._ask(jury, rng)
         report = await self._segment(1.0, opinions)
         found = {
@@ -139,20 +162,18 @@ class _Run:
         return found
 
     async def _ask(self, jury: Jury, rng: np.random.Generator) -> tuple[str, Opinions, float]:
-        """Ask before the first step: an audit at random, then what tells most."""
-        cell = self._cell
-        audit = min(AUDIT_VOTES, cell.votes)
-        report = await self._segment(0.0, Opinions(), self._questions(jury, audit, audit_only=True))
-        jury.answer(report.candidates, audit)
-        if not _is_go(jury):
-            return "no-go", Opinions(), jury.votes * people.SECONDS_PER_VOTE
-        half = audit + (cell.votes - audit) // 2
-        for budget in (half, cell.votes):
-            if jury.votes < budget:
-                opinions = Opinions(samples=jury.opinions())
-                questions = self._questions(jury, budget - jury.votes)
-                report = await self._segment(0.0, opinions, questions)
-                jury.answer(report.candidates, budget)
+        """Train from ballot to ballot: an audit at random, then what tells most."""
+        cell, opinions = self._cell, Opinions()
+        for share, budget in ballots(cell.votes, cell.asked_when):
+            missing, is_audit = budget - jury.votes, jury.votes == 0
+            if missing <= 0:
+                continue
+            questions = self._questions(jury, missing, audit_only=is_audit)
+            report = await self._segment(share, opinions, questions)
+            jury.answer(report.candidates, budget)
+            if is_audit and not _is_go(jury):
+                return "no-go", Opinions(), jury.votes * people.SECONDS_PER_VOTE
+            opinions = Opinions(samples=jury.opinions())
         words: tuple[LabelWords, ...] = ()
         seconds = jury.votes * people.SECONDS_PER_VOTE
         if cell.words:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any
 
 from bot import pictures
 from bot.bench import crowds
-from bot.bench.figures import BenchError, BenchReport, Figure
-from bot.bench.learning import cells, summary
+from bot.bench.figures import BenchReport, Figure
+from bot.bench.learning import summary
 from bot.bench.learning.cells import Cell
+from bot.bench.learning.resumed import Larder, all_cells
 from bot.bench.learning.summary import Results
 from trainer.files import write_whole
-from trainer.launch import LocalLauncher
 
-WORKERS = 2
-EVALUATIONS = 20
 PLAIN = ("stock", "control", "no_votes", "random", "cleanlab", "frozen-lr", "oracle")
 SAID = (("good", 100, False), ("good", 100, True), ("good", 200, False), ("fair", 100, False),
         ("weak", 100, False), ("lazy", 100, False), ("mixed", 100, False))  # fmt: skip
@@ -84,37 +81,10 @@ async def run(suite: Suite, folder: Path, progress: Callable[[int, int], None]) 
     Raises:
         BenchError: the data cannot be read, or a cell cannot be trained.
     """
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    rows_path, pools = folder / "cells.jsonl", folder / "pools"
-    todo, done = suite.cells(), _read(rows_path)
-    await cells.run_module(
-        "trainer.bench.cook",
-        {
-            "source": suite.source, "text": suite.text, "label": suite.label, "n": suite.n,
-            "recipes": suite.recipes, "seeds": suite.seeds, "out": str(pools),
-        },
-    )  # fmt: skip
-    launcher = LocalLauncher()
-    await launcher.warm()
-    open_cells = [cell for cell in todo if cell.key not in done]
-    progress(len(todo) - len(open_cells), len(todo))
-
-    async def work() -> None:
-        while open_cells:
-            cell = open_cells.pop(0)
-            row = await cells.carry_out(cell, pools, folder / "work", launcher, EVALUATIONS)
-            done[cell.key] = row
-            with rows_path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            progress(sum(c.key in done for c in todo), len(todo))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(work())
-    except* BenchError as err:
-        raise err.exceptions[0] from None
-    results = Results(done[cell.key] for cell in todo)
+    rows = await all_cells(
+        suite.cells(), Larder(suite.source, suite.text, suite.label), folder, progress
+    )
+    results = Results(rows)
     found = summary.figures(results)
     found += _crowds(Path(suite.source) / "crowd_votes")
     await asyncio.to_thread(write_whole, folder / "report.md", summary.markdown(results, found))
@@ -133,19 +103,6 @@ async def run(suite: Suite, folder: Path, progress: Callable[[int, int], None]) 
 def _crowds(folder: Path) -> tuple[Figure, ...]:
     """Aggregation of real votes, where they are at hand."""
     return crowds.figures(folder) if folder.is_dir() else ()
-
-
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """The cells of an earlier, broken-off benchmark; a half-written last line is none."""
-    found = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            found[row["cell"]] = row
-    return found
 
 
 def _chart(results: Results, recipe: str) -> dict[str, Any]:

@@ -44,6 +44,14 @@ TEAMS: Mapping[str, tuple[Rater, ...]] = {
 """Teams of five."""
 
 
+def team_of(name: str) -> tuple[Rater, ...]:
+    """The team called so: one of `TEAMS`, or as `20x0.85` says, twenty people who are right so often."""
+    if name in TEAMS:
+        return TEAMS[name]
+    size, _, accuracy = name.partition("x")
+    return _team(*[float(accuracy)] * int(size))
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A card that was answered."""
@@ -91,7 +99,7 @@ class Jury:
                 candidate.truth if is_gold else None, candidate.role == "audit",
             )  # fmt: skip
             self.cards.append(card)
-            people = 2 if self._rng.random() < OVERLAP else 1
+            people = min(2 if self._rng.random() < OVERLAP else 1, len(self._team))
             for _ in range(min(people, budget - self.votes)):
                 rater = self._team[self._turn % len(self._team)]
                 self._turn += 1
