@@ -68,5 +68,7 @@ ARMS: Mapping[str, Callable[[Case], Selection]] = {
     "random": _random,
     "cleanlab": _cleanlab,
     "oracle": _oracle,
+    "infobatch": _control,
+    "rho": _control,
 }
-"""Arm -> what it trains on."""
+"""Arm -> what it trains on; the last two choose among that as they go (`trainer.batches`)."""

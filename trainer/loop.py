@@ -18,13 +18,14 @@ from torch import Tensor
 from storage.models import FeatureView
 from trainer import checkpoint, compute
 from trainer.backbone import load_backbone
+from trainer.batches import batches_of
 from trainer.data.read import read_splits
 from trainer.data.samples import Splits
 from trainer.desk import Desk
 from trainer.files import write_whole
 from trainer.marks import Marks
 from trainer.progress import Progress
-from trainer.sampler import Cursor, Sampler
+from trainer.sampler import Cursor
 from trainer.segment import (
     Candidate,
     CheckpointReport,
@@ -182,13 +183,8 @@ class Loop:
 
     def _take(self, selection: Selection, cursor: Cursor | None) -> None:
         """Train on this from now on."""
-        train = self._plan.spec.train
         self.selection = selection
-        self._sampler = Sampler(
-            np.flatnonzero(selection.weight > 0),
-            self._learner.lengths, train.batch_size, self._plan.seed, cursor,
-        )  # fmt: skip
-        self._weight = torch.from_numpy(selection.weight).float()
+        self._sampler = batches_of(self._plan, self._learner, selection, cursor, self._marks)
         self.selected = self._desk.report(selection)
         self._marks.selected(self._plan.segment, self.selected)
 
@@ -240,9 +236,10 @@ class Loop:
             group["lr"] = group["full_lr"] * min(
                 1.0, self._step / max(1, self._plan.spec.train.warmup_steps)
             )
-        index = self._sampler.next()
+        index, weight = self._sampler.next()
         losses = self._learner.losses(index, self.selection.label)
-        loss = (losses * self._weight[index].to(losses.device)).mean()
+        loss = (losses * torch.from_numpy(weight).to(losses.device)).mean()
+        self._sampler.hear(index, losses.detach().cpu().numpy())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -258,6 +255,8 @@ class Loop:
         with torch.no_grad():
             for name, parameter in self._weights.items():
                 self._averages[name].lerp_(parameter, 1 - decay)
+        if self._sampler.is_over:  # it left samples out: what was done is what was planned
+            self.planned = self.target = self.samples
 
     def _is_due(self, before: int) -> bool:
         """Whether the samples since `before` crossed one of the evenly spaced evaluation points."""

@@ -20,21 +20,25 @@ class Cursor:
 
 
 class Sampler:
-    """Batches of pool indices, pass after pass, for ever.
+    """Batches of pool indices, pass after pass, for ever: a `trainer.batches.Batches`.
 
-    The order of a pass depends on seed, epoch and selection alone, so a cursor is all it takes to
-    go on exactly where another process stopped.
+    Samples of weight 0 are left out. The order of a pass depends on seed, epoch and selection
+    alone, so a cursor is all it takes to go on exactly where another process stopped.
     """
+
+    is_over = False
 
     def __init__(
         self,
-        kept: np.ndarray,
+        weight: np.ndarray,
         lengths: np.ndarray,
         batch_size: int,
         seed: int,
         cursor: Cursor | None = None,
     ) -> None:
+        kept = np.flatnonzero(weight > 0)
         self._kept, self._lengths = kept, lengths
+        self._weight = weight.astype(np.float32)
         self._batch_size, self._seed = batch_size, seed
         digest = hashlib.sha256(np.ascontiguousarray(kept).tobytes()).hexdigest()[:16]
         if cursor is None:
@@ -44,14 +48,17 @@ class Sampler:
         self.cursor = cursor
         self._batches = self._order()
 
-    def next(self) -> np.ndarray:
-        """The next batch: int64 (batch,)."""
+    def next(self) -> tuple[np.ndarray, np.ndarray]:
+        """The next batch: int64 (batch,), and what its samples weigh, float32 (batch,)."""
         if self.cursor.batch >= len(self._batches):
             self.cursor = Cursor(self.cursor.selection, self.cursor.epoch + 1, 0)
             self._batches = self._order()
         batch = self._batches[self.cursor.batch]
         self.cursor = Cursor(self.cursor.selection, self.cursor.epoch, self.cursor.batch + 1)
-        return batch
+        return batch, self._weight[batch]
+
+    def hear(self, index: np.ndarray, losses: np.ndarray) -> None:
+        """Nothing: the order depends on no loss, which is why a cursor is enough."""
 
     def _order(self) -> list[np.ndarray]:
         rng = np.random.default_rng([self._seed, 3, self.cursor.epoch])

@@ -14,7 +14,13 @@ seeds = st.integers(0, 2**32)
 
 
 def everything(lengths: np.ndarray) -> np.ndarray:
-    return np.arange(len(lengths))
+    """Equal weights."""
+    return np.ones(len(lengths))
+
+
+def weighing(kept: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Weight 1 for the kept samples, 0 for all others."""
+    return np.isin(np.arange(len(lengths)), kept).astype(float)
 
 
 def one_pass(sampler: Sampler) -> list[list[int]]:
@@ -22,7 +28,7 @@ def one_pass(sampler: Sampler) -> list[list[int]]:
     epoch, batches = sampler.cursor.epoch, []
     while True:
         before = sampler.cursor
-        batch = sampler.next()
+        batch, _ = sampler.next()
         if sampler.cursor.epoch != epoch:
             sampler.cursor = before
             return batches
@@ -31,9 +37,9 @@ def one_pass(sampler: Sampler) -> list[list[int]]:
 
 @given(lengths_of_pools, sizes, seeds)
 def test_a_pass_takes_every_kept_sample_once(lengths, size, seed):
-    kept = everything(lengths)[:: 2 if len(lengths) > 1 else 1]
+    kept = np.arange(len(lengths))[:: 2 if len(lengths) > 1 else 1]
 
-    batches = one_pass(Sampler(kept, lengths, size, seed))
+    batches = one_pass(Sampler(weighing(kept, lengths), lengths, size, seed))
 
     assert sorted(i for batch in batches for i in batch) == kept.tolist()
     assert all(len(batch) <= size for batch in batches)
@@ -50,21 +56,20 @@ def test_going_on_from_any_cursor_is_going_on_uninterrupted(lengths, size, seed,
     resumed = Sampler(kept, lengths, size, seed, straight.cursor)
 
     for _ in range(2 * len(kept) // size + 3):
-        assert resumed.next().tolist() == straight.next().tolist()
+        assert resumed.next()[0].tolist() == straight.next()[0].tolist()
         assert resumed.cursor == straight.cursor
 
 
 @given(lengths_of_pools, sizes, seeds, st.integers(0, 40))
 def test_another_selection_begins_a_new_pass(lengths, size, seed, steps):
-    kept = everything(lengths)
-    before = Sampler(kept, lengths, size, seed)
+    before = Sampler(everything(lengths), lengths, size, seed)
     for _ in range(steps):
         before.next()
-    fewer = kept[: max(1, len(kept) // 2)]
+    fewer = np.arange(max(1, len(lengths) // 2))
 
-    after = Sampler(fewer, lengths, size, seed, before.cursor)
+    after = Sampler(weighing(fewer, lengths), lengths, size, seed, before.cursor)
 
-    if len(fewer) == len(kept):
+    if len(fewer) == len(lengths):
         assert after.cursor == before.cursor
     else:
         assert after.cursor == Cursor(after.cursor.selection, before.cursor.epoch + 1, 0)
@@ -95,3 +100,13 @@ def test_batches_hold_texts_of_about_equal_length():
     batches = one_pass(Sampler(everything(lengths), lengths, 8, 0))
 
     assert {int(np.ptp(lengths[batch])) for batch in batches} == {7}
+
+
+def test_a_batch_comes_with_the_weights_of_its_samples():
+    weight = np.array([0.5, 0.0, 2.0, 1.5])
+
+    index, weighs = Sampler(weight, np.ones(4, int), 3, 0).next()
+
+    assert sorted(index) == [0, 2, 3]
+    assert weighs.tolist() == weight[index].tolist()
+    assert weighs.dtype == np.float32

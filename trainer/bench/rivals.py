@@ -197,12 +197,12 @@ class InfoBatch:
     Qin et al., InfoBatch, 2303.04947 (ICLR 2024), section 2 (share r = .5, delta = .875).
 
     Attributes:
-        epochs: passes over the pool in the whole training.
+        epochs: passes over the pool in the whole training; the last may be a part of one.
         share: of the below-mean samples that an epoch leaves out, in [0, 1).
         delta: share of the training after which nothing is left out, in [0, 1].
     """
 
-    epochs: int
+    epochs: float
     share: float = 0.5
     delta: float = 0.875
 

@@ -40,6 +40,9 @@ class Learner(Protocol):
     def view(self, rows: np.ndarray) -> PoolView:
         """What the vote model knows of some prepared rows."""
 
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """What the frozen layers make of texts in no pool, as `view` has the pool: (m, d)."""
+
     def opinion(self, rows: np.ndarray) -> np.ndarray:
         """What the model as it stands thinks of some rows' labels: float (r, 3)."""
 

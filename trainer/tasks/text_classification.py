@@ -190,6 +190,15 @@ class TextClassification:
             self._has_names = is_told and names_speak(pool, pool.names)
         return pool if self._has_names else replace(pool, names=None)
 
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of texts in no pool, on the pool's centre: float32 (m, d), unit rows."""
+        held = Texts(self.backbone, self._tokenizer, texts, self._max_tokens, self._pool.compute)
+        with self.backbone.untuned():
+            vectors = held.all_vectors()
+        self._count_forwards(held, np.arange(len(held)))
+        found: np.ndarray = F.normalize(vectors - self.head.centre.cpu(), dim=1).numpy()
+        return found
+
     @torch.inference_mode()
     def opinion(self, rows: np.ndarray) -> np.ndarray:
         """What the model as it stands thinks of some rows' labels: float (r, 3).
