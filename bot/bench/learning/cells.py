@@ -20,6 +20,7 @@ from bot.bench.learning import team as people
 from bot.bench.learning.team import Jury, team_of
 from bot.dirt import Judgement, dirt_share
 from bot.worth import GO_ABOVE
+from trainer.bench import exemplars
 from trainer.launch import LocalLauncher
 from trainer.segment import (
     LabelWords,
@@ -37,6 +38,8 @@ AUDIT_VOTES = 30
 PHRASED_LABELS, FIXES = 20, 20
 """What ten minutes of words are: twenty labels described, twenty better labels given."""
 GOLD_SHARE = 0.1
+EXEMPLARS = 100
+"""Texts people label well for the arm `rho`: as many seconds as a hundred votes take."""
 AT_FIRST = "before"
 ASKED: Mapping[str, tuple[float, ...]] = {
     AT_FIRST: (0.0,), "first": (0.3,), "spread": (0.0, 0.2, 0.4), "late": (0.6,),
@@ -143,6 +146,8 @@ class _Run:
             rng = np.random.default_rng([cell.seed, 21])
             jury = Jury(team_of(cell.team), self._truth, self._given, rng)
             decision, opinions, seconds = await self._ask(jury, rng)
+        elif cell.arm == "rho":
+            seconds = self._leave_exemplars()
         report = await self._segment(1.0, opinions)
         found = {
             "curve": self._curve, "cpu_s": self._spent.cpu_s, "load_s": self._spent.load_s,
@@ -182,11 +187,21 @@ class _Run:
             seconds += fixes * people.SECONDS_PER_FIX + len(words) * people.SECONDS_PER_PHRASE
         return "go", Opinions(samples=jury.opinions(), words=words), seconds
 
+    def _leave_exemplars(self) -> float:
+        """Put clean exemplars where the arm finds them: the seconds people labelled for."""
+        chosen = exemplars.picked(self._spare(), self._labels, EXEMPLARS, self._cell.seed)
+        exemplars.write(self._folder, chosen)
+        return len(chosen) * people.SECONDS_PER_VOTE
+
+    def _spare(self) -> list[exemplars.Exemplar]:
+        """Texts that are in no pool, and what they are about."""
+        rows = map(json.loads, (self._pool / "spare.jsonl").read_text().splitlines())
+        return [(row["text"], row["label"]) for row in rows]
+
     def _phrases(self, labels: Sequence[str], rng: np.random.Generator) -> tuple[LabelWords, ...]:
         known: dict[str, list[str]] = {}
-        for line in (self._pool / "spare.jsonl").read_text().splitlines():
-            row = json.loads(line)
-            known.setdefault(row["label"], []).append(row["text"])
+        for text, label in self._spare():
+            known.setdefault(label, []).append(text)
         said = {label: people.phrases_for(label, known, rng) for label in labels}
         return tuple(LabelWords(label=k, words=v) for k, v in said.items() if v)
 

@@ -17,7 +17,9 @@ from bot.bench.learning.resumed import Larder, all_cells
 from bot.bench.learning.summary import Results
 from trainer.files import write_whole
 
-PLAIN = ("stock", "control", "no_votes", "random", "cleanlab", "frozen-lr", "oracle")
+PLAIN = ("stock", "control", "no_votes", "random", "cleanlab", "infobatch", "rho", "frozen-lr",
+         "oracle")  # fmt: skip
+NOT_QUICK = ("random", "cleanlab", "infobatch", "rho")
 SAID = (("good", 100, False), ("good", 100, True), ("good", 200, False), ("fair", 100, False),
         ("weak", 100, False), ("lazy", 100, False), ("mixed", 100, False))  # fmt: skip
 
@@ -63,7 +65,7 @@ class Suite:
         plain: tuple[str, ...] = PLAIN if is_dirty else ("stock", "control", "no_votes")
         said = SAID if is_dirty else SAID[:1]
         if self.is_quick:
-            plain = tuple(arm for arm in plain if arm not in ("random", "cleanlab"))
+            plain = tuple(arm for arm in plain if arm not in NOT_QUICK)
             said = SAID[:1]
         for arm in plain:
             yield Cell(recipe, seed, self.n, arm)
@@ -129,4 +131,5 @@ def _chart(results: Results, recipe: str) -> dict[str, Any]:
     return {"title": title, "lines": lines, "target": None, "x_label": "CPU seconds so far"}
 
 
-_COLOURS = {"stock": "#1f2328", "oracle": "#b8473d", "random": "#c9b458", "cleanlab": "#7a5195"}
+_COLOURS = {"stock": "#1f2328", "oracle": "#b8473d", "random": "#c9b458", "cleanlab": "#7a5195",
+            "infobatch": "#2a9d8f", "rho": "#e07a5f"}  # fmt: skip

@@ -14,8 +14,8 @@ from bot.bench.figures import Figure
 Row = Mapping[str, Any]
 
 GATE_POINTS = 3.0
-NO_VOTES = ("no_votes", "control", "cleanlab", "random")
-"""Arms of ours that ask nobody."""
+NO_VOTES = ("no_votes", "control", "cleanlab", "random", "infobatch")
+"""Arms of ours that ask nobody; `rho` does not vote, but people label for it."""
 HUMAN = "human:good:100"
 
 
