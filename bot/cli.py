@@ -1,4 +1,4 @@
-"""The command line: `joulery demo`, `joulery compare SPEC`, `joulery serve`, `joulery status`.
+"""The command line: `joulery demo`, `compare SPEC`, `serve`, `status`, `bench`, `study`.
 
 Exit codes: 0 fine, 2 bad input, 1 failure. Errors go to stderr as one plain sentence with the
 remedy; tracebacks go to the log.
@@ -30,11 +30,16 @@ from bot import serving, words
 from bot.bench import resume
 from bot.bench.figures import BenchError
 from bot.bench.learning import suite as learning
+from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
 from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
+from bot.study import simulated as studying
+from bot.study.plan import Grid
+from bot.study.summary import Prices, by_task, verdicts
 from bot.terminal import Bars
 from storage.database import StoreError
+from trainer.meter import WATTS_PER_CORE
 from trainer.spec import MAX_SEED, RunSpec, SpecError, parse_spec, read_spec
 
 BAD_INPUT = 2
@@ -201,13 +206,49 @@ def bench(
         _write_json(report, found.as_json())
 
 
-def _bench_data() -> Path:
+@app.command()
+def study(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="two tasks, one seed, few settings: about ten minutes")
+    ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(help="folder of banking77, clinc150 and recorded votes, or a table: csv:FILE"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="pools per task")] = 3,
+    folder: Annotated[
+        Path, typer.Option(help="cells, table and pictures; goes on if begun")
+    ] = Path("study"),
+) -> None:
+    """What votes save and what they cost: simulated people in training, recorded votes without."""
+    settings = _settings(None)
+    prices = Prices(settings.watts_per_core or WATTS_PER_CORE, settings.device_watts)
+    grid = Grid(seeds=tuple(range(1 if quick else seeds)), is_quick=quick)
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("study", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        larder = Larder(data or str(_bench_data("study")))
+        found = asyncio.run(studying.study(grid, larder, folder, prices, progress))
+    heading, *body = by_task(found.lines)
+    table = Table(*heading, box=None)
+    for row in body:
+        table.add_row(*row)
+    out.print(table, "")
+    for said in verdicts(found.lines):
+        out.print(f"• {said}", highlight=False)
+    out.print(f"Tables, lines and pictures: {folder}")
+
+
+def _bench_data(name: str = "bench learning") -> Path:
     """The folder of public data sets beside the checkout, where there is one."""
     for folder in (Path("../shared/data"), Path("shared/data")):
         if (folder / "banking77").is_dir():
             return folder.resolve()
     raise SpecError(
-        "bench learning needs data: give --data FOLDER with banking77 and clinc150 in it, "
+        f"{name} needs data: give --data FOLDER with banking77 and clinc150 in it, "
         "or --data csv:FILE with the columns text and label"
     )
 

@@ -1,6 +1,6 @@
 """Pictures, drawn in a process of their own: matplotlib is too heavy to live in the bot.
 
-`python -m bot.pictures CHART.json OUT.png` draws one chart.
+`python -m bot.pictures CHART.json OUT.png [CHART.json OUT.png ...]` draws charts.
 """
 
 from __future__ import annotations
@@ -51,11 +51,17 @@ def _lines(report: Mapping[str, Any], *, is_faint: bool) -> list[dict[str, Any]]
 
 async def draw(chart: Mapping[str, Any], path: Path) -> bool:
     """Draw a chart to a PNG; False when drawing failed."""
-    plan = path.with_suffix(".json")
-    await asyncio.to_thread(plan.write_text, json.dumps(chart), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.pictures", str(plan), str(path)
-    )
+    return await draw_all({path: chart})
+
+
+async def draw_all(charts: Mapping[Path, Mapping[str, Any]]) -> bool:
+    """Draw charts to PNGs, in one process; False when drawing one of them failed."""
+    words: list[str] = []
+    for path, chart in charts.items():
+        plan = path.with_suffix(".json")
+        await asyncio.to_thread(plan.write_text, json.dumps(chart), encoding="utf-8")
+        words += (str(plan), str(path))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bot.pictures", *words)
     return await process.wait() == 0
 
 
@@ -76,14 +82,16 @@ def _render(chart: Mapping[str, Any], path: Path) -> None:
         )  # fmt: skip
     if chart["target"] is not None:
         axes.axhline(chart["target"], color="#8a8f98", linewidth=0.8, linestyle=":")
-    axes.set(xlabel=chart["x_label"], ylabel="accuracy, %")
+    axes.set(xlabel=chart["x_label"], ylabel=chart.get("y_label", "accuracy, %"))
     axes.set_title(chart["title"], loc="left", fontsize=11)
     axes.grid(visible=True, color="#e6e8eb", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlim(left=0)
     axes.legend(frameon=False, fontsize=9, loc="best")
     figure.savefig(path, dpi=DPI)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
-    _render(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2]))
+    for _plan, _picture in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        _render(json.loads(Path(_plan).read_text(encoding="utf-8")), Path(_picture))
