@@ -139,7 +139,8 @@ class Actions:
         if repeated := await self._repeat(actor):
             return repeated
         post = self._open_card(actor, post_id)
-        if choice not in {button.id for button in _card(post).buttons}:
+        [seen] = self._state.messages(actor.visitor.id, [post_id])
+        if seen.card is None or choice not in {button.id for button in seen.card.buttons}:
             raise Refusal(404, "This card has no such button.")
         event = ButtonPressed(**self._about(actor, post), choice=choice, ctx=self._ctx)
         answer = await self._commit(actor, event, post_id)

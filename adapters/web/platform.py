@@ -32,10 +32,11 @@ from adapters.web.actions import Actions, message_ref
 from adapters.web.address import base_url, listen, served_hosts
 from adapters.web.feed import Hub
 from adapters.web.intake import drawable, fitting
+from adapters.web.pages import PAGE_LENGTH
 from adapters.web.people import BOT, People
 from adapters.web.pictures import Pictures
 from adapters.web.server import Server
-from adapters.web.state import State
+from adapters.web.state import Present, State, as_posted
 from adapters.web.tables import Post, open_database
 from adapters.web.text import clean
 from adapters.web.views import WORDS
@@ -54,6 +55,7 @@ class WebChat:
         open_link: a demo on one's own machine: one link lets everybody in who has it.
         allowed_hosts: further values of the Host header, e.g. of a proxy in front.
         now: aware UTC.
+        present: how each person sees a card; everybody alike unless told.
     """
 
     name = "web"
@@ -71,6 +73,7 @@ class WebChat:
         open_link: bool = False,
         allowed_hosts: Sequence[str] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        present: Present = as_posted,
     ) -> None:
         self._host = host
         self._port = port
@@ -81,7 +84,7 @@ class WebChat:
         self._pictures = Pictures(state_path.with_name(state_path.name + ".files"))
         self._cookie = "joulery-" + sha256(str(state_path.resolve()).encode()).hexdigest()[:8]
         self._engine = open_database(state_path)
-        self._state = State(self._engine, now)
+        self._state = State(self._engine, now, present)
         self._people = People(self._engine, self._open_token, now)
         self._hub = Hub()
         self._actions = Actions(self._state, channel, self._hub.publish, now)
@@ -221,6 +224,11 @@ class WebChat:
         """Show or replace the chart with this id."""
         self._state.show_board(drawable(board))
         self._hub.publish(board.board_id)
+
+    def redraw(self) -> None:
+        """Draw the newest messages again on every open page: people may see them otherwise now."""
+        for message in self._state.channel("", before=None, limit=PAGE_LENGTH):
+            self._hub.publish(message.post.id)
 
     # --- helpers --------------------------------------------------------------------------------
 

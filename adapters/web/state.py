@@ -24,6 +24,14 @@ BOARDS_KEPT = 5
 
 REQUESTS_KEPT = timedelta(days=1)
 
+Present = Callable[[Card, str, Mapping[str, int]], Card]
+"""(card, person, answers so far by button id) -> the card as that person is to see it."""
+
+
+def as_posted(card: Card, _person: str, _said: Mapping[str, int]) -> Card:
+    """The same card for everybody."""
+    return card
+
 
 @dataclass(frozen=True)
 class Message:
@@ -35,19 +43,25 @@ class Message:
     """emoji -> person id -> name, in the order they were placed"""
     choice: str | None = None
     levels: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def card(self) -> Card | None:
-        """The card, if the post is one."""
-        return Card.model_validate(self.post.card) if self.post.card else None
+    card: Card | None = None
+    """as the viewer is to see it, if the post is one"""
 
 
 class State:
-    """The chat as it stands on disk."""
+    """The chat as it stands on disk.
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+    Args:
+        engine: of the chat's file.
+        now: aware UTC.
+        present: how each person sees a card.
+    """
+
+    def __init__(
+        self, engine: Engine, now: Callable[[], datetime], present: Present = as_posted
+    ) -> None:
         self._engine = engine
         self._now = now
+        self._present = present
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -224,8 +238,11 @@ class State:
         ):
             by_emoji = reactions.setdefault(mark.post_id, {})
             by_emoji.setdefault(mark.emoji, {})[mark.person] = names[mark.person]
-        mine = select(Answer).where(Answer.post_id.in_(ids), Answer.person == viewer)
-        answers = {answer.post_id: answer for answer in db.scalars(mine)}
+        given = db.scalars(select(Answer).where(Answer.post_id.in_(ids))).all()
+        answers = {answer.post_id: answer for answer in given if answer.person == viewer}
+        pressed: dict[int, dict[str, str]] = {}
+        for answer in given:
+            pressed.setdefault(answer.post_id, {})[answer.person] = answer.choice or ""
         return [
             Message(
                 post=post,
@@ -233,9 +250,27 @@ class State:
                 reactions=reactions.get(post.id, {}),
                 choice=answers[post.id].choice if post.id in answers else None,
                 levels=(answers[post.id].levels or {}) if post.id in answers else {},
+                card=self._seen(post, viewer, reactions.get(post.id, {}), pressed.get(post.id, {})),
             )
             for post in posts
         ]
+
+    def _seen(
+        self,
+        post: Post,
+        viewer: str,
+        reactions: Mapping[str, Mapping[str, str]],
+        pressed: Mapping[str, str],
+    ) -> Card | None:
+        """The card as the viewer is to see it, if the post is one."""
+        if not post.card:
+            return None
+        card = Card.model_validate(post.card)
+        said = {}
+        for button in card.buttons:
+            people = {person for person, choice in pressed.items() if choice == button.id}
+            said[button.id] = len(people | set(reactions.get(button.emoji or "", ())))
+        return self._present(card, viewer, said)
 
 
 def _visible(viewer: str) -> ColumnElement[bool]:
