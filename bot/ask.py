@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from string import ascii_uppercase
 from types import MappingProxyType
 
@@ -50,6 +51,7 @@ def questions(
     now: datetime,
     channels: Mapping[str, str],
     experts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    earlier: Sequence[Ballot] = (),
 ) -> Questions | None:
     """The round a segment's report calls for; None when it found nothing to ask.
 
@@ -62,6 +64,7 @@ def questions(
         now: aware UTC.
         channels: platform -> channel the cards go to.
         experts: label -> names of people who know it well (`bot.opinions.experts`).
+        earlier: what the run asked before: some of it is asked again (`ask.repeats`).
     """
     if not report.candidates and not report.features:
         return None
@@ -83,9 +86,17 @@ def questions(
         _feature_ballot(round_, len(ballots) + i, view, report.labels)
         for i, view in enumerate(report.features)
     ]
+    ballots += [
+        _again(round_, len(ballots) + i, ballot)
+        for i, ballot in enumerate(to_repeat(earlier, spec.ask.repeats, round_.round_id))
+    ]
     closes = f"closes by {closing_time(round_)}"
     opened = messages.round_opened(
-        number + 1, len(report.candidates), len(report.features), closes, quorum=round_.quorum
+        number + 1,
+        len(ballots) - len(report.features),
+        len(report.features),
+        closes,
+        quorum=round_.quorum,
     )
     items = outgoing.in_thread(channels, run.run_id, f"round:{round_.round_id}", opened)
     items += [
@@ -102,6 +113,37 @@ def questions(
         for c in report.candidates
     )
     return Questions(round_, tuple(ballots), samples, tuple(items))
+
+
+def to_repeat(earlier: Sequence[Ballot], count: int, draw: str) -> list[Ballot]:
+    """Up to `count` sample cards of earlier rounds, none twice, no gold ones; drawn by lot.
+
+    Args:
+        earlier: all ballots of the run so far.
+        count: how many.
+        draw: names the lot: the same name draws the same cards.
+    """
+    repeated = {s.target for b in earlier for s in b.subjects if s.role == "repeat"}
+    free = [
+        ballot
+        for ballot in earlier
+        if (subject := ballot.subjects[0]).kind is SubjectKind.SAMPLE
+        and subject.role in ("ask", "audit")
+        and subject.target not in repeated
+    ]
+    lot = sorted(free, key=lambda b: sha256(f"{draw}:{b.ballot_id}".encode()).digest())
+    return lot[:count]
+
+
+def _again(round_: Round, number: int, ballot: Ballot) -> Ballot:
+    repeat = ballot.subjects[0].model_copy(update={"role": "repeat"})
+    return ballot.model_copy(
+        update={
+            "ballot_id": f"{round_.round_id}.{number}",
+            "round_id": round_.round_id,
+            "subjects": (repeat,),
+        }
+    )
 
 
 def _known_by(ballot: Ballot, experts: Mapping[str, Sequence[str]]) -> Sequence[str]:

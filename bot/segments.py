@@ -269,6 +269,7 @@ class Segments:
             now=now,
             channels=house.channels,
             experts=await house.call(self._experts, run, report.labels),
+            earlier=await house.call(house.store.votes.ballots, run_id=run.run_id),
         )
         if asked is None:
             return None

@@ -173,6 +173,13 @@ class AskSpec(_Part):
         "count as cards of a round at 0. 0 = no such check: ask as planned, come what may",
     )
     cards: int = Field(30, ge=0, le=200, description="sample cards per round")
+    repeats: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="cards of earlier rounds that are shown again in each round, to see who gives "
+        "the same answer twice; the last answer counts",
+    )
     feature_cards: int = Field(3, ge=0, le=50, description="feature cards per round, once trained")
     quorum: int = Field(2, ge=1, description="votes per card that end a round early")
     deadline: Seconds = Field(600.0, description="how long a round stays open, e.g. 10min")
