@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,7 +34,11 @@ from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
 from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
+from bot.study import answers as answering
+from bot.study import export as exporting
+from bot.study import live as living
 from bot.study import simulated as studying
+from bot.study.live import studied
 from bot.study.plan import Grid
 from bot.study.summary import Prices, by_task, verdicts
 from bot.terminal import Bars
@@ -217,13 +221,54 @@ def study(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="pools per task")] = 3,
     folder: Annotated[
-        Path, typer.Option(help="cells, table and pictures; goes on if begun")
+        Path, typer.Option(help="for tables, lines and pictures; what was begun there goes on")
     ] = Path("study"),
+    live: Annotated[
+        Path | None, typer.Option(help="run this spec with real participants instead")
+    ] = None,
+    export: Annotated[
+        str | None, typer.Option(help="write the answers of this live run to the folder instead")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="with --export or --live: who withdrew, by name")
+    ] = None,
+    port: PortOption = None,
 ) -> None:
-    """What votes save and what they cost: simulated people in training, recorded votes without."""
-    settings = _settings(None)
+    """What votes save and what they cost: simulated, recorded, or (--live) from real people."""
+    if live is not None and export is not None:
+        raise SettingsError(f"--live {live} and --export {export} are two commands; give one")
+    settings = _settings(port)
+    if live is not None:
+        export = _live(settings, studied(read_spec(live)))
+    if export is not None:
+        _show(answering.rows(exporting.export(settings, export, folder, without or ())))
+        out.print(f"Answers: {folder / exporting.VOTES}")
+        return
+    _simulate(settings, Grid(tuple(range(1 if quick else seeds)), quick), data, folder)
+
+
+def _live(settings: Settings, spec: RunSpec) -> str:
+    """A live study's run, with real participants; its id, once it has ended."""
+    bars = Bars(out)
+
+    def announce(url: str) -> None:
+        bars.say(f"Give this link to participants: {url}", style="bold")
+
+    with bars:
+        run = asyncio.run(living.live(settings, spec, bars, announce))
+    return run.run_id
+
+
+def _show(heading_and_body: Sequence[Sequence[str]]) -> None:
+    heading, *body = heading_and_body
+    table = Table(*heading, box=None)
+    for row in body:
+        table.add_row(*row)
+    out.print(table, "")
+
+
+def _simulate(settings: Settings, grid: Grid, data: str | None, folder: Path) -> None:
     prices = Prices(settings.watts_per_core or WATTS_PER_CORE, settings.device_watts)
-    grid = Grid(seeds=tuple(range(1 if quick else seeds)), is_quick=quick)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("study", total=None)
 
@@ -232,11 +277,7 @@ def study(
 
         larder = Larder(data or str(_bench_data("study")))
         found = asyncio.run(studying.study(grid, larder, folder, prices, progress))
-    heading, *body = by_task(found.lines)
-    table = Table(*heading, box=None)
-    for row in body:
-        table.add_row(*row)
-    out.print(table, "")
+    _show(by_task(found.lines))
     for said in verdicts(found.lines):
         out.print(f"• {said}", highlight=False)
     out.print(f"Tables, lines and pictures: {folder}")
