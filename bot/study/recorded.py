@@ -76,7 +76,8 @@ def recorded(folder: Path, *, is_quick: bool = False) -> list[Precision]:
 def images(folder: Path, limit: int) -> list[Precision]:
     """One to three votes on CIFAR-10 images, by the seconds their labelling took on average.
 
-    The votes carry no person, so all of them count the same in ours, too.
+    The votes carry no person: first votes count as one voter's in ours, second ones as another's. So
+    it can't tell people apart, but learns which labels are taken for which.
 
     Raises:
         OSError: a file is missing.
