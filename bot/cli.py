@@ -255,8 +255,11 @@ def _live(settings: Settings, spec: RunSpec) -> str:
         bars.say(f"Give this link to participants: {url}", style="bold")
 
     with bars:
-        run = asyncio.run(living.live(settings, spec, bars, announce))
-    return run.run_id
+        try:
+            return asyncio.run(living.live(settings, spec, bars, announce)).run_id
+        except KeyboardInterrupt:
+            bars.say("Stopped; the same command goes on with it.")
+            raise typer.Exit(FAILURE) from None
 
 
 def _show(heading_and_body: Sequence[Sequence[str]]) -> None:
