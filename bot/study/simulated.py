@@ -75,9 +75,13 @@ def markdown(found: Findings, grid: Grid, prices: Prices) -> str:
         "# What votes save, and what they cost",
         f"Pools of {grid.n} samples, seeds {seeds}. Every joule is an estimate: CPU seconds x "
         f"{prices.watts_per_core:g} W per core, loading and evaluations left out; voters' devices "
-        f"{prices.device_w:g} W. Voters are simulated. *Saved* is what the control spent in all, "
-        "less what had been spent when its accuracy was reached; negative = votes cost energy, "
-        "*never* = it was not reached, (2/3) = in two pools of three.",
+        f"{prices.device_w:g} W. Voters are simulated. *Saved* is what the control needed for the "
+        "accuracy it ends with, less what this arm needed for the same; negative = more was "
+        "needed, *never* = it was not reached, (2/3) = in two pools of three. *Before "
+        "asking* = it was reached before the first ballot, so votes did not do it. What an arm "
+        "spends in all includes making sure that nothing gets better any more. On a busy machine "
+        "CPU seconds for the same work differ by a third and more: a few joules more or less say "
+        "nothing. Forwards do not differ, but the models of the votes are not among them.",
         "\n".join(f"* {said}" for said in verdicts(found.lines)),
         "## One row per task",
         table(by_task(found.lines)),

@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any
 
 from bot import words
+from bot.bench.learning.cells import ASKED
 from bot.bench.learning.summary import cost_to, final
 from bot.study.plan import USUAL, Setting
 
@@ -38,8 +39,12 @@ class Outcome:
         accuracy: of what was left, in [0, 1].
         control: the control's accuracy.
         energy_j: all of it: embedding, models of the votes and training, no loading, no evaluations.
-        control_j: the control's.
+        control_j: all of the control's.
+        control_reached_j: what the control had spent when it first had the accuracy it ended with.
         reached_j: spent when the control's accuracy was reached first; None = never.
+        saved_forwards: forwards fewer than the control needed for it, which no busy machine blurs,
+            but models of the votes are not in them; None = never reached.
+        is_unasked: it was reached before anybody was asked: no merit of votes.
         labour_s: people's seconds.
     """
 
@@ -50,13 +55,20 @@ class Outcome:
     control: float
     energy_j: float
     control_j: float
+    control_reached_j: float
     reached_j: float | None
+    saved_forwards: float | None
+    is_unasked: bool
     labour_s: float
 
     @property
     def saved_j(self) -> float | None:
-        """Energy the control spent beyond what reached its accuracy; negative = it cost more."""
-        return None if self.reached_j is None else self.control_j - self.reached_j
+        """Energy less than the control needed for its accuracy; negative = more was needed.
+
+        Not held against all the control spent: it goes on until it is sure that nothing gets
+        better, and so do the others.
+        """
+        return None if self.reached_j is None else self.control_reached_j - self.reached_j
 
 
 def outcomes(rows: Sequence[Row], prices: Prices) -> list[Outcome]:
@@ -68,16 +80,31 @@ def outcomes(rows: Sequence[Row], prices: Prices) -> list[Outcome]:
         if control is None or row["arm"] == "control":
             continue
         reached_s = cost_to(row, final(control), "cpu_s")
+        needed_s = cost_to(control, final(control), "cpu_s")
+        needed = cost_to(control, final(control), "forwards")
+        reached = cost_to(row, final(control), "forwards")
+        assert needed_s is not None, control
+        assert needed is not None, control
         watts = prices.watts_per_core
         found.append(Outcome(
             task=row["recipe"], setting=Setting.of(row), seed=row["seed"],
             accuracy=final(row), control=final(control),
             energy_j=watts * row["curve"][-1]["cpu_s"],
             control_j=watts * control["curve"][-1]["cpu_s"],
+            control_reached_j=watts * needed_s,
             reached_j=None if reached_s is None else watts * reached_s,
+            saved_forwards=None if reached is None else needed - reached,
+            is_unasked=_is_unasked(row, final(control)),
             labour_s=row["people_s"],
         ))  # fmt: skip
     return found
+
+
+def _is_unasked(row: Row, target: float) -> bool:
+    """Whether `target` was reached before the first ballot of a cell that asks later."""
+    samples = cost_to(row, target, "samples")
+    first = ASKED[row["asked_when"]][0] * row["epochs"] * row["n"]
+    return row["arm"] == "human" and samples is not None and samples < first
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +118,12 @@ class Line:
         reached: how many of them came to the control's accuracy.
         accuracy: %.
         points: of accuracy above the control.
-        control_j: the control's energy.
+        control_j: all of the control's energy.
+        control_reached_j: what the control needed for its accuracy.
         energy_j: all that was spent.
         saved_j: mean over the pools that reached the control's accuracy; None where none did.
+        saved_forwards: the same, in forwards of a sample.
+        unasked: how many of them reached it before anybody was asked.
         labour_s: people's seconds, all together.
         devices_j: what their devices used meanwhile.
     """
@@ -105,8 +135,11 @@ class Line:
     accuracy: float
     points: float
     control_j: float
+    control_reached_j: float
     energy_j: float
     saved_j: float | None
+    saved_forwards: float | None
+    unasked: int
     labour_s: float
     devices_j: float
 
@@ -124,7 +157,9 @@ class Line:
             "votes": who.votes if who else 0, "asked_when": who and who.asked_when,
             "seeds": self.seeds, "reached": self.reached, "accuracy_percent": self.accuracy,
             "points_over_control": self.points, "control_j_estimate": self.control_j,
+            "control_reached_j_estimate": self.control_reached_j,
             "energy_j_estimate": self.energy_j, "saved_j_estimate": self.saved_j,
+            "saved_forwards": self.saved_forwards, "reached_before_asking": self.unasked,
             "labour_s": self.labour_s, "devices_j_estimate": self.devices_j,
             "saved_with_devices_j_estimate": self.saved_with_devices_j,
         }  # fmt: skip
@@ -140,14 +175,18 @@ def lines(found: Iterable[Outcome], prices: Prices) -> list[Line]:
 
 def _line(task: str, setting: Setting | None, group: Sequence[Outcome], prices: Prices) -> Line:
     saved = [one.saved_j for one in group if one.saved_j is not None]
+    forwards = [one.saved_forwards for one in group if one.saved_forwards is not None]
     labour_s = mean(one.labour_s for one in group)
     return Line(
         task=task, setting=setting, seeds=len(group), reached=len(saved),
         accuracy=100 * mean(one.accuracy for one in group),
         points=100 * mean(one.accuracy - one.control for one in group),
         control_j=mean(one.control_j for one in group),
+        control_reached_j=mean(one.control_reached_j for one in group),
         energy_j=mean(one.energy_j for one in group),
         saved_j=mean(saved) if saved else None,
+        saved_forwards=mean(forwards) if forwards else None,
+        unasked=sum(one.is_unasked for one in group),
         labour_s=labour_s, devices_j=prices.device_w * labour_s,
     )  # fmt: skip
 
@@ -158,28 +197,34 @@ def _line(task: str, setting: Setting | None, group: Sequence[Outcome], prices: 
 def by_task(found: Sequence[Line]) -> list[tuple[str, ...]]:
     """A heading, and a row per task: the usual setting, and what is free."""
     rows: list[tuple[str, ...]] = [(
-        "task", "control: accuracy %", "J", "label names alone: accuracy %", "saved J",
-        "with votes: accuracy %", "saved J", "labour s", "saved J, voters' devices paid",
+        "task", "control: accuracy %", "J to it", "J in all", "label names alone: accuracy %",
+        "saved J", "J in all", "with votes: accuracy %", "saved J", "J in all", "labour s",
+        "saved J, voters' devices paid",
     )]  # fmt: skip
-    for task in dict.fromkeys(line.task for line in found):
-        mine = {line.setting: line for line in found if line.task == task}
-        usual, free = mine.get(USUAL), mine.get(None)
-        if usual is None:
-            continue
+    for usual, free in _pairs(found):
+        names = (
+            (f"{free.accuracy:.1f}", _saved(free), f"{free.energy_j:.0f}") if free else ("-",) * 3
+        )
         rows.append((
-            task, f"{usual.accuracy - usual.points:.1f}", f"{usual.control_j:.0f}",
-            f"{free.accuracy:.1f}" if free else "-", _saved(free) if free else "-",
-            f"{usual.accuracy:.1f}", _saved(usual), f"{usual.labour_s:.0f}",
-            _joules(usual.saved_with_devices_j),
+            usual.task, f"{usual.accuracy - usual.points:.1f}", f"{usual.control_reached_j:.0f}",
+            f"{usual.control_j:.0f}", *names, f"{usual.accuracy:.1f}", _saved(usual),
+            f"{usual.energy_j:.0f}", f"{usual.labour_s:.0f}", _signed(usual.saved_with_devices_j),
         ))  # fmt: skip
     return rows
+
+
+def _pairs(found: Sequence[Line]) -> list[tuple[Line, Line | None]]:
+    """Task by task: the usual setting, and label names alone."""
+    free = {line.task: line for line in found if line.setting is None}
+    return [(line, free.get(line.task)) for line in found if line.setting == USUAL]
 
 
 def by_setting(found: Sequence[Line]) -> list[tuple[str, ...]]:
     """A heading, and a row per task and setting."""
     rows: list[tuple[str, ...]] = [(
         "task", "people", "right", "votes", "asked", "seeds", "labour s", "s each",
-        "accuracy %", "over control", "J", "saved J", "saved J, voters' devices paid",
+        "accuracy %", "over control", "J", "saved J", "saved forwards",
+        "saved J, voters' devices paid",
     )]  # fmt: skip
     for line in found:
         who = line.setting
@@ -192,40 +237,50 @@ def by_setting(found: Sequence[Line]) -> list[tuple[str, ...]]:
         rows.append((
             line.task, *said, str(line.seeds), f"{line.labour_s:.0f}", f"{each:.0f}",
             f"{line.accuracy:.1f}", f"{line.points:+.1f}", f"{line.energy_j:.0f}", _saved(line),
-            _joules(line.saved_with_devices_j),
+            _signed(line.saved_forwards), _signed(line.saved_with_devices_j),
         ))  # fmt: skip
     return rows
 
 
 def verdicts(found: Sequence[Line]) -> list[str]:
-    """A plain sentence per task, by its usual setting."""
-    return [_verdict(line) for line in found if line.setting == USUAL]
+    """Plain sentences on each task, by its usual setting; votes are held to the best without."""
+    return [_verdict(usual, free) for usual, free in _pairs(found)]
 
 
-def _verdict(line: Line) -> str:
-    said = f"{line.task}: {line.labour_s:.0f} s of people's time"
-    ends = f"ends {abs(line.points):.1f} points {'above' if line.points >= 0 else 'below'} control"
+def _verdict(line: Line, free: Line | None) -> str:
+    best = max(0.0, free.points if free else 0.0)  # of the control, and of label names
+    said = [
+        f"{line.task}, {line.labour_s:.0f} s of people's time: {line.points:+.1f} points against "
+        f"control, {line.points - best:+.1f} against the best arm without votes."
+    ]
     if line.saved_j is None:
-        return f"{said} never reach the control's accuracy and save nothing; it {ends}."
+        return f"{said[0]} Control's accuracy was never reached: nothing is saved."
+    said.append(
+        f"To control's accuracy it {_changes(line.saved_j)} machine energy (≈, estimate; "
+        f"reached in {line.reached} of {line.seeds} pools)"
+    )
+    if free and free.saved_j is not None:
+        said[-1] += f"; with label names alone, asking nobody, it {_changes(free.saved_j)}"
     net_j = line.saved_with_devices_j
     assert net_j is not None
-    return (
-        f"{said} {_changes(line.saved_j)} on the machine (≈, estimate; in {line.reached} of "
-        f"{line.seeds} pools); with voters' devices one run {_changes(net_j)}; it {ends}."
-    )
+    said[-1] += f"; with voters' devices it {_changes(net_j)}."
+    if net_j < 0:
+        said.append("So in one such run votes save no energy.")
+    return " ".join(said)
 
 
 def _changes(saved_j: float) -> str:
-    verb = "save" if saved_j >= 0 else "cost"
-    return f"{verb} {words.energy(abs(saved_j))}{'' if saved_j >= 0 else ' more'}"
+    amount = words.energy(abs(saved_j))
+    return f"takes {amount} less" if saved_j >= 0 else f"takes {amount} more"
 
 
 def _saved(line: Line) -> str:
     share = "" if line.reached == line.seeds else f" ({line.reached}/{line.seeds})"
+    share += " before asking" if line.unasked else ""
     return "never" if line.saved_j is None else f"{line.saved_j:+.0f}{share}"
 
 
-def _joules(value: float | None) -> str:
+def _signed(value: float | None) -> str:
     return "never" if value is None else f"{value:+.0f}"
 
 

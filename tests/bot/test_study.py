@@ -24,7 +24,11 @@ def cell(arm, *curve, seed=0, setting=USUAL, task="mix"):
     return {
         "recipe": task, "seed": seed, "arm": arm, "team": setting.team if is_human else "",
         "votes": setting.votes if is_human else 0, "asked_when": setting.asked_when,
-        "curve": [{"cpu_s": s, "dev": dev, "metric": test} for s, dev, test in curve],
+        "n": 1000, "epochs": 3.0,
+        "curve": [
+            {"cpu_s": s, "forwards": 10 * s, "samples": 10 * s, "dev": dev, "metric": test}
+            for s, dev, test in curve
+        ],
         "people_s": 4.2 * setting.votes if is_human else 0.0,
     }  # fmt: skip
 
@@ -53,8 +57,8 @@ def test_voters_devices_are_paid_for_beside_it():
     assert line.saved_with_devices_j == pytest.approx(280.0 - 12600.0)
     assert line.points == pytest.approx(10.0)
     [said] = verdicts([line])
-    assert "save 280 J on the machine (≈, estimate; in 1 of 1 pools)" in said
-    assert "one run cost 3.42 Wh more" in said
+    assert "it takes 280 J less machine energy (≈, estimate; reached in 1 of 1 pools)" in said
+    assert said.endswith("it takes 3.42 Wh more. So in one such run votes save no energy.")
 
 
 def test_a_saving_below_zero_is_said_plainly():
@@ -63,7 +67,38 @@ def test_a_saving_below_zero_is_said_plainly():
     [line] = lines(outcomes([CONTROL, human], PRICES), PRICES)
 
     assert line.saved_j == pytest.approx(-400.0)
-    assert "cost 400 J more on the machine" in verdicts([line])[0]
+    assert "it takes 400 J more machine energy" in verdicts([line])[0]
+
+
+def test_what_the_control_spends_to_be_sure_is_no_saving_of_votes():
+    """It had .7 after 60 s already and went on to 100: an arm that took 60 s saved nothing."""
+    control = cell("control", (60.0, 0.7, 0.7), (100.0, 0.7, 0.7))
+
+    [one] = outcomes([control, cell("human", (60.0, 0.7, 0.7))], PRICES)
+
+    assert (one.control_j, one.control_reached_j, one.saved_j) == (400.0, 240.0, 0.0)
+
+
+def test_votes_are_held_against_label_names_too():
+    """80 % with votes, 76 % with names, 70 % for the control; names reach it after 10 s = 40 J."""
+    names, human = cell("no_votes", (10.0, 0.7, 0.76)), cell("human", (20.0, 0.8, 0.8))
+
+    [said] = verdicts(lines(outcomes([CONTROL, names, human], PRICES), PRICES))
+
+    assert "+10.0 points against control, +4.0 against the best arm without votes" in said
+    assert "with label names alone, asking nobody, it takes 360 J less" in said
+
+
+def test_what_was_reached_before_anybody_was_asked_is_no_merit_of_votes():
+    """Asked at .6 of 3 x 1000 samples; the control's accuracy came after 400."""
+    late = Setting(asked_when="late")
+
+    [line] = lines(
+        outcomes([CONTROL, cell("human", (40.0, 0.7, 0.7), setting=late)], PRICES), PRICES
+    )
+
+    assert line.unasked == 1
+    assert "+240 before asking" in by_setting([line])[1]
 
 
 def test_who_never_reaches_the_control_saves_nothing_and_is_in_no_mean():
@@ -91,8 +126,8 @@ def test_there_is_one_row_per_task():
     _, *body = by_task(lines(outcomes(rows, PRICES), PRICES))
 
     assert [row[0] for row in body] == ["mix", "clean"]
-    assert body[0][1:5] == ("70.0", "400", "60.0", "never")
-    assert body[1][3:5] == ("-", "-")
+    assert body[0][1:6] == ("70.0", "400", "400", "60.0", "never")
+    assert body[1][4:6] == ("-", "-")
 
 
 def test_the_grid_reaches_from_one_to_twenty_people_and_from_25_to_1000_votes():
@@ -186,7 +221,7 @@ def test_the_command_writes_tables_lines_and_pictures_of_what_is_done(tmp_path, 
     shown = CliRunner().invoke(app, ["study", "--quick", "--data", "csv:none", "--folder", "out"])
 
     assert shown.exit_code == 0, shown.output
-    assert "mix: 420 s of people's time save" in shown.output
+    assert "mix, 420 s of people's time: +10.0 points against control" in shown.output
     report = (tmp_path / "out" / "study.md").read_text()
     assert "## One row per task" in report
     assert "Every joule is an estimate: CPU seconds x 4 W per core" in report
