@@ -237,6 +237,8 @@ def study(
     """What votes save and what they cost: simulated, recorded, or (--live) from real people."""
     if live is not None and export is not None:
         raise SettingsError(f"--live {live} and --export {export} are two commands; give one")
+    if without and live is None and export is None:
+        raise SettingsError(f"--without {without[0]} leaves somebody out of --export RUN; add it")
     settings = _settings(port)
     if live is not None:
         export = _live(settings, studied(read_spec(live)))

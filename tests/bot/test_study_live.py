@@ -284,8 +284,9 @@ async def test_a_whole_study_from_consent_to_export(tiny_spec, tmp_path):
         (["--export", "r9"], "run r9 is no live study; there are: none yet"),
         (["--live", "a.yaml", "--export", "r9"], "--live a.yaml and --export r9 are two commands"),
         (["--live", "a.yaml"], "no spec at a.yaml"),
+        (["--without", "ana"], "--without ana leaves somebody out of --export RUN"),
     ],
-    ids=["unknown run", "two commands", "no spec"],
+    ids=["unknown run", "two commands", "no spec", "nothing to leave out of"],
 )
 def test_wrong_words_are_answered_with_the_remedy(tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
