@@ -1,7 +1,7 @@
 """What an arm knows of its pool, whom it believes, and hence what it trains on and asks about.
 
-Only a chunk of the pool is embedded at first; more is, chunk by chunk, when what looks good in it
-does not go round.
+Only a chunk of the pool is embedded at first; more is, chunk by chunk, where that serves the dev
+set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trainer.arms import ARMS, Case
 from trainer.marks import Marks
 from trainer.segment import Candidate, SegmentPlan, SelectionReport
 from trainer.selection import (
-    KEEP_THRESHOLD,
+    EVERYTHING,
     MIN_VOTES,
     Selection,
     by_group,
@@ -35,10 +35,10 @@ T = TypeVar("T")
 
 MIN_CHUNK = 800
 CHUNK_PER_LABEL = 16
-ENOUGH_PER_LABEL, ENOUGH = 16, 0.9
-"""A chunk is enough with so many good samples of this share of the labels."""
 UNDECIDED = 0.1
 """A posterior so near to one half says nothing."""
+HALF_A_MISS = 0.5
+"""Nobody knows that a label is learnt for good from a few held-out samples (Jeffreys' prior)."""
 FEW_LABELS = 10
 """Up to so many, a card asks which label it is; beyond, whether the given one fits."""
 
@@ -184,36 +184,42 @@ class Desk:
         """Whether there is more of the pool than was looked at."""
         return self.n_rows < len(self._order)
 
-    def grow(self) -> bool:
-        """Embed twice as much where many labels have too little that looks good; whether it did."""
-        if not self.can_grow() or self._is_enough():
-            return False
+    def grow(self) -> None:
+        """Look at twice as much of the pool."""
         self.embed(2 * self.n_rows)
-        return True
 
-    def _is_enough(self) -> bool:
-        keep, label = self.model.keep(), self.model.pool.labels
-        wanted = ENOUGH_PER_LABEL * 2**self.openings
-        good = np.bincount(label[keep > KEEP_THRESHOLD], minlength=len(self._learner.splits.labels))
-        return bool((good >= wanted).mean() >= ENOUGH)
+    def openings_ahead(self) -> tuple[int, ...]:
+        """What `openings` may become next: one more, or all; none where there is nothing to let in."""
+        if self._choose is not None or self.openings == EVERYTHING:
+            return ()
+        return tuple(n for n in (self.openings + 1, EVERYTHING) if self._lets_in_more(n))
 
-    def open(self) -> bool:
-        """Let in twice as many per label; False when there is nothing more to let in."""
-        if self._choose is not None:
-            return False
-        before = self.select().weight > 0
-        self.openings += 1
-        while self.grow():
-            pass
-        if ((self.select().weight > 0) & ~before).any():
-            return True
-        self.openings -= 1
-        return False
+    def _lets_in_more(self, openings: int) -> bool:
+        before, kept = self.openings, self.select().weight > 0
+        self.openings = openings
+        more = bool(((self.select().weight > 0) & ~kept).any())
+        self.openings = before
+        return more
+
+    def widen(self) -> bool:
+        """Let in more, from more of the pool; False when there is nothing more to let in."""
+        kept = self.select().weight > 0
+        if self.can_grow():
+            self.grow()
+        ahead = self.openings_ahead()
+        if ahead and ahead[0] != EVERYTHING:
+            self.openings = ahead[0]
+        return bool(((self.select().weight > 0) & ~kept).any())
 
     # --- what to ask ----------------------------------------------------------------------------
 
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The samples the plan's questions are best spent on."""
+    def candidates(self, misses: Array | None = None) -> tuple[Candidate, ...]:
+        """The samples the plan's questions are best spent on.
+
+        Args:
+            misses: int (classes,), held-out samples of each class that the model gets wrong; the
+                more of them, the more is asked about the class.
+        """
         plan, questions = self._plan, self._plan.questions
         assert questions is not None
         labels = self._learner.splits.labels
@@ -227,6 +233,7 @@ class Desk:
             gold_share=questions.gold_share,
             rng=np.random.default_rng([plan.seed, 4, plan.segment]),
             swaps_gold=not offers_labels,
+            stake=self._stake(misses),
         )
         keep = self.model.keep()
         groups = np.bincount(self.model.pool.group, minlength=len(keep))
@@ -244,6 +251,17 @@ class Desk:
                 )
             )
         return tuple(found)
+
+    def _stake(self, misses: Array | None) -> Array | None:
+        """What there is to win at each sample: its share of what its label gets wrong."""
+        if misses is None:
+            return None
+        label = self.model.pool.labels
+        per_label = (misses + HALF_A_MISS) / np.maximum(
+            np.bincount(label, minlength=len(misses)), 1
+        )
+        result: Array = per_label[label]
+        return result
 
     def unsettled(self) -> tuple[str, ...]:
         """The labels of the task, those first whose surest samples are least sure."""

@@ -42,6 +42,8 @@ from trainer.tasks.text_classification import TextClassification
 log = logging.getLogger(__name__)
 
 EMA_DECAY = 0.97
+GAIN = 0.02
+"""What more data has to take off the dev loss of the head start, as a share, to be worth it."""
 TRAIN_COST = 2.2
 """Forwards that training on a sample costs: forward, and backward to the activations alone."""
 TRUTH_FILE = "truth.json"
@@ -83,7 +85,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     features: tuple[FeatureView, ...] = ()
     unsettled: tuple[str, ...] = ()
     if plan.questions is not None and not loop.was_stopped:
-        candidates, unsettled = desk.candidates(), desk.unsettled()
+        candidates, unsettled = desk.candidates(loop.misses()), desk.unsettled()
         if plan.until > 0:
             cards, known = plan.questions.feature_cards, plan.questions.asked_features
             features = tuple(learner.features(loop.selection, cards, known))
@@ -191,10 +193,7 @@ class Loop:
     def run(self) -> None:
         """Train until the plan's pause, or until a person asks to stop; then checkpoint."""
         if self.samples == 0:
-            self._start()
-            while self._desk.can_grow() and self._grown():
-                self._take(self._desk.select(), None)
-                self._start()
+            self._begin()
         else:
             self._go_on_or_end()  # it may have ended where it was left
         self._marks.enter("train")
@@ -209,22 +208,52 @@ class Loop:
             self.was_stopped = self._plan.stop_path.exists()
         self._save()
 
-    def _start(self) -> None:
-        """The head start, and how good it is."""
-        self._learner.start(self.selection)
+    def misses(self) -> np.ndarray | None:
+        """Dev samples of each class that are got wrong: (classes,); None while nothing is known."""
+        if self.samples > 0:
+            with self._averaged():
+                return self._learner.misses()
+        if self._plan.opinions.samples:  # else the first cards are an audit's, by lot
+            self._learner.start(self.selection)
+            return self._learner.misses()
+        return None
+
+    def _begin(self) -> None:
+        """The head start, from as much of the pool and of each label as serves the dev set."""
+        desk = self._desk
+        before, loss = math.inf, self._start()
+        while desk.can_grow() and _is_lower(loss, before):
+            self._marks.enter("score")
+            desk.grow()
+            self._take(desk.select(), None)
+            before, loss = loss, self._start()
+        if ahead := desk.openings_ahead():
+            self._marks.enter("score")
+            losses = {desk.openings: loss}
+            for openings in ahead:
+                desk.openings = openings
+                losses[openings] = self._learner.start(desk.select())
+            desk.openings = min(losses, key=lambda n: losses[n] * (1 + GAIN * (n > 0)))
+            if desk.openings:
+                self._take(desk.select(), None)
+                self._start()
+            else:
+                self._learner.start(self.selection)  # as before
+        self.progress = self.progress.afresh()  # nothing was trained on yet
+
+    def _start(self) -> float:
+        """The head start from what is selected, and how good it is; its loss on the dev set."""
+        loss = self._learner.start(self.selection)
         self._averages = {n: p.detach().clone() for n, p in self._weights.items()}
         self._evaluate()
-
-    def _grown(self) -> bool:
-        self._marks.enter("score")
-        return self._desk.grow()
+        return loss
 
     def _go_on_or_end(self) -> None:
         """Where nothing gets better any more: let in more samples, or end."""
         if not self.progress.is_flat(self._plan.spec.train.patience):
             return
         self._marks.enter("score")
-        if self._desk.open():
+        if self._desk.widen():
             self.progress = self.progress.afresh()
             self._take(self._desk.select(), self._sampler.cursor)
         else:
@@ -320,6 +349,10 @@ class Loop:
             list(self._weights),
             desk.tuned,
         )
+
+
+def _is_lower(now: float, before: float) -> bool:
+    return now < (1 - GAIN) * before
 
 
 def _refuse_other_data(folder: Path, splits: Splits) -> None:

@@ -26,6 +26,8 @@ judge is better learnt from its least bad samples than not at all."""
 FLOOR_WEIGHT = 0.3
 MIN_VOTES = 8
 """Votes below which they count for the voted samples alone."""
+EVERYTHING = 99
+"""Openings after which all is taken but what people said no to."""
 CLEAN = 0.85
 """Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
@@ -55,9 +57,11 @@ def what_to_ask(
     gold_share: float,
     rng: np.random.Generator,
     swaps_gold: bool = True,
+    stake: Array | None = None,
 ) -> list[Asked]:
     """`n` samples: mostly those whose answers tell most about the rest, some random, some gold.
 
+    `stake`, float (pool,), says how much it matters to know each sample; None = all alike.
     Never asks twice about a sample or its exact duplicate. Fewer than `n` when the pool is small.
     """
     pool = model.pool
@@ -71,7 +75,7 @@ def what_to_ask(
     free = np.setdiff1d(free, [g.index for g in gold])
     audit = rng.choice(free, size=min(n_audit, len(free)), replace=False)
     free = np.setdiff1d(free, audit)
-    telling = _most_telling(model, free, n - len(gold) - len(audit), rng)
+    telling = _most_telling(model, free, n - len(gold) - len(audit), rng, stake)
     cards = [
         *gold,
         *(Asked(int(i), int(pool.labels[i]), "audit") for i in audit),
@@ -101,21 +105,26 @@ def _gold(
     return gold
 
 
-def _most_telling(model: VoteModel, free: Array, n: int, rng: np.random.Generator) -> list[int]:
+def _most_telling(
+    model: VoteModel, free: Array, n: int, rng: np.random.Generator, stake: Array | None
+) -> list[int]:
     """Greedy variance reduction: each answer should settle as much of the undecided pool as it can.
 
-    Picks j that maximises sum_i exp(-mu_i^2) C_ij^2 / (C_jj + noise) over random targets i, then
+    Picks j that maximises sum_i stake_i exp(-mu_i^2) C_ij^2 / (C_jj + noise) over random targets i, then
     conditions C on it and repeats (active learning by expected error reduction, Cohn et al. 1996).
     """
     candidates = rng.permutation(free)[:CANDIDATES]
     targets = rng.permutation(len(model.pool))[:TARGETS]
-    picked, _ = _picks(model, candidates, targets, n)
+    at_stake = np.ones(len(targets)) if stake is None else stake[targets]
+    picked, _ = _picks(model, candidates, targets, n, at_stake)
     return [int(candidates[j]) for j in picked]
 
 
-def _picks(model: VoteModel, candidates: Array, targets: Array, n: int) -> tuple[list[int], Array]:
+def _picks(
+    model: VoteModel, candidates: Array, targets: Array, n: int, stake: Array
+) -> tuple[list[int], Array]:
     """(places of the picked candidates, variance each target loses by their answers)."""
-    open_question = np.exp(-(model.mean(targets) ** 2))
+    open_question = stake * np.exp(-(model.mean(targets) ** 2))
     cross = model.posterior_covariance(targets, candidates)
     among = model.posterior_covariance(candidates, candidates)
     picked: list[int] = []
@@ -145,7 +154,7 @@ def impurity_left(model: VoteModel, n: int, rng: np.random.Generator) -> float:
     """
     targets = rng.permutation(len(model.pool))[:TARGETS]
     candidates = rng.permutation(len(model.pool))[:CANDIDATES]
-    _, lost = _picks(model, candidates, targets, n)
+    _, lost = _picks(model, candidates, targets, n, np.ones(len(targets)))
     mean = model.mean(targets)
     variance = np.maximum(np.diag(model.posterior_covariance(targets, targets)), 1e-9)
     now = _dirt_in_kept(mean, variance, np.zeros_like(mean))
@@ -202,7 +211,7 @@ def by_votes(
     """The surest samples of every label, each weighted by how sure we are of it.
 
     As many per label as there should be good ones, so that no label crowds out another and none
-    is lost; twice as many after every opening. Votes on a sample outrank the model, importance
+    is lost; after every opening twice as many, of those that look good. Votes on a sample outrank the model, importance
     votes tilt the weights.
 
     Args:
@@ -210,7 +219,8 @@ def by_votes(
         voted: sample -> posterior that it is good.
         relabelled: sample -> class id people gave it instead.
         lean: float (n,), factor from importance votes on the features a sample leans on.
-        openings: how often training found that it had learnt what it was given.
+        openings: how often more was let in, because the dev set was better served by it or training
+            had learnt what it was given; `EVERYTHING` = nothing but people's own answers counts.
     """
     pool = model.pool
     score = model.leave_one_out_auc()
@@ -220,19 +230,23 @@ def by_votes(
     keep, label = model.keep(), pool.labels.copy()
     if 0 < len(voted) < MIN_VOTES:
         keep[:] = 1.0  # too few to tell anything of samples nobody was asked about
+    heard = np.ones(len(pool))
     for group, q in by_group(voted, pool.group).items():
-        keep[pool.group == group] = q
+        keep[pool.group == group] = heard[pool.group == group] = q
     first = pool.group == np.arange(len(pool))
     usable = first & _not_voted_out(voted, pool)
     for i, new in relabelled.items():
-        label[i], keep[i], usable[i] = new, 1.0, True
-    quota = first_quota(keep[first], label[first]) * 2**openings
+        label[i], keep[i], heard[i], usable[i] = new, 1.0, 1.0, True
+    quota = first_quota(keep[first], label[first])
     place = _places(keep, label, usable)
     floor = place < FLOOR_SHARE * quota
-    kept = usable & (place < quota) & ((keep > KEEP_THRESHOLD) | floor)
+    kept = usable & (floor | (place < quota * 2.0**openings) & (keep > KEEP_THRESHOLD))
+    sure = keep
+    if openings == EVERYTHING:
+        kept, sure = usable, heard
     if not kept.any():
         return replace(whole_pool(pool), auc=score, note="they leave nothing to train on")
-    weight = np.where(kept, np.maximum(keep, FLOOR_WEIGHT), 0.0)
+    weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
     impurity = float(1 - keep[kept].mean())
     chosen = Selection(weight / weight[kept].mean(), keep, label, score, impurity=impurity)
     return leaning(chosen, lean)

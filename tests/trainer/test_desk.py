@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from trainer.data.read import read_splits
 from trainer.data.samples import Sample, Skipped, Splits
 from trainer.desk import Desk, standardised_known
 from trainer.marks import Marks
-from trainer.segment import FeatureOpinion, Opinions, SampleOpinion
-from trainer.selection import whole_pool
+from trainer.segment import FeatureOpinion, Opinions, Questions, SampleOpinion
+from trainer.selection import EVERYTHING, whole_pool
 from trainer.signals import PoolView
 from trainer.tasks.text_classification import TextClassification
 
@@ -91,12 +90,10 @@ def test_at_first_only_a_chunk_is_looked_at(desk_of, arm):
     assert (np.diff(at.rows) > 0).all()
 
 
-def test_a_chunk_that_is_enough_is_all_that_is_looked_at(desk_of, monkeypatch):
-    monkeypatch.setattr(Desk, "_is_enough", lambda self: True)
+def test_of_what_is_not_looked_at_nothing_is_trained_on(desk_of):
     learner = Looks(POOL)
     at = desk_of(learner, opinions=HONEST)
 
-    assert not at.grow()
     chosen = at.select()
 
     outside = np.setdiff1d(np.arange(400), at.rows)
@@ -106,34 +103,17 @@ def test_a_chunk_that_is_enough_is_all_that_is_looked_at(desk_of, monkeypatch):
     assert set(at.sample_by_sample(chosen)) == {f"pool-{i}" for i in at.rows}
 
 
-def test_a_chunk_of_a_large_pool_can_be_enough(desk_of):
-    """Nine in ten are right, the votes say so, and a chunk holds twenty of each label."""
-    pool = dirty_pool(n=800, dirt=0.1, spread=1.0)
-    is_good = pool.is_good
-    ids = [f"pool-{i}" for i in range(0, 800, 4)]
-    said = both(
-        votes([s for s in ids if is_good[int(s[5:])]], 0.95),
-        votes([s for s in ids if not is_good[int(s[5:])]], 0.05),
-    )
-    at = desk_of(Looks(pool), opinions=said)
-
-    while at.grow():
-        pass
-
-    assert at.n_rows < 800
-
-
 def test_growing_looks_at_twice_as_much_and_forgets_nothing(desk_of):
     learner = Looks(POOL)
     at = desk_of(learner, opinions=HONEST)
     sizes, before = [at.n_rows], set(at.rows.tolist())
 
-    while at.grow():
+    while at.can_grow():
+        at.grow()
         assert before < set(at.rows.tolist())
         sizes, before = [*sizes, at.n_rows], set(at.rows.tolist())
 
-    assert sizes == [80, 160, 320, 400][: len(sizes)]
-    assert len(sizes) > 1
+    assert sizes == [80, 160, 320, 400]
     assert all(first == learner.first[0] for first in learner.first)
 
 
@@ -194,20 +174,54 @@ def test_a_relabelled_sample_has_its_new_label_at_its_own_place(desk_of):
     assert (chosen.label != POOL.view.labels).sum() <= 1
 
 
-def test_opening_up_adds_and_ends_when_all_is_in(desk_of):
+def test_widening_adds_from_more_of_the_pool_and_ends_when_all_that_looks_good_is_in(desk_of):
+    at = desk_of(opinions=votes([f"pool-{i}" for i in range(400)], 0.7))
+    kept = [int((at.select().weight > 0).sum())]
+
+    while at.widen():
+        kept.append(int((at.select().weight > 0).sum()))
+
+    assert at.n_rows == 400
+    assert 0 < at.openings < EVERYTHING
+    assert kept == sorted(set(kept))
+    assert len(kept) > 2
+
+
+def test_ahead_lie_one_more_opening_and_all_but_what_was_voted_out(desk_of):
     at = desk_of(opinions=HONEST)
     at.embed(400)
-    kept = [at.select().weight > 0]
+    narrow = at.select().weight > 0
 
-    while at.open():
-        kept.append(at.select().weight > 0)
+    ahead = at.openings_ahead()
+    at.openings = EVERYTHING
+    everything = at.select().weight > 0
 
-    assert at.openings == len(kept) - 1
-    assert all(now[before].all() and now.sum() > before.sum() for before, now in pairwise(kept))
+    assert ahead[-1] == EVERYTHING
+    assert all(everything[narrow])
+    assert list(np.flatnonzero(~everything)) == [int(i[5:]) for i in BAD[::9]]
+    assert at.openings_ahead() == ()
 
 
 def test_arms_without_votes_do_not_open_up(desk_of):
-    assert not desk_of(arm="random").open()
+    at = desk_of(arm="random")
+
+    assert at.openings_ahead() == ()
+    assert not at.widen()
+
+
+def test_where_the_model_fails_more_is_asked(desk_of):
+    """All samples of one label are at stake: it has more of the cards than without."""
+    at = desk_of(opinions=HONEST, questions=Questions(cards=20, feature_cards=0, gold_share=0))
+    label = f"l{POOL.view.labels[at.rows][0]}"
+    misses = np.zeros(len(at._learner.splits.labels), dtype=np.int64)
+
+    def of_label(cards):
+        return sum(card.view.label == label for card in cards)
+
+    even = of_label(at.candidates(misses))
+    misses[POOL.view.labels[at.rows][0]] = 20
+
+    assert of_label(at.candidates(misses)) > even
 
 
 def test_what_the_model_thinks_is_one_more_hint(desk_of):

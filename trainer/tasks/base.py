@@ -49,14 +49,20 @@ class Learner(Protocol):
     def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
         """Group (`lora` or `head`) -> name -> parameter of all that training moves."""
 
-    def start(self, selection: Selection) -> None:
-        """Head start: set the head from class means of the selected samples and label names."""
+    def start(self, selection: Selection) -> float:
+        """Head start: set the head by frozen features of the selected samples and label names.
+
+        Returns the loss on the dev set, in nats: the lower, the better is what was selected.
+        """
 
     def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
         """Loss of each sample for the given labels: float32 (batch,), with gradients, nats."""
 
     def evaluate(self, split: Literal["dev", "test"]) -> float:
         """The task's metric on held-out data, in [0, 1]; higher is better."""
+
+    def misses(self) -> np.ndarray:
+        """How many dev samples of each class the model as it stands gets wrong: int64 (classes,)."""
 
     def sample_view(self, index: int, label: int) -> SampleView:
         """A sample as people see it, shown with `label`."""

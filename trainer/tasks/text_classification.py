@@ -27,35 +27,18 @@ from trainer.segment import FeatureOpinion, LabelWords
 from trainer.selection import Selection
 from trainer.signals import PoolView, names_speak
 from trainer.spec import RunSpec
+from trainer.tasks.cosine_head import (
+    MAX_FIT,
+    CosineHead,
+    boldest,
+    class_means,
+    logistic,
+    logits_of,
+)
 
 ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
-SCALE = 8.0
-NAME_WEIGHT = 0.3
 ATTRIBUTED_PER_CLASS = 16
 WORDS_PER_CARD = 8
-
-
-class CosineHead(nn.Module):
-    """`logits = 8 (W unit(z - centre) + b)`: classes are directions, so class means start it well.
-
-    The centre is the pool's mean vector: embeddings of an untuned encoder all point one way.
-    """
-
-    def __init__(self, width: int, classes: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(classes, width))
-        self.bias = nn.Parameter(torch.zeros(classes))
-        self.centre: Tensor
-        self.is_centred = False
-        self.register_buffer("centre", torch.zeros(width))
-
-    def unit(self, vectors: Tensor) -> Tensor:
-        """Centred vectors of length 1."""
-        return F.normalize(vectors - self.centre, dim=1)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Logits: (batch, classes)."""
-        return SCALE * (self.unit(vectors) @ self.weight.T + self.bias)
 
 
 class TextClassification:
@@ -96,6 +79,7 @@ class TextClassification:
         self._groups = duplicate_groups(splits.pool)
         self._is_read = False
         self._has_names: bool | None = None  # not known yet
+        self._dev_unit: Tensor | None = None  # by the untuned model, once needed
         self._known = np.zeros(len(splits.pool), bool)
         self._truth = {
             "dev": torch.tensor([class_id[s.label] for s in splits.dev]),
@@ -224,17 +208,30 @@ class TextClassification:
             "head": dict(self.head.named_parameters()),
         }
 
-    def start(self, selection: Selection) -> None:
-        """Class directions from the selected samples' mean and a share of the label's name."""
-        unit = self.head.unit(self._embeddings.to(self._device))
-        weight = torch.from_numpy(selection.weight * selection.keep).float().to(self._device)
-        total = torch.zeros_like(self.head.weight)
-        if self._has_names:
-            total += NAME_WEIGHT * self.head.unit(self._name_vectors.to(self._device))
-        labels = torch.from_numpy(selection.label).to(self._device)
-        total.index_add_(0, labels, unit * weight[:, None])
+    def start(self, selection: Selection) -> float:
+        """Class directions from the selected samples' mean and a share of the label's name.
+
+        A logistic regression from there on, where the dev set says it is the better head.
+        """
+        rows = torch.from_numpy(np.flatnonzero(selection.weight > 0))
+        unit = self.head.unit(self._embeddings[rows].to(self._device))
+        sure = selection.weight * selection.keep
+        weight = torch.from_numpy(sure).float()[rows].to(self._device)
+        labels = torch.from_numpy(selection.label)[rows].to(self._device)
+        names = self.head.unit(self._name_vectors.to(self._device)) * float(bool(self._has_names))
+        means = class_means(unit, labels, weight, names)
+        heads = [(means, torch.zeros_like(self.head.bias))]
+        if len(unit) * means.numel() <= MAX_FIT:
+            heads.append(logistic(unit, labels, weight, means))
+        if self._dev_unit is None:
+            self._dev_unit = self.head.unit(self._vectors_of("dev"))
+        truth = self._truth["dev"].to(self._device)
+        scored = [boldest(logits_of(self._dev_unit, *head), truth) for head in heads]
+        (loss, factor), (w, b) = min(zip(scored, heads, strict=True), key=lambda pair: pair[0])
         with torch.no_grad():
-            self.head.weight.copy_(F.normalize(total, dim=1))
+            self.head.weight.copy_(factor * w)
+            self.head.bias.copy_(factor * b)
+        return loss
 
     def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
         """Cross entropy of each sample."""
@@ -250,14 +247,28 @@ class TextClassification:
     @torch.inference_mode()
     def evaluate(self, split: Literal["dev", "test"]) -> float:
         """Accuracy."""
+        return float(self._is_right(split).float().mean())
+
+    @torch.inference_mode()
+    def misses(self) -> np.ndarray:
+        """How many dev samples of each class the model as it stands gets wrong: int64 (classes,)."""
+        wrong = self._truth["dev"][~self._is_right("dev")].numpy()
+        return np.bincount(wrong, minlength=len(self.splits.labels))
+
+    def _is_right(self, split: Literal["dev", "test"]) -> Tensor:
+        guess: Tensor = self.head(self._vectors_of(split)).argmax(dim=1).cpu()
+        return guess == self._truth[split]
+
+    @torch.inference_mode()
+    def _vectors_of(self, split: Literal["dev", "test"]) -> Tensor:
+        """Vectors of held-out texts by the model as it stands."""
         texts = self._held_out[split]
         if texts.hidden is None and texts.can_cache:
             texts.fill(self._marks, f"reading {split}")
             self._count_evaluation(texts, share=1 - texts.trained_share)
             self._write()
-        guess = self.head(texts.all_vectors().to(self._device)).argmax(dim=1).cpu()
         self._count_evaluation(texts, share=texts.trained_share)
-        return float((guess == self._truth[split]).float().mean())
+        return texts.all_vectors().to(self._device)
 
     def _count_forwards(self, texts: Texts, index: np.ndarray, share: float = 1.0) -> None:
         """Count forwards that train nothing; `share` of the layers each."""
