@@ -36,7 +36,7 @@ from trainer.segment import (
     SelectionReport,
 )
 from trainer.selection import Selection
-from trainer.tasks.base import Learner
+from trainer.tasks.base import HeadStart, Learner
 from trainer.tasks.text_classification import TextClassification
 
 log = logging.getLogger(__name__)
@@ -219,34 +219,45 @@ class Loop:
         return None
 
     def _begin(self) -> None:
-        """The head start, from as much of the pool and of each label as serves the dev set."""
+        """The head start, from as much of the pool and of each label as serves the dev set.
+
+        It is the best there is for a while; training itself sets out from further back.
+        """
         desk = self._desk
-        before, loss = math.inf, self._start()
-        while desk.can_grow() and _is_lower(loss, before):
+        before, start = math.inf, self._start()
+        while desk.can_grow() and start.loss < (1 - GAIN) * before:
             self._marks.enter("score")
             desk.grow()
             self._take(desk.select(), None)
-            before, loss = loss, self._start()
-        if ahead := desk.openings_ahead():
+            before, start = start.loss, self._start()
+        ahead = desk.openings_ahead()
+        for openings in ahead:
             self._marks.enter("score")
-            losses = {desk.openings: loss}
-            for openings in ahead:
-                desk.openings = openings
-                losses[openings] = self._learner.start(desk.select())
-            desk.openings = min(losses, key=lambda n: losses[n] * (1 + GAIN * (n > 0)))
-            if desk.openings:
-                self._take(desk.select(), None)
-                self._start()
+            before_it, desk.openings = desk.openings, openings
+            wider = self._learner.start(desk.select())
+            if wider.is_surely_better_than(start):
+                start = wider
             else:
-                self._learner.start(self.selection)  # as before
+                desk.openings = before_it
+        if desk.openings:
+            self._take(desk.select(), None)
+            self._start()
+        elif ahead:
+            self._learner.start(self.selection)  # as before
+        self._learner.set_out()
+        self._averages = self._now()
         self.progress = self.progress.afresh()  # nothing was trained on yet
 
-    def _start(self) -> float:
-        """The head start from what is selected, and how good it is; its loss on the dev set."""
-        loss = self._learner.start(self.selection)
-        self._averages = {n: p.detach().clone() for n, p in self._weights.items()}
+    def _start(self) -> HeadStart:
+        """The head start from what is selected; evaluated."""
+        start = self._learner.start(self.selection)
+        self._averages = self._now()
         self._evaluate()
-        return loss
+        return start
+
+    def _now(self) -> dict[str, Tensor]:
+        """A copy of the weights as they are."""
+        return {n: p.detach().clone() for n, p in self._weights.items()}
 
     def _go_on_or_end(self) -> None:
         """Where nothing gets better any more: let in more samples, or end."""
@@ -320,7 +331,7 @@ class Loop:
     @contextmanager
     def _averaged(self) -> Iterator[None]:
         """The moving average of the weights in the place of the weights."""
-        current = {n: p.detach().clone() for n, p in self._weights.items()}
+        current = self._now()
         self._put(self._averages)
         try:
             yield
@@ -349,10 +360,6 @@ class Loop:
             list(self._weights),
             desk.tuned,
         )
-
-
-def _is_lower(now: float, before: float) -> bool:
-    return now < (1 - GAIN) * before
 
 
 def _refuse_other_data(folder: Path, splits: Splits) -> None:

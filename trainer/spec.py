@@ -146,7 +146,7 @@ class TrainSpec(_Part):
         10, ge=1, le=200, description="evenly spaced evaluations besides the one at the start"
     )
     patience: int = Field(
-        4, ge=0, le=200, description="evaluations without a better dev metric that end it; 0 = none"
+        3, ge=0, le=200, description="evaluations without a better dev metric that end it; 0 = none"
     )
     seed: int = Field(
         0, ge=0, le=MAX_SEED, description="seed of data order, dirt and initial weights"

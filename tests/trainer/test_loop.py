@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from trainer import activations, desk
 from trainer.data.read import read_splits
 from trainer.data.samples import DataError
 from trainer.segment import FeatureOpinion, Opinions, Refusal, SegmentReport
+from trainer.tasks.base import HeadStart
 from trainer.tasks.text_classification import WORDS_PER_CARD, TextClassification
 
 
@@ -163,7 +165,7 @@ def test_a_plan_to_prepare_trains_nothing_and_asks(tiny_spec, tmp_path):
 
 
 def test_evaluations_are_evenly_spaced_from_start_to_end(tiny_spec, tmp_path):
-    spec = tiny_spec(train={"evaluations": 4, "batch_size": 6})
+    spec = tiny_spec(train={"evaluations": 4, "batch_size": 6, "patience": 0})
 
     report = Arm(spec, tmp_path).go(1.0)
 
@@ -336,7 +338,7 @@ def test_the_human_arm_without_votes_ends_like_the_control_arm(tiny_spec, tmp_pa
 def test_when_everybody_says_no_to_everything_the_pool_stays_whole_and_it_is_said(
     tiny_spec, tmp_path
 ):
-    spec = tiny_spec()
+    spec = tiny_spec(train={"patience": 0})
 
     report = Arm(spec, tmp_path).go(1.0, opinions=votes(pool_ids(spec), 0.02))
 
@@ -601,7 +603,7 @@ def test_where_nothing_gets_better_more_samples_are_let_in_before_it_ends(
     tiny_spec, tmp_path, monkeypatch
 ):
     played(monkeypatch, 0.4)
-    started(monkeypatch, 1.0)
+    started(monkeypatch, (1.0, 50))
     spec = tiny_spec(train={"evaluations": 24, "patience": 2})
     arm = Arm(spec, tmp_path, opinions=votes(pool_ids(spec), 0.7))
 
@@ -632,15 +634,16 @@ def test_new_opinions_give_new_patience_and_ask_the_model_too(tiny_spec, tmp_pat
     assert not (Path(ended.checkpoint.path) / "tuned.safetensors").exists()
 
 
-def started(monkeypatch, *losses):
-    """The head starts are what they are, but their loss on the dev set is this; the last for ever."""
-    start, ahead = TextClassification.start, list(losses)
+def started(monkeypatch, *told):
+    """The head starts are what they are, but this is said of them: (loss, right of 100)."""
+    start, ahead = TextClassification.start, list(told)
 
-    def told(self, selection):
+    def tell(self, selection):
         start(self, selection)
-        return ahead.pop(0) if len(ahead) > 1 else ahead[0]
+        loss, right = ahead.pop(0) if len(ahead) > 1 else ahead[0]
+        return HeadStart(loss, np.arange(100) < right)
 
-    monkeypatch.setattr(TextClassification, "start", told)
+    monkeypatch.setattr(TextClassification, "start", tell)
 
 
 @pytest.mark.parametrize(
@@ -653,7 +656,7 @@ def test_more_of_the_pool_is_looked_at_while_the_dev_set_is_served(
     monkeypatch.setattr(desk, "MIN_CHUNK", 12)
     monkeypatch.setattr(desk, "CHUNK_PER_LABEL", 1)
     spec = tiny_spec(train={"evaluations": 4})
-    started(monkeypatch, *losses, losses[-1])
+    started(monkeypatch, *((loss, 50) for loss in (*losses, losses[-1])))
     arm = Arm(spec, tmp_path, opinions=votes(pool_ids(spec)[::4], 0.95))
 
     arm.go(0.25)
@@ -665,10 +668,10 @@ def test_more_of_the_pool_is_looked_at_while_the_dev_set_is_served(
 def test_what_is_taken_is_what_serves_the_dev_set_best(tiny_spec, tmp_path, monkeypatch):
     spec = tiny_spec(train={"evaluations": 4})
     said = votes(pool_ids(spec), 0.7)
-    started(monkeypatch, 1.0, 1.0, 0.5)  # the narrow selection, one more opening, all
+    started(monkeypatch, (1.0, 50), (1.0, 51), (1.0, 60))  # narrow, one more opening, all
     everything = Arm(spec, tmp_path / "all", opinions=said).go(0.25)
 
-    started(monkeypatch, 1.0, 0.99, 1.0)  # too little gained
+    started(monkeypatch, (1.0, 50), (0.5, 51), (0.5, 51))  # one of a hundred may be chance
     narrow = Arm(spec, tmp_path / "narrow", opinions=said).go(0.25)
 
     assert everything.selection.kept == everything.pool_size > narrow.selection.kept

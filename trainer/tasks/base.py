@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,6 +16,31 @@ from trainer.marks import Marks
 from trainer.segment import FeatureOpinion
 from trainer.selection import Selection
 from trainer.signals import PoolView
+
+SURE = 1.64
+"""Standard errors: one in twenty by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStart:
+    """How good a head start is on the dev set.
+
+    Attributes:
+        loss: mean over the dev set, in nats.
+        is_right: bool (dev,), which of its samples are got right.
+    """
+
+    loss: float
+    is_right: np.ndarray
+
+    def is_surely_better_than(self, other: HeadStart) -> bool:
+        """Whether chance alone would hardly ever make it so much better (McNemar 1947, one-sided).
+
+        Counts what only one of the two gets right: their losses would favour the more timid one.
+        """
+        gained = int((self.is_right & ~other.is_right).sum())
+        lost = int((other.is_right & ~self.is_right).sum())
+        return gained - lost > SURE * math.sqrt(gained + lost)
 
 
 class Learner(Protocol):
@@ -49,11 +76,11 @@ class Learner(Protocol):
     def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
         """Group (`lora` or `head`) -> name -> parameter of all that training moves."""
 
-    def start(self, selection: Selection) -> float:
-        """Head start: set the head by frozen features of the selected samples and label names.
+    def start(self, selection: Selection) -> HeadStart:
+        """Set the head by frozen features of the selected samples and by label names."""
 
-        Returns the loss on the dev set, in nats: the lower, the better is what was selected.
-        """
+    def set_out(self) -> None:
+        """Put the model where training sets out from after the last `start`; may be worse at first."""
 
     def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
         """Loss of each sample for the given labels: float32 (batch,), with gradients, nats."""

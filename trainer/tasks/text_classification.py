@@ -27,6 +27,7 @@ from trainer.segment import FeatureOpinion, LabelWords
 from trainer.selection import Selection
 from trainer.signals import PoolView, names_speak
 from trainer.spec import RunSpec
+from trainer.tasks.base import HeadStart
 from trainer.tasks.cosine_head import (
     MAX_FIT,
     CosineHead,
@@ -208,7 +209,7 @@ class TextClassification:
             "head": dict(self.head.named_parameters()),
         }
 
-    def start(self, selection: Selection) -> float:
+    def start(self, selection: Selection) -> HeadStart:
         """Class directions from the selected samples' mean and a share of the label's name.
 
         A logistic regression from there on, where the dev set says it is the better head.
@@ -228,10 +229,19 @@ class TextClassification:
         truth = self._truth["dev"].to(self._device)
         scored = [boldest(logits_of(self._dev_unit, *head), truth) for head in heads]
         (loss, factor), (w, b) = min(zip(scored, heads, strict=True), key=lambda pair: pair[0])
+        self._means = means
+        self._set_head(factor * w, factor * b)
+        is_right = logits_of(self._dev_unit, w, b).argmax(dim=1) == truth
+        return HeadStart(loss, is_right.cpu().numpy())
+
+    def set_out(self) -> None:
+        """The class means alone: beside a fitted head the layers below have little left to learn."""
+        self._set_head(self._means, torch.zeros_like(self.head.bias))
+
+    def _set_head(self, weight: Tensor, bias: Tensor) -> None:
         with torch.no_grad():
-            self.head.weight.copy_(factor * w)
-            self.head.bias.copy_(factor * b)
-        return loss
+            self.head.weight.copy_(weight)
+            self.head.bias.copy_(bias)
 
     def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
         """Cross entropy of each sample."""

@@ -330,7 +330,7 @@ def _spec(cell: Cell, pool: Path, evaluations: int) -> RunSpec:
             },
             "train": {
                 "epochs": cell.epochs, "max_tokens": 32, "evaluations": evaluations,
-                "patience": max(1, round(0.4 * evaluations)), "threads": 1, "seed": cell.seed,
+                "patience": max(1, round(0.3 * evaluations)), "threads": 1, "seed": cell.seed,
             },
         },
         where="the benchmark's spec",
