@@ -15,7 +15,7 @@ from bot.bench.learning.cells import Cell
 from trainer.launch import LocalLauncher
 
 WORKERS = 2
-EVALUATIONS = 20
+EVALUATIONS = 12
 
 Row = dict[str, Any]
 
