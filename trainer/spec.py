@@ -137,8 +137,8 @@ class TrainSpec(_Part):
 
     epochs: float = Field(3.0, gt=0, le=100, description="passes over the pool, in samples")
     batch_size: int = Field(32, ge=1, le=4096, description="samples per step")
-    lora_lr: float = Field(2e-3, gt=0, description="learning rate of the LoRA weights")
-    head_lr: float = Field(5e-3, gt=0, description="learning rate of the classifier")
+    lora_lr: float = Field(4e-3, gt=0, description="learning rate of the LoRA weights")
+    head_lr: float = Field(1e-2, gt=0, description="learning rate of the classifier")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
     warmup_steps: int = Field(10, ge=0, description="steps until the full learning rate")
     max_tokens: int = Field(64, ge=4, le=8192, description="longer texts are cut")

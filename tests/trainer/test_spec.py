@@ -140,7 +140,7 @@ def test_training_is_patient_unless_told_otherwise():
     """The defaults the learning engine was measured with."""
     train, lora = parsed().train, parsed().lora
 
-    assert (train.lora_lr, train.head_lr, train.patience) == (2e-3, 5e-3, 3)
+    assert (train.lora_lr, train.head_lr, train.patience) == (4e-3, 1e-2, 3)
     assert lora.top_layers == "third"
     assert parsed(train={"patience": 0}).train.patience == 0
     assert line_about(refused(train={"patience": -1}), "train.patience")
