@@ -1,7 +1,8 @@
-"""What the frozen layers make of every text: computed once, kept on disk, used for ever after."""
+"""What the frozen layers make of every sample: computed once, kept on disk, used ever after."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from trainer.backbone import Backbone
 from trainer.compute import Compute
+from trainer.cut import CutModel
 from trainer.marks import Marks
 from trainer.ragged import Ragged, length_batches
 
@@ -23,12 +25,97 @@ BATCH = 32
 MAX_SHARE_OF_MEMORY = 0.25
 
 
-class Texts:
-    """Texts as token ids, with their hidden states at the cut once `fill` or `load` has run.
+class Inputs(ABC):
+    """What a model reads, sample by sample, with the hidden states at its cut once `fill` has run.
 
     Without a cut (LoRA on all layers), or where the hidden states would take more than a quarter
     of the free memory, everything is computed anew each time.
     """
+
+    def __init__(self, model: CutModel, offsets: Tensor, compute: Compute) -> None:
+        self._model = model
+        self._offsets = offsets
+        self.compute = compute
+        self.lengths: np.ndarray = offsets.diff().numpy()
+        """Tokens per sample: int64 (n,)."""
+        self.hidden: Ragged | None = None
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @abstractmethod
+    def digest(self) -> bytes:
+        """Equal for the same content in the same order."""
+
+    @abstractmethod
+    def _to_cut(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(hidden states at the cut, mask) of some samples: (batch, tokens, width), bool."""
+
+    @abstractmethod
+    def _from_cut(self, index: np.ndarray, hidden: Tensor) -> Tensor:
+        """Pooled vectors from hidden states at the cut: float32 (batch, width)."""
+
+    @abstractmethod
+    def _whole(self, index: np.ndarray) -> Tensor:
+        """Pooled vectors by the whole model: float32 (batch, width)."""
+
+    def keep(self, values: Tensor) -> None:
+        """Take hidden states that were saved from `hidden.values`."""
+        self.hidden = Ragged(values, self._offsets)
+
+    @property
+    def can_cache(self) -> bool:
+        """Whether keeping the hidden states is possible and affordable."""
+        size = int(self._offsets[-1]) * self._model.width * self.compute.dtype.itemsize
+        affordable = size < MAX_SHARE_OF_MEMORY * psutil.virtual_memory().available
+        return self._model.cut > 0 and affordable
+
+    @torch.inference_mode()
+    def fill(self, marks: Marks, what: str, rows: np.ndarray | None = None) -> None:
+        """Keep the hidden states at the cut, where that is possible; of `rows` alone if given."""
+        if self.hidden is None and not self.can_cache:
+            return
+        rows = np.arange(len(self)) if rows is None else rows
+        if self.hidden is None:
+            room = torch.empty(int(self._offsets[-1]), self._model.width, dtype=self.compute.dtype)
+            self.keep(room)
+        assert self.hidden is not None
+        done = 0
+        for index in length_batches(self.lengths, rows, BATCH):
+            with self.compute.autocast():
+                self.hidden.put(index, *self._to_cut(index))
+            done += len(index)
+            marks.progress(what, done, len(rows))
+
+    def vectors(self, index: np.ndarray) -> Tensor:
+        """Pooled vectors of some samples by the model as it stands: float32 (batch, width)."""
+        with self.compute.autocast():
+            if self.hidden is None:
+                return self._whole(index)
+            hidden = self.hidden.batch(index)[0].to(self.compute.device).float()
+            return self._from_cut(index, hidden)
+
+    @torch.inference_mode()
+    def all_vectors(self, rows: np.ndarray | None = None) -> Tensor:
+        """Pooled vectors of all samples, or of `rows` in their order: float32 (r, width)."""
+        rows = np.arange(len(self)) if rows is None else rows
+        place = np.zeros(len(self), dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        out = torch.empty(len(rows), self._model.width)
+        for index in length_batches(self.lengths, rows, 2 * BATCH):
+            out[torch.from_numpy(place[index])] = self.vectors(index).cpu()
+        return out
+
+    @property
+    def trained_share(self) -> float:
+        """Share of the model's layers that a forward runs through."""
+        if self.hidden is None:
+            return 1.0
+        return 1 - self._model.cut / self._model.n_layers
+
+
+class Texts(Inputs):
+    """Texts as token ids."""
 
     def __init__(
         self, backbone: Backbone, tokenizer: Any, texts: Sequence[str], max_tokens: int,
@@ -38,73 +125,28 @@ class Texts:
         ids = encode(list(texts))["input_ids"] if texts else []
         self.ids = Ragged.from_lists([i or [tokenizer.pad_token_id or 0] for i in ids])
         self.backbone = backbone
-        self.compute = compute
-        self.hidden: Ragged | None = None
+        super().__init__(backbone, self.ids.offsets, compute)
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def can_cache(self) -> bool:
-        """Whether keeping the hidden states is possible and affordable."""
-        size = len(self.ids.values) * self.backbone.width * self.compute.dtype.itemsize
-        affordable = size < MAX_SHARE_OF_MEMORY * psutil.virtual_memory().available
-        return self.backbone.cut > 0 and affordable
-
-    @torch.inference_mode()
-    def fill(self, marks: Marks, what: str, rows: np.ndarray | None = None) -> None:
-        """Keep the hidden states at the cut, where that is possible; of `rows` alone if given."""
-        if self.hidden is None and not self.can_cache:
-            return
-        rows = np.arange(len(self)) if rows is None else rows
-        hidden = self.hidden
-        if hidden is None:
-            hidden = self.ids.empty_like(self.backbone.width, self.compute.dtype)
-        done = 0
-        for index in length_batches(self.ids.lengths, rows, BATCH):
-            ids, mask = self.tokens(index)
-            with self.compute.autocast():
-                hidden.put(index, self.backbone.lower(ids, mask), mask)
-            done += len(index)
-            marks.progress(what, done, len(rows))
-        self.hidden = hidden
-
-    def vectors(self, index: np.ndarray) -> Tensor:
-        """Pooled vectors of some texts by the model as it stands: float32 (batch, width)."""
-        ids, mask = self.tokens(index)
-        with self.compute.autocast():
-            if self.hidden is None:
-                last = self.backbone(ids, mask)
-            else:
-                last = self.backbone.upper(self._at_cut(index), mask, ids)
-        return self.backbone.pool(last, mask)
+    def digest(self) -> bytes:
+        """Equal for the same tokens in the same order."""
+        return self.ids.values.numpy().tobytes() + self.ids.offsets.numpy().tobytes()
 
     def tokens(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
         """(token ids, mask) of some texts, padded, where the model computes."""
         ids, mask = self.ids.batch(index)
         return ids.to(self.compute.device), mask.to(self.compute.device)
 
-    def _at_cut(self, index: np.ndarray) -> Tensor:
-        assert self.hidden is not None
-        return self.hidden.batch(index)[0].to(self.compute.device).float()
+    def _to_cut(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
+        ids, mask = self.tokens(index)
+        return self.backbone.lower(ids, mask), mask
 
-    @torch.inference_mode()
-    def all_vectors(self, rows: np.ndarray | None = None) -> Tensor:
-        """Pooled vectors of all texts, or of `rows` in their order: float32 (r, width)."""
-        rows = np.arange(len(self)) if rows is None else rows
-        place = np.zeros(len(self), dtype=np.int64)
-        place[rows] = np.arange(len(rows))
-        out = torch.empty(len(rows), self.backbone.width)
-        for index in length_batches(self.ids.lengths, rows, 2 * BATCH):
-            out[torch.from_numpy(place[index])] = self.vectors(index).cpu()
-        return out
+    def _from_cut(self, index: np.ndarray, hidden: Tensor) -> Tensor:
+        ids, mask = self.tokens(index)
+        return self.backbone.pool(self.backbone.upper(hidden, mask, ids), mask)
 
-    @property
-    def trained_share(self) -> float:
-        """Share of the model's layers that a forward runs through."""
-        if self.hidden is None:
-            return 1.0
-        return 1 - self.backbone.cut / self.backbone.n_layers
+    def _whole(self, index: np.ndarray) -> Tensor:
+        ids, mask = self.tokens(index)
+        return self.backbone.pool(self.backbone(ids, mask), mask)
 
 
 def save(path: Path, tensors: dict[str, Tensor], *, about: str = "") -> None:

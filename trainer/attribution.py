@@ -39,7 +39,7 @@ def token_scores(
     """
     found: dict[int, np.ndarray] = {}
     backbone = texts.backbone
-    for batch in length_batches(texts.ids.lengths, index, 16):
+    for batch in length_batches(texts.lengths, index, 16):
         ids, mask = texts.tokens(batch)
         caught: list[Tensor] = []
 

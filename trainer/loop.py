@@ -17,7 +17,6 @@ from torch import Tensor
 
 from storage.models import FeatureView
 from trainer import checkpoint, compute
-from trainer.backbone import load_backbone
 from trainer.batches import batches_of
 from trainer.data.read import read_splits
 from trainer.data.samples import Splits
@@ -37,7 +36,7 @@ from trainer.segment import (
 )
 from trainer.selection import Selection
 from trainer.tasks.base import HeadStart, Learner
-from trainer.tasks.text_classification import TextClassification
+from trainer.tasks.registry import task_of
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +60,15 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     """
     torch.manual_seed(plan.seed)
     hardware = compute.set_up(plan.spec.train)
-    model = load_backbone(plan.spec.model, plan.spec.revision, plan.spec.lora, plan.seed)
+    task = task_of(plan.spec)
+    model = task.load(plan.spec, plan.seed)
     marks.enter("score")
     splits = read_splits(plan.spec, plan.seed)
     folder = Path(plan.arm_folder)
     folder.mkdir(parents=True, exist_ok=True)
     _refuse_other_data(folder, splits)
     _write_truth(folder, splits)
-    learner: Learner = TextClassification(
-        plan.spec, splits, model, hardware, folder, plan.opinions.words
-    )
+    learner = task.learner(plan.spec, splits, model, hardware, folder, plan.opinions.words)
     desk = Desk(plan, learner, marks)
     loop = Loop(plan, learner, desk, marks)
     if plan.until > 0:

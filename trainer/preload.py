@@ -22,6 +22,7 @@ import torch  # noqa: F401
 import transformers.models.bert.modeling_bert  # noqa: F401
 from tqdm import tqdm
 
-import trainer.loop  # noqa: F401
+import trainer.loop
+import trainer.tasks.text_classification  # noqa: F401
 
 tqdm.set_lock(threading.RLock())  # else every child makes a semaphore, and leaves it behind

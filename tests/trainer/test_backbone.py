@@ -16,7 +16,8 @@ import torch
 import transformers
 
 from trainer import backbone as backbone_module
-from trainer.backbone import Backbone, ModelError, load_backbone, minilm_path
+from trainer.backbone import Backbone, load_backbone, minilm_path
+from trainer.cut import ModelError
 from trainer.spec import LoraSpec
 
 SMALL: dict[str, dict[str, Any]] = {

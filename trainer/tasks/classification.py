@@ -1,0 +1,299 @@
+"""Classification by frozen features and LoRA, whatever the samples are: all but what people see."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 -- the field's name for it
+from torch import Tensor, nn
+
+from storage.models import FeatureView, SampleView
+from trainer import activations
+from trainer.activations import Inputs
+from trainer.compute import Compute
+from trainer.cut import CutModel
+from trainer.data.samples import Splits, duplicate_groups
+from trainer.marks import Marks
+from trainer.segment import FeatureOpinion
+from trainer.selection import Selection
+from trainer.signals import PoolView, names_speak
+from trainer.tasks.base import HeadStart
+from trainer.tasks.cosine_head import (
+    MAX_FIT,
+    CosineHead,
+    boldest,
+    class_means,
+    logistic,
+    logits_of,
+)
+
+
+class Classification(ABC):
+    """A `trainer.tasks.base.Learner`; a task says what its samples are and how they are shown.
+
+    Args:
+        splits: the samples.
+        model: the pretrained model, already where it computes.
+        inputs: the samples of `pool`, `dev` and `test` as the model reads them.
+        compute: where and how precisely.
+        folder: where what the frozen layers make of the samples is kept.
+    """
+
+    def __init__(
+        self,
+        splits: Splits,
+        model: CutModel,
+        inputs: dict[Literal["pool", "dev", "test"], Inputs],
+        compute: Compute,
+        folder: Path,
+    ) -> None:
+        self.splits = splits
+        self._path = folder / "frozen.safetensors"
+        self._model = model
+        self._device = compute.device
+        self.head = CosineHead(model.width, len(splits.labels)).to(compute.device)
+        self._pool = inputs["pool"]
+        self._held_out = {"dev": inputs["dev"], "test": inputs["test"]}
+        class_id = {label: i for i, label in enumerate(splits.labels)}
+        self.labels = np.array([class_id[s.label] for s in splits.pool], dtype=np.int64)
+        self._groups = duplicate_groups(splits.pool)
+        self._is_read = False
+        self._name_vectors: Tensor | None = None
+        self._has_names: bool | None = None  # not known yet
+        self._dev_unit: Tensor | None = None  # by the untuned model, once needed
+        self._known = np.zeros(len(splits.pool), bool)
+        self._truth = {
+            "dev": torch.tensor([class_id[s.label] for s in splits.dev], dtype=torch.int64),
+            "test": torch.tensor([class_id[s.label] for s in splits.test], dtype=torch.int64),
+        }
+        self.lengths = self._pool.lengths
+        self.samples_scored = self.samples_evaluated = 0.0
+        self.flops = 0.0
+        self._parameters = sum(
+            p.numel()
+            for name, p in model.named_parameters()
+            if "embeddings" not in name and "embed_tokens" not in name
+        )
+
+    # --- what the frozen layers give ------------------------------------------------------------
+
+    def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
+        """Embed `rows` of the pool, as far as they are not on disk."""
+        if not self._is_read:
+            self._marks = marks
+            self._read()
+        missing = rows[~self._known[rows]]
+        if len(missing):
+            with self._model.untuned():
+                unkept = missing if self._pool.hidden is not None else rows
+                self._pool.fill(marks, "reading the pool", unkept)
+                self._embeddings[torch.from_numpy(missing)] = self._pool.all_vectors(missing)
+            self._known[missing] = True
+            self._count_forwards(self._pool, missing)
+            self._write()
+        if not self.head.is_centred:
+            # of the first rows for ever: whatever is embedded later, the head means the same
+            self.head.centre.copy_(self._embeddings[torch.from_numpy(first)].mean(dim=0))
+            self.head.is_centred = True
+            self.view(first)  # finds out whether label names mean anything
+
+    def _read(self) -> None:
+        self._is_read = True
+        kept = activations.load_if(self._path, about=self._digest()) or {}
+        empty = torch.zeros(len(self._pool), self._model.width)
+        self._embeddings = kept.get("embeddings", empty)
+        known = kept.get("known")
+        self._known = np.zeros(len(self._pool), bool) if known is None else known.bool().numpy()
+        for name, inputs in (("pool", self._pool), *self._held_out.items()):
+            if name in kept:
+                inputs.keep(kept[name])
+        with self._model.untuned():
+            self._name_vectors = self._read_names()
+
+    def _read_names(self) -> Tensor | None:
+        """Vectors of what the labels are called: (classes, width); None where they say nothing."""
+        return None
+
+    def _write(self) -> None:
+        tensors = {"embeddings": self._embeddings, "known": torch.from_numpy(self._known)}
+        for name, inputs in (("pool", self._pool), *self._held_out.items()):
+            if inputs.hidden is not None:
+                tensors[name] = inputs.hidden.values
+        activations.save(self._path, tensors, about=self._digest())
+
+    def _digest(self) -> str:
+        """Equal for the same tokens: data that changed between two segments is computed anew."""
+        sha = hashlib.sha256()
+        for inputs in (self._pool, *self._held_out.values()):
+            sha.update(inputs.digest())
+        return sha.hexdigest()
+
+    def view(self, rows: np.ndarray) -> PoolView:
+        """What the vote model knows of some embedded rows of the pool."""
+        centre = self.head.centre.cpu()
+        _, first, group = np.unique(self._groups[rows], return_index=True, return_inverse=True)
+        names = self._name_vectors
+        pool = PoolView(
+            embeddings=F.normalize(
+                self._embeddings[torch.from_numpy(rows)] - centre, dim=1
+            ).numpy(),
+            labels=self.labels[rows],
+            names=None if names is None else F.normalize(names - centre, dim=1).numpy(),
+            group=first[group],
+        )
+        if self._has_names is None:
+            self._has_names = pool.names is not None and names_speak(pool, pool.names)
+        return pool if self._has_names else replace(pool, names=None)
+
+    @torch.inference_mode()
+    def opinion(self, rows: np.ndarray) -> np.ndarray:
+        """What the model as it stands thinks of some rows' labels: float (r, 3).
+
+        Log-probability of the given label, its margin over the best other, entropy; nats.
+        """
+        logits = self.head(self._pool.all_vectors(rows).to(self._device)).cpu()
+        self._count_forwards(self._pool, rows, share=self._pool.trained_share)
+        log_p = F.log_softmax(logits, dim=1)
+        own = log_p.gather(1, torch.from_numpy(self.labels[rows])[:, None])
+        others = log_p.scatter(1, torch.from_numpy(self.labels[rows])[:, None], -torch.inf)
+        margin = own[:, 0] - others.max(dim=1).values
+        entropy = -(log_p.exp() * log_p).sum(dim=1)
+        found: np.ndarray = torch.stack([own[:, 0], margin, entropy], dim=1).double().numpy()
+        return found
+
+    # --- training -------------------------------------------------------------------------------
+
+    def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
+        """LoRA weights and the classifier."""
+        return {
+            "lora": self._model.lora_parameters(),
+            "head": dict(self.head.named_parameters()),
+        }
+
+    def start(self, selection: Selection) -> HeadStart:
+        """Class directions from the selected samples' mean and a share of the label's name.
+
+        A logistic regression from there on, where the dev set says it is the better head.
+        """
+        rows = torch.from_numpy(np.flatnonzero(selection.weight > 0))
+        unit = self.head.unit(self._embeddings[rows].to(self._device))
+        sure = selection.weight * selection.keep
+        weight = torch.from_numpy(sure).float()[rows].to(self._device)
+        labels = torch.from_numpy(selection.label)[rows].to(self._device)
+        names = torch.zeros_like(self.head.weight)
+        if self._has_names and self._name_vectors is not None:
+            names = self.head.unit(self._name_vectors.to(self._device))
+        means = class_means(unit, labels, weight, names)
+        heads = [(means, torch.zeros_like(self.head.bias))]
+        if len(unit) * means.numel() <= MAX_FIT:
+            heads.append(logistic(unit, labels, weight, means))
+        if self._dev_unit is None:
+            self._dev_unit = self.head.unit(self._vectors_of("dev"))
+        truth = self._truth["dev"].to(self._device)
+        scored = [boldest(logits_of(self._dev_unit, *head), truth) for head in heads]
+        (loss, factor), (w, b) = min(zip(scored, heads, strict=True), key=lambda pair: pair[0])
+        self._means = means
+        self._set_head(factor * w, factor * b)
+        is_right = logits_of(self._dev_unit, w, b).argmax(dim=1) == truth
+        return HeadStart(loss, is_right.cpu().numpy())
+
+    def set_out(self) -> None:
+        """The class means alone: beside a fitted head the layers below have little left to learn."""
+        self._set_head(self._means, torch.zeros_like(self.head.bias))
+
+    def _set_head(self, weight: Tensor, bias: Tensor) -> None:
+        with torch.no_grad():
+            self.head.weight.copy_(weight)
+            self.head.bias.copy_(bias)
+
+    def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
+        """Cross entropy of each sample."""
+        logits = self.head(self._pool.vectors(index))
+        tokens = int(self.lengths[index].sum())
+        # forward 2 and backward to the activations 2 per weight and token; frozen weights need no
+        # gradient of their own (Kaplan et al. 2020, appendix B, less the weight gradient)
+        self.flops += 4 * self._parameters * self._pool.trained_share * tokens
+        return F.cross_entropy(
+            logits, torch.from_numpy(labels[index]).to(self._device), reduction="none"
+        )
+
+    @torch.inference_mode()
+    def evaluate(self, split: Literal["dev", "test"]) -> float:
+        """Accuracy."""
+        return float(self._is_right(split).float().mean())
+
+    @torch.inference_mode()
+    def misses(self) -> np.ndarray:
+        """How many dev samples of each class the model as it stands gets wrong: int64 (classes,)."""
+        wrong = self._truth["dev"][~self._is_right("dev")].numpy()
+        return np.bincount(wrong, minlength=len(self.splits.labels))
+
+    def _is_right(self, split: Literal["dev", "test"]) -> Tensor:
+        guess: Tensor = self.head(self._vectors_of(split)).argmax(dim=1).cpu()
+        return guess == self._truth[split]
+
+    @torch.inference_mode()
+    def _vectors_of(self, split: Literal["dev", "test"]) -> Tensor:
+        """Vectors of held-out samples by the model as it stands."""
+        inputs = self._held_out[split]
+        if inputs.hidden is None and inputs.can_cache:
+            inputs.fill(self._marks, f"reading {split}")
+            self._count_evaluation(inputs, share=1 - inputs.trained_share)
+            self._write()
+        self._count_evaluation(inputs, share=inputs.trained_share)
+        return inputs.all_vectors().to(self._device)
+
+    def _count_forwards(self, inputs: Inputs, index: np.ndarray, share: float = 1.0) -> None:
+        """Count forwards that train nothing; `share` of the layers each."""
+        self.samples_scored += len(index) * share
+        tokens = int(inputs.lengths[index].sum()) if len(index) else 0
+        self.flops += 2 * self._parameters * share * tokens
+
+    def _count_evaluation(self, inputs: Inputs, share: float) -> None:
+        """Count forwards over held-out samples, which an arm needs for nothing but to be measured."""
+        before = self.samples_scored
+        self._count_forwards(inputs, np.arange(len(inputs)), share)
+        self.samples_evaluated += self.samples_scored - before
+
+    # --- what people see ------------------------------------------------------------------------
+
+    @abstractmethod
+    def sample_view(self, index: int, label: int) -> SampleView:
+        """A sample as people see it, shown with `label`."""
+
+    def features(
+        self, selection: Selection, n_cards: int, asked: Collection[tuple[str, str]] = ()
+    ) -> list[FeatureView]:
+        """What the least settled labels lean on most."""
+        open_share = np.array(
+            [
+                np.mean(np.abs(selection.keep[self.labels == c] - 0.5) < 0.3)
+                if (self.labels == c).any()
+                else 0.0
+                for c in range(len(self.splits.labels))
+            ]
+        )
+        cards = []
+        for label in np.argsort(-open_share, kind="stable")[:n_cards]:
+            known = {word for name, word in asked if name == self.splits.labels[label]}
+            view = self._feature_view(int(label), selection, known)
+            if view is not None:
+                cards.append(view)
+        return cards
+
+    @abstractmethod
+    def _feature_view(
+        self, label: int, selection: Selection, known: Collection[str]
+    ) -> FeatureView | None:
+        """What the model leans on for a label; nothing of `known`, None where too little is there."""
+
+    @abstractmethod
+    def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
+        """Weight factor per sample from importance votes: float (n,), 1 = neutral."""

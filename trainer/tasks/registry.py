@@ -1,0 +1,54 @@
+"""The kinds of fine-tuning: a new one is a file beside this one, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from trainer.compute import Compute
+from trainer.data.samples import Splits
+from trainer.segment import LabelWords
+from trainer.spec import RunSpec
+from trainer.tasks.base import Learner
+
+MODULES: Mapping[str, str] = {
+    "text-classification": "trainer.tasks.text_classification",
+    "image-classification": "trainer.tasks.image_classification",
+}
+"""Task -> the module that has it as `TASK`; imported only where it is wanted."""
+
+
+class MakesLearner(Protocol):
+    """A learner from its parts."""
+
+    def __call__(
+        self,
+        spec: RunSpec,
+        splits: Splits,
+        model: Any,
+        compute: Compute,
+        folder: Path,
+        words: Sequence[LabelWords] = (),
+    ) -> Learner:
+        """The data of a run under its model, as `load` gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A kind of fine-tuning.
+
+    Attributes:
+        load: (spec, seed) -> the pretrained model with fresh LoRA weights; raises `ModelError`.
+        learner: makes the learner.
+    """
+
+    load: Callable[[RunSpec, int], Any]
+    learner: MakesLearner
+
+
+def task_of(spec: RunSpec) -> Task:
+    """What a spec fine-tunes."""
+    return cast(Task, import_module(MODULES[spec.task]).TASK)
