@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer.data.images import ImageFile
 from trainer.data.samples import (
     DataError,
     Sample,
     Skipped,
+    Splits,
     check,
+    duplicate_groups,
     hold_out,
 )
 
@@ -131,3 +134,63 @@ def test_skipped_samples_are_counted_with_their_first_example():
     skipped.add("text is empty", "second")
 
     assert skipped.rows() == (("text is empty", 2, "x" * 120), ("label is missing", 1, "first"))
+
+
+# --- images -------------------------------------------------------------------------------------
+
+
+def pictures(*rows: tuple[bytes, str]) -> list[Sample]:
+    return [
+        Sample(f"pool-{i}", {"image": ImageFile(f"{label}/{i}.png", data)}, label)
+        for i, (data, label) in enumerate(rows)
+    ]
+
+
+def test_content_is_the_text_or_the_digest_of_the_image():
+    (picture,) = pictures((b"one", "cats"))
+
+    assert (POOL[0].content, POOL[0].shown) == ("red apple", "red apple")
+    assert picture.content == f"image:{picture.fields['image'].digest}"
+    assert (picture.text, picture.shown) == ("", "cats/0.png")
+
+
+def test_images_are_duplicates_where_every_byte_and_the_label_are_the_same():
+    pool = pictures(
+        (b"a", "cats"),
+        (b"b", "cats"),
+        (b"a", "dogs"),
+        (b"a", "cats"),
+        (b"b", "cats"),
+        (b"A", "cats"),
+    )
+
+    assert duplicate_groups(pool).tolist() == [0, 1, 2, 0, 1, 5]
+    assert duplicate_groups(pool).dtype == np.int64
+
+
+def test_images_that_are_held_out_leave_no_copy_in_the_pool():
+    pool = pictures(*((b"%d" % (i // 3), "xy"[i // 3 % 2]) for i in range(60)))
+
+    rest, held = hold_out(pool, 0.3, np.random.default_rng(0))
+
+    assert len(held) == 18
+    assert not {s.content for s in rest} & {s.content for s in held}
+
+
+def test_held_out_images_in_the_pool_are_refused_with_their_number_and_a_name():
+    pool = pictures((b"a", "cats"), (b"b", "dogs"))
+    dev = pictures((b"c", "cats"), (b"b", "dogs"), (b"a", "dogs"))
+
+    with pytest.raises(
+        DataError, match=r"2 of 3 dev samples also stand in the pool \(e\.g\. 'dogs/1\.png'\)"
+    ):
+        check(pool, dev, [], Skipped())
+
+
+def test_the_digest_of_the_splits_tells_images_apart_by_their_content():
+    def digest(data: bytes) -> str:
+        pool = pictures((b"a", "cats"), (data, "dogs"))
+        return Splits(tuple(pool), (), (), ("cats", "dogs"), Skipped()).digest()
+
+    assert digest(b"b") == digest(b"b")
+    assert digest(b"b") != digest(b"c")

@@ -12,6 +12,7 @@ import numpy as np
 
 from trainer.data.duplicates import fingerprint as fingerprint  # its old place, for the bench
 from trainer.data.duplicates import near_groups
+from trainer.data.images import ImageFile
 from trainer.segment import Refusal
 
 OFF_TOPIC = "(off topic)"
@@ -27,7 +28,7 @@ class Sample:
     """One sample of a pool, a dev set or a test set."""
 
     sample_id: str
-    fields: Mapping[str, Any]  # what the task's model reads, e.g. {"text": "..."}
+    fields: Mapping[str, Any]  # what the task's model reads: {"text": str} or {"image": ImageFile}
     label: str
     truth: str | None = None  # the right label or OFF_TOPIC; read by simulated voters only
 
@@ -35,6 +36,22 @@ class Sample:
     def text(self) -> str:
         """The sample's text; the empty string where it has none."""
         return str(self.fields.get("text", ""))
+
+    @property
+    def image(self) -> ImageFile | None:
+        """The sample's image; None where it has none."""
+        image: ImageFile | None = self.fields.get("image")
+        return image
+
+    @property
+    def content(self) -> str:
+        """Equal for samples that show the same: the text, or `image:` and the image's digest."""
+        return f"image:{self.image.digest}" if self.image else self.text
+
+    @property
+    def shown(self) -> str:
+        """What people know it by: the beginning of its text, or the image's name."""
+        return self.image.name if self.image else self.text[:60]
 
 
 @dataclass(slots=True)
@@ -70,30 +87,37 @@ class Splits:
         return all(sample.truth is not None for sample in self.pool)
 
     def digest(self) -> str:
-        """Equal for the same ids, texts and labels in the same order."""
+        """Equal for the same ids, texts or images, and labels in the same order."""
         sha = hashlib.sha256()
         for split in (self.pool, self.dev, self.test):
-            sha.update(repr([(s.sample_id, s.text, s.label) for s in split]).encode())
+            sha.update(repr([(s.sample_id, s.content, s.label) for s in split]).encode())
         return sha.hexdigest()
 
 
 def duplicate_groups(samples: Sequence[Sample]) -> np.ndarray:
-    """For each sample the index of the first of its label that says the same: int64 (n,)."""
+    """For each sample the index of the first of its label that says the same: int64 (n,).
+
+    Images are the same only where every byte is.
+    """
+    if any(sample.image for sample in samples):
+        first: dict[tuple[str, str], int] = {}
+        keys = [(s.label, s.content) for s in samples]
+        return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], dtype=np.int64)
     return near_groups([s.text for s in samples], [s.label for s in samples])
 
 
 def hold_out(
     samples: Sequence[Sample], share: float, rng: np.random.Generator
 ) -> tuple[list[Sample], list[Sample]]:
-    """(rest, held out): about `share` of every label, equal texts always on the same side."""
-    by_text: dict[str, list[Sample]] = {}
+    """(rest, held out): about `share` of every label, equal contents always on the same side."""
+    by_content: dict[str, list[Sample]] = {}
     for sample in samples:
-        by_text.setdefault(fingerprint(sample.text), []).append(sample)
+        by_content.setdefault(fingerprint(sample.content), []).append(sample)
     wanted = Counter(s.label for s in samples)
     quota = {label: round(share * n) for label, n in wanted.items()}
     held: list[Sample] = []
     rest: list[Sample] = []
-    groups = list(by_text.values())
+    groups = list(by_content.values())
     for i in rng.permutation(len(groups)):
         group = groups[i]
         label = group[0].label
@@ -116,7 +140,7 @@ def check(
     Held-out samples with labels the pool does not know are skipped and counted.
 
     Raises:
-        DataError: empty pool, one class only, empty dev set, or held-out texts in the pool.
+        DataError: empty pool, one class only, empty dev set, or held-out contents in the pool.
     """
     kept = tuple(pool)
     if not kept:
@@ -152,10 +176,10 @@ def _why(skipped: Skipped) -> str:
 
 
 def _refuse_overlap(name: str, pool: Sequence[Sample], held: Sequence[Sample]) -> None:
-    texts = {fingerprint(sample.text) for sample in pool}
-    shared = [s for s in held if fingerprint(s.text) in texts]
+    contents = {fingerprint(sample.content) for sample in pool}
+    shared = [s for s in held if fingerprint(s.content) in contents]
     if shared:
         raise DataError(
             f"{len(shared)} of {len(held)} {name} samples also stand in the pool "
-            f"(e.g. {shared[0].text[:60]!r}); remove them from one side, or the metric is worthless"
+            f"(e.g. {shared[0].shown!r}); remove them from one side, or the metric is worthless"
         )
