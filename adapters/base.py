@@ -115,6 +115,10 @@ class Picture(Plain):
     title: str = ""
 
 
+MAX_PICTURE = 10 * 1024 * 1024
+"""Bytes of a picture that every platform takes."""
+
+
 class CardPart(Plain):
     """One subject on a card: a sample, a picture, or one side of a pair."""
 

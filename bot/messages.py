@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.base import Button, Card, CardPart, Menu, Tone
+from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
 from bot import words
 from bot.opinions import Tally
 from bot.worth import Decision
@@ -99,9 +99,10 @@ def _sample_card(
     with_reactions = spec.ask.style in ("reactions", "both")
     text = cut(view.text)
     return Card(
-        text=f"{_asked(ballot, view)} {text}",
-        title="Which of these?" if ballot.ask == "which" else _asked(ballot, view),
+        text=f"{_asked(ballot, view)} {text}".strip(),
+        title=f"{_which(view)}?" if ballot.ask == "which" else _asked(ballot, view),
         parts=(CardPart(key=ballot.subjects[0].key, text=text, note=_note(ballot, view, experts)),),
+        pictures=_pictures(ballot, view),
         buttons=tuple(Button(id=c.id, label=c.label, emoji=c.emoji[0]) for c in ballot.choices),
         seeds=tuple(c.emoji[0] for c in ballot.choices) if with_reactions else (),
         footer=" · ".join((ballot.run_id, view.sample_id, *_ways_to_reply(ballot), closes)),
@@ -111,17 +112,33 @@ def _sample_card(
 
 
 def _asked(ballot: Ballot, view: SampleView) -> str:
+    if ballot.ask != "which" and view.image_path:
+        return f"Does the label “{view.label}” fit this picture?"
     if ballot.ask != "which":
         return f"Does “{view.label}” fit?"
     names = ", ".join(c.label for c in ballot.choices if c.names is not None)
-    return f"Which of these: {names}, or none?"
+    return f"{_which(view)}: {names}, or none?"
+
+
+def _which(view: SampleView) -> str:
+    return "Which of these is it" if view.image_path else "Which of these"
+
+
+def _pictures(ballot: Ballot, view: SampleView) -> tuple[Picture, ...]:
+    """The sample's picture; its words say no more than the card, so not what it shows."""
+    if not view.image_path:
+        return ()
+    filed = ballot.ask != "which" and view.label is not None
+    under = f", filed under {cut(view.label or '', MAX_BUTTON_TEXT)}" if filed else ""
+    return (Picture(path=view.image_path, alt=f"Sample {view.sample_id}{under}"),)
 
 
 def _note(ballot: Ballot, view: SampleView, experts: Sequence[str]) -> str:
     """What an answer is worth where copies were grouped, and who would know it."""
     n, is_which = view.stands_for, ballot.ask == "which"
+    alike = "look" if view.image_path else "read"
     worth = (
-        f"Stands for {words.count(n)} samples that read the same, or nearly so." if n > 1 else ""
+        f"Stands for {words.count(n)} samples that {alike} the same, or nearly so." if n > 1 else ""
     )
     known = "" if is_which else _known_by(experts, view.label)  # would give the label away
     return f"{worth} {known}".strip()
@@ -166,6 +183,17 @@ def _feature_card(ballot: Ballot, view: FeatureView, closes: str, experts: Seque
         is_blind=ballot.is_blind,
         tone="question",
     )
+
+
+def without_pictures(card: Card, lost: Sequence[Picture]) -> Card:
+    """The card without the pictures that could not be read; it says so."""
+    if not lost:
+        return card
+    said = "The picture could not be read."
+    if len(lost) > 1:
+        said = f"{words.count(len(lost))} pictures could not be read."
+    kept = tuple(picture for picture in card.pictures if picture not in lost)
+    return card.model_copy(update={"pictures": kept, "lines": (*card.lines, said)})
 
 
 def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_closed: bool) -> Card:

@@ -27,6 +27,7 @@ from adapters.base import (
     Ref,
     ReplyCtx,
 )
+from bot.showable import showable
 from storage.database import StoreError
 from storage.models import ClaimedItem, OutboxItem, OutboxKind
 from storage.store.store import Store
@@ -104,11 +105,11 @@ class Sender:
                 return found
         match item.kind:
             case OutboxKind.POST:
-                card = Card.model_validate(payload)
+                card = await _showable(payload)
                 return await platform.post_card(item.channel, card, item.key)
             case OutboxKind.EDIT:
                 assert item.target_ref is not None
-                await platform.edit_card(Ref.parse(item.target_ref), Card.model_validate(payload))
+                await platform.edit_card(Ref.parse(item.target_ref), await _showable(payload))
             case OutboxKind.SAY:
                 where = Ref.parse(item.target_ref) if item.target_ref else item.channel
                 pictures = [Picture.model_validate(p) for p in payload["pictures"]]
@@ -122,6 +123,11 @@ class Sender:
                     ReplyCtx.model_validate(payload["ctx"]) if payload["ctx"] else None,
                 )
         return None
+
+
+async def _showable(payload: Mapping[str, Any]) -> Card:
+    """A queued card without the pictures that have gone: better than no card."""
+    return await asyncio.to_thread(showable, Card.model_validate(payload))
 
 
 class PostOffice:
