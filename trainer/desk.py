@@ -33,8 +33,8 @@ from trainer.tasks.base import Learner
 
 T = TypeVar("T")
 
-MIN_CHUNK = 800
-CHUNK_PER_LABEL = 16
+MIN_CHUNK = 400
+CHUNK_PER_LABEL = 8
 UNDECIDED = 0.1
 """A posterior so near to one half says nothing."""
 HALF_A_MISS = 0.5
