@@ -8,10 +8,9 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from adapters.base import ChatRefused, Picture
+from adapters.base import MAX_PICTURE, ChatRefused, Picture
 from adapters.web.text import clean
 
-PICTURE_LIMIT = 10 * 1024 * 1024  # bytes
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
 
@@ -36,14 +35,29 @@ class Pictures:
         except OSError as err:
             raise ChatRefused(f"The picture {picture.path} cannot be read ({err}).") from err
         ending = _ending(content)
-        if ending is None or len(content) > PICTURE_LIMIT:
+        if ending is None or len(content) > MAX_PICTURE:
             raise ChatRefused(f"{picture.path} is no PNG, JPEG, GIF or WebP of up to 10 MiB.")
         name = f"{sha256(content).hexdigest()}.{ending}"
         self._folder.mkdir(mode=0o700, exist_ok=True)
         part = self.path(f"{name}.part")
         part.write_bytes(content)
         part.replace(self.path(name))
-        return {"file": name, "alt": clean(picture.alt), "title": clean(picture.title)}
+        width, height = _size(content)
+        return {
+            "file": name,
+            "alt": clean(picture.alt),
+            "title": clean(picture.title),
+            "width": str(width),
+            "height": str(height),
+        }
+
+
+def _size(content: bytes) -> tuple[int, int]:
+    """Width and height in pixels as a PNG's head has them, all that samples come as; else 0, 0."""
+    head = content[:24]
+    if len(head) < 24 or _ending(head) != "png":
+        return 0, 0
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
 
 
 def _ending(content: bytes) -> str | None:

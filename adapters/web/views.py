@@ -31,6 +31,8 @@ WORDS: Final[Mapping[str, str]] = {
 }
 """Canonical emoji and what a control says that has no label of its own."""
 
+TINY, ENLARGED = 96, 320  # px: what is smaller is enlarged, and to how much at most
+
 
 class PersonView(Plain):
     """Who wrote something."""
@@ -64,6 +66,8 @@ class PictureView(Plain):
     url: str
     alt: str
     title: str
+    width: int = 0  # px to draw it at, where it is to be enlarged; 0 = as it is, if it fits
+    height: int = 0
 
 
 class MessageView(Plain):
@@ -118,14 +122,25 @@ def message_view(message: Message, viewer: str) -> MessageView:
         is_whisper=post.only_for is not None,
         is_card=card is not None,
         text=post.text,
-        pictures=tuple(
-            PictureView(url=f"/files/{p['file']}", alt=p["alt"], title=p["title"])
-            for p in post.pictures
-        ),
+        pictures=tuple(map(_picture_view, post.pictures)),
         marks=_marks(message, card or Card(text=""), viewer),
         mine=mine,
     )
     return plain.model_copy(update=_card_fields(card)) if card else plain
+
+
+def _picture_view(kept: Mapping[str, str]) -> PictureView:
+    """The picture, and how far a tiny one is enlarged: a whole factor keeps its pixels square."""
+    width, height = int(kept.get("width", 0)), int(kept.get("height", 0))
+    longest = max(width, height)
+    factor = ENLARGED // longest if min(width, height) > 0 and longest < TINY else 0
+    return PictureView(
+        url=f"/files/{kept['file']}",
+        alt=kept["alt"],
+        title=kept["title"],
+        width=width * factor,
+        height=height * factor,
+    )
 
 
 def _card_fields(card: Card) -> dict[str, object]:

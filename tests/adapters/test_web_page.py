@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from adapters.base import Board, Button, Card, CardPart, Menu, Picture, Series
@@ -480,6 +481,61 @@ async def test_nothing_scrolls_sideways(
 
     assert needed == width
     assert cut == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize(
+    ("size", "is_tiny"),
+    [
+        ((32, 32), True),
+        ((28, 20), True),
+        ((10, 90), True),
+        ((224, 160), False),
+        ((900, 1500), False),
+    ],
+)
+async def test_a_picture_is_as_large_as_helps_and_keeps_its_shape(
+    chat: WebChat, visit: Visit, tmp_path: Path, size: tuple[int, int], width: int, *, is_tiny: bool
+) -> None:
+    path = tmp_path / "7.png"
+    Image.new("RGB", size, "teal").save(path)
+    shown = (Picture(path=str(path), alt="Sample 7"),)
+    await chat.post_card(CHANNEL, QUESTION.model_copy(update={"pictures": shown}), "k")
+    page = await visit("Ana", width)
+    picture = page.get_by_role("img", name="Sample 7")
+    await expect(picture).to_have_js_property("naturalWidth", size[0])
+
+    box = await picture.bounding_box()
+
+    assert box is not None
+    assert box["width"] / box["height"] == pytest.approx(size[0] / size[1], rel=0.02)
+    rendering = await picture.evaluate("image => getComputedStyle(image).imageRendering")
+    assert (rendering == "pixelated") == is_tiny
+    if is_tiny and width >= 390:
+        factor = box["width"] / size[0]
+        assert factor == round(factor) > 1
+        assert 270 <= max(box["width"], box["height"]) <= 320
+    assert box["width"] <= max(320, size[0])
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+
+
+async def test_a_picture_s_label_stays_a_text_and_the_picture_opens_by_keyboard(
+    chat: WebChat, visit: Visit, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    name = f'"{ATTACK}'
+    card = QUESTION.model_copy(
+        update={"pictures": (Picture(path=str(tmp_path / "a.png"), alt=name),), "parts": ()}
+    )
+    await chat.post_card(CHANNEL, card, "k")
+    page = await visit("Ana")
+
+    await page.get_by_role("link", name=name).focus()
+
+    await expect(page.locator("figure img")).to_have_attribute("alt", name)
+    await expect(page.locator(".card .part, .card .words")).to_have_count(0)
+    await expect(page.locator("figure a")).to_be_focused()
+    assert await page.locator("img[onerror], .feed script").count() == 0
 
 
 async def test_a_personal_link_opens_with_one_press(browser: Browser, chat: WebChat) -> None:
