@@ -83,7 +83,7 @@ def questions(
         for i, candidate in enumerate(report.candidates)
     ]
     ballots += [
-        _feature_ballot(round_, len(ballots) + i, view, report.labels)
+        _feature_ballot(round_, len(ballots) + i, view, report.labels, run.folder)
         for i, view in enumerate(report.features)
     ]
     ballots += [
@@ -191,11 +191,19 @@ def _options(candidate: Candidate, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(options) if MIN_OPTIONS <= len(options) <= MAX_OPTIONS else ()
 
 
-def _feature_ballot(round_: Round, number: int, view: FeatureView, labels: Sequence[str]) -> Ballot:
-    kept = slice(0, PREFERRED_FEATURES)
-    shown = view.model_copy(update={"features": view.features[kept], "shares": view.shares[kept]})
+def _feature_ballot(
+    round_: Round, number: int, view: FeatureView, labels: Sequence[str], folder: str
+) -> Ballot:
+    ballot_id, kept = f"{round_.round_id}.{number}", slice(0, PREFERRED_FEATURES)
+    shown = view.model_copy(
+        update={
+            "features": view.features[kept],
+            "shares": view.shares[kept],
+            "sheet_path": f"{folder}/sheets/{ballot_id}.png" if view.grid else "",
+        }
+    )
     return Ballot(
-        ballot_id=f"{round_.round_id}.{number}",
+        ballot_id=ballot_id,
         round_id=round_.round_id,
         run_id=round_.run_id,
         ask="importance",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 
 from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
 from bot import words
@@ -162,20 +163,18 @@ def _ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
 
 def _feature_card(ballot: Ballot, view: FeatureView, closes: str, experts: Sequence[str]) -> Card:
     top = max(view.shares, default=1.0) or 1.0
+    noun = "cell" if view.grid else "word"
     return Card(
         text=f"What matters for “{view.label}”? The model leans on: {', '.join(view.features)}",
         title=f"What matters for “{view.label}”?",
-        lines=(
-            "The model leans on these words. Should it?",
-            f"In the thread, “words: ...” and “about: one sentence” say what “{view.label}” means.",
-            *filter(None, [_known_by(experts, view.label)]),
-        ),
+        lines=(*_leans_on(view), *filter(None, [_known_by(experts, view.label)])),
+        pictures=_sheet(view),
         bars=tuple(
             (word, share / top, f"{100 * share:.1f} %")
             for word, share in zip(view.features, view.shares, strict=True)
         ),
         menu=Menu(
-            title="How much does each word matter?",
+            title=f"How much does each {noun} matter?",
             options=tuple((s.key, s.target) for s in ballot.subjects),
             levels=LEVELS,
         ),
@@ -183,6 +182,31 @@ def _feature_card(ballot: Ballot, view: FeatureView, closes: str, experts: Seque
         is_blind=ballot.is_blind,
         tone="question",
     )
+
+
+def _leans_on(view: FeatureView) -> tuple[str, ...]:
+    if view.grid:  # what a thread says in words cannot be compared with pictures
+        return ("The model looks at these cells of the pictures. Should it?",)
+    return (
+        "The model leans on these words. Should it?",
+        f"In the thread, “words: ...” and “about: one sentence” say what “{view.label}” means.",
+    )
+
+
+def _sheet(view: FeatureView) -> tuple[Picture, ...]:
+    """The pictures under their grid; in words, what the bars say and how cells are counted."""
+    if not view.grid:
+        return ()
+    last = f"{ascii_uppercase[view.grid - 1]}{view.grid}"
+    cells = ", ".join(
+        f"{cell} {100 * share:.1f} %"
+        for cell, share in zip(view.features, view.shares, strict=True)
+    )
+    alt = (
+        f"Pictures filed under {cut(view.label, MAX_BUTTON_TEXT)}, cut into cells from A1, top left, "
+        f"to {last}, bottom right. The model looks at: {cells}"
+    )
+    return (Picture(path=view.sheet_path, alt=alt),)
 
 
 def without_pictures(card: Card, lost: Sequence[Picture]) -> Card:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import ask, booking, messages, outgoing, weighing
+from bot import ask, booking, messages, outgoing, sheets, weighing
 from bot.dirt import is_audit
 from bot.house import House
 from bot.opinions import Heard, experts, opinions
@@ -238,6 +238,8 @@ class Segments:
                 # taken up again, it asks then: the same segment is cheap to repeat
                 await self._failed(segment, "the run was stopped before it could ask")
                 return
+        if asked:  # before its cards can go out; drawn again after a crash, to the same file
+            await asyncio.to_thread(sheets.draw_for, asked.ballots)
         items = list(asked.items) if asked else []
         items += booking.thread_items(house.channels, run, arm, report)
         await house.call(

@@ -246,12 +246,15 @@ class Ballot(Value):
 
 
 class FeatureView(Value):
-    """The features a class leans on, as people see them."""
+    """The features a class leans on, as people see them: words, or cells of its pictures."""
 
     label: str
     features: tuple[str, ...]
     shares: tuple[float, ...]  # share of the class's attribution, in [0, 1], same order
     examples: tuple[str, ...] = ()
+    image_paths: tuple[str, ...] = ()  # pictures that the cells are shown on
+    grid: int = Field(default=0, ge=0, le=8)  # cells per side, from A1, top left; 0: words
+    sheet_path: str = ""  # where the bot draws them under a grid; set once they are asked about
 
 
 # --- votes --------------------------------------------------------------------------------------

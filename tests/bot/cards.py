@@ -68,6 +68,13 @@ def feature_ballot(*names: str) -> Ballot:
     )
 
 
+def grid_ballot(paths: Sequence[object], sheet: object, grid: int = 4) -> Ballot:
+    """'What matters?' on two cells of some pictures."""
+    ballot = feature_ballot("B2", "A1")
+    more = {"image_paths": [str(p) for p in paths], "grid": grid, "sheet_path": str(sheet)}
+    return ballot.model_copy(update={"view": ballot.view | more})
+
+
 def spec(style: str = "reactions") -> RunSpec:
     """A run that asks for votes given in `style`."""
     return RunSpec(name="t", model="minilm", data={"pool": "csv:pool.csv"}, ask={"style": style})

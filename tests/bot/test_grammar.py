@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import Said, read_reply
+from bot.grammar import Said, Spoken, read_reply
 from tests.bot.cards import feature_ballot, sample_ballot, which_ballot
 
 FEATURES = feature_ballot("refund", "late delivery", "typo", "price")
@@ -49,6 +49,45 @@ def test_words_of_the_card_are_understood_in_all_their_spellings(text, expected)
 )  # fmt: skip
 def test_prose_says_nothing(text):
     assert said(text) == {}
+
+
+CELLS = feature_ballot("B2", "A1", "D4", "C1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("B2 5, A1 0", {"A": "5", "B": "0"}),
+        ("b2 5 a1 0", {"A": "5", "B": "0"}),
+        ("B2=5; D4: 1", {"A": "5", "C": "1"}),
+        ("+B2 -A1 x5", {"A": "3", "B": "-5"}),
+        ("the cat is there: B2=4", {"A": "4"}),
+        ("#1 5, A1 2", {"A": "5", "B": "2"}),  # the card's first feature, whatever it is called
+        ("C1 3\nC1 2", {"D": "2"}),
+    ],
+)
+def test_cells_of_a_picture_are_voted_on_by_their_names(text, expected):
+    assert said(text, CELLS) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B2",
+        "B2 6",
+        "B25",
+        "B 2 5",
+        "A2 5",
+        "+A2",
+        "B2 5 is the eye",
+        "A 5",
+        "1 5",
+        "B2 A1",
+        "D4 5.5",
+    ],
+)
+def test_what_names_no_cell_of_the_card_says_nothing(text):
+    assert read_reply(text, CELLS) == Spoken()
 
 
 def test_a_near_miss_is_hinted_at_and_not_counted():
