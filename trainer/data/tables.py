@@ -9,6 +9,9 @@ from typing import Any
 
 from trainer.data.samples import DataError
 
+ROWS_AT_ONCE = 64
+"""Of a parquet file; a row may hold an image of some MB."""
+
 
 def read_rows(source: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The rows of `source` (`csv:`, `jsonl:`, `parquet:` path or `hf:name[:config][@split]`).
@@ -26,6 +29,17 @@ def read_rows(source: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from _json_rows(where, columns)
     else:
         yield from _table_rows(reader, where, columns)
+
+
+def folders_of(source: str) -> tuple[Path, ...]:
+    """Where files that the rows of `source` name may lie; relative names count from the first."""
+    reader, _, where = source.partition(":")
+    if reader != "hf":
+        return (Path(where).resolve().parent,)
+    from datasets import config
+
+    # what a row of the hub names must have come from there: it may name any file of this machine
+    return (Path(_hub_name(where)).resolve(), Path(config.HF_CACHE_HOME).resolve())
 
 
 def _json_rows(path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -52,13 +66,24 @@ def _table_rows(reader: str, path: str, columns: Sequence[str]) -> Iterator[dict
     import pyarrow as pa  # heavy, and only needed here
 
     try:
-        table = _csv_table(path, columns) if reader == "csv" else _parquet_table(path)
+        for batch in _batches(reader, path, list(dict.fromkeys(columns))):
+            yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
         reason = " ".join(str(err).split())[:200]
         raise DataError(f"cannot read {path} as {reader}: {reason}; check the file") from err
-    _require(path, table.column_names, columns)
-    for batch in table.select(list(dict.fromkeys(columns))).to_batches():
-        yield from batch.to_pylist()
+
+
+def _batches(reader: str, path: str, columns: Sequence[str]) -> Iterator[Any]:
+    import pyarrow.parquet
+
+    if reader == "csv":
+        table = _csv_table(path, columns)
+        _require(path, table.column_names, columns)
+        yield from table.select(columns).to_batches()
+        return
+    with pyarrow.parquet.ParquetFile(path) as file:
+        _require(path, file.schema_arrow.names, columns)
+        yield from file.iter_batches(ROWS_AT_ONCE, columns=columns)
 
 
 def _csv_table(path: str, columns: Sequence[str]) -> Any:
@@ -75,17 +100,12 @@ def _csv_table(path: str, columns: Sequence[str]) -> Any:
     )
 
 
-def _parquet_table(path: str) -> Any:
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_table(path)
-
-
 def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     import datasets
 
     name, _, split = where.partition("@")
-    name, _, config = name.partition(":")
+    _, _, config = name.partition(":")
+    name = _hub_name(where)
     try:
         data = datasets.load_dataset(name, config or None, split=split or "train")
     except Exception as err:  # the hub's library raises a zoo: all of it means not loaded
@@ -94,6 +114,9 @@ def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
             "check the name, the split and the connection"
         ) from err
     _require(where, data.column_names, columns)
+    for column in columns:
+        if isinstance(data.features[column], datasets.Image):  # decoded by us, one at a time
+            data = data.cast_column(column, datasets.Image(decode=False))
     names = {
         column: feature.int2str
         for column in columns
@@ -101,6 +124,10 @@ def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     }
     for row in data.select_columns(list(dict.fromkeys(columns))):
         yield {c: names[c](v) if c in names and v is not None else v for c, v in row.items()}
+
+
+def _hub_name(where: str) -> str:
+    return where.partition("@")[0].partition(":")[0]
 
 
 def _require(where: str, found: Sequence[str], columns: Sequence[str]) -> None:
@@ -113,6 +140,6 @@ def _require(where: str, found: Sequence[str], columns: Sequence[str]) -> None:
     if missing:
         raise DataError(
             f"{where} has no column {', '.join(map(repr, missing))}; "
-            f"it has {', '.join(map(repr, found))}: set data.text, data.label, data.id or "
-            "data.truth in the spec"
+            f"it has {', '.join(map(repr, found))}: set data.text, data.image, "
+            "data.label, data.id or data.truth in the spec"
         )
