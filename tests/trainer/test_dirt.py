@@ -74,8 +74,9 @@ def test_bulk_dirt_takes_no_label_out_of_the_pool():
     assert {s.label for s in pool} == set(LABELS)
 
 
-def test_off_topic_dirt_needs_texts_from_elsewhere():
+def test_off_topic_dirt_needs_samples_from_elsewhere():
     with pytest.raises(
-        DataError, match=r"off_topic = 0\.1 .* only builtin:stdlib has; set it to 0"
+        DataError,
+        match=r"off_topic = 0\.1 .* only builtin:stdlib and builtin:digits have; set it to 0",
     ):
         dirty(off_topic=0.1)

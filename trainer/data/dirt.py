@@ -19,8 +19,8 @@ def add_dirt(pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator) -
     """
     if dirt.off_topic:
         raise DataError(
-            f"data.dirt.off_topic = {dirt.off_topic} needs texts from elsewhere, which only "
-            "builtin:stdlib has; set it to 0"
+            f"data.dirt.off_topic = {dirt.off_topic} needs samples from elsewhere, which only "
+            "builtin:stdlib and builtin:digits have; set it to 0"
         )
     labels = sorted({sample.label for sample in pool})
     if len(labels) < 2:
