@@ -386,7 +386,7 @@ def _has_screen() -> bool:
 
 def _has_truth(spec: RunSpec) -> bool:
     data = spec.data
-    return data.pool == "builtin:stdlib" or data.truth is not None or data.dirt.total > 0
+    return data.pool.startswith("builtin:") or data.truth is not None or data.dirt.total > 0
 
 
 def _demo_spec() -> dict[str, Any]:

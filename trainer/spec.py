@@ -28,7 +28,9 @@ MAX_SEED = 2**31 - 1
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?\s*\Z")
 _SECONDS = {None: 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-_READERS = ("builtin:stdlib", "csv:", "jsonl:", "parquet:", "hf:")
+_READERS = (
+    "builtin:stdlib", "builtin:digits", "imagefolder:", "csv:", "jsonl:", "parquet:", "hf:",
+)  # fmt: skip
 
 
 class SpecError(Exception):
@@ -103,6 +105,7 @@ class DataSpec(_Part):
     )
     test: Source | None = Field(None, description="clean held-out samples that steer nothing")
     text: str = Field("text", description="name of the text column")
+    image: str = Field("image", description="name of the image column: paths or bytes")
     label: str = Field("label", description="name of the label column")
     id: str | None = Field(None, description="column with a stable id; default: the row number")
     truth: str | None = Field(
@@ -204,7 +207,7 @@ class RunSpec(_Part):
     name: Annotated[str, AfterValidator(_run_name)] = Field(
         description="short name: a-z, 0-9, - and _, at most 63 characters"
     )
-    task: Literal["text-classification"] = Field(
+    task: Literal["text-classification", "image-classification"] = Field(
         "text-classification", description="what is fine-tuned"
     )
     model: Annotated[str, AfterValidator(_no_nul)] = Field(
@@ -262,7 +265,7 @@ def parse_spec(raw: Mapping[str, Any], *, where: str, folder: Path | None = None
 def _with_absolute_paths(spec: RunSpec, folder: Path) -> RunSpec:
     def absolute(source: str) -> str:
         reader, _, path = source.partition(":")
-        if reader in ("csv", "jsonl", "parquet"):
+        if reader in ("csv", "jsonl", "parquet", "imagefolder"):
             return f"{reader}:{(folder / path).resolve()}"
         return source
 

@@ -226,7 +226,14 @@ def test_data_paths_count_from_the_folder_of_the_spec(tmp_path, monkeypatch):
     assert path.exists()
 
 
-@pytest.mark.parametrize("source", ["builtin:stdlib", "hf:ag_news@train"])
+def test_a_folder_of_images_counts_from_the_folder_of_the_spec(tmp_path):
+    spec = parsed(tmp_path, data={"pool": "imagefolder:cats", "dev": "imagefolder:/data/cats"})
+
+    assert spec.data.pool == f"imagefolder:{tmp_path / 'cats'}"
+    assert spec.data.dev == "imagefolder:/data/cats"
+
+
+@pytest.mark.parametrize("source", ["builtin:stdlib", "builtin:digits", "hf:ag_news@train"])
 def test_what_is_no_path_stays_as_it_is(tmp_path, source):
     spec = parsed(tmp_path, data={"pool": source, "dev": 0.2}, model="minilm")
 

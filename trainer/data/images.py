@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ MAX_BYTES = 256 * 2**20
 
 class ImageError(ValueError):
     """This is no image we can use; the text is a short reason."""
+
+
+class OutsideError(ImageError):
+    """The image lies where the data may not reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class ImageFile:
     @property
     def name(self) -> str:
         """What people know it by: the file's name and folder, or the beginning of its digest."""
-        return str(Path(*Path(self.path).parts[-2:])) if self.path else f"image {self.digest[:12]}"
+        return short_name(self.path) if self.path else f"image {self.digest[:12]}"
 
     def read(self) -> bytes:
         """The encoded content.
@@ -67,6 +72,46 @@ class ImageFile:
             return path.read_bytes()
         except OSError as err:
             raise ImageError(err.strerror or "the file cannot be read") from err
+
+
+def image_in(value: object, folders: Sequence[Path]) -> ImageFile | None:
+    """The image of one cell of a table, still encoded; None where the cell is empty.
+
+    Args:
+        value: bytes, a path, or both as Hugging Face keeps them: {"bytes": ..., "path": ...}.
+        folders: where files may lie; relative paths count from the first.
+
+    Raises:
+        OutsideError: the path leads out of the folders.
+        ImageError: there is no such file, or the value is of another type.
+    """
+    if isinstance(value, Mapping):
+        data, path = value.get("bytes"), value.get("path")
+    else:
+        data, path = (value, None) if isinstance(value, bytes) else (None, value)
+    if isinstance(data, bytes) and data:
+        return ImageFile(path if isinstance(path, str) else None, data)
+    if path is None or path == "":
+        return None
+    if not isinstance(path, str):
+        raise ImageError(f"{type(path).__name__}, neither bytes nor a path")
+    if not is_inside(folders[0] / path, folders):
+        raise OutsideError("outside the folder of the data")
+    return ImageFile(str(folders[0] / path))
+
+
+def short_name(path: str) -> str:
+    """A file's name and folder, in characters that can be written anywhere."""
+    return str(Path(*Path(path).parts[-2:])).encode("utf-8", "replace").decode()
+
+
+def is_inside(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether a path lies in one of some resolved folders, all links followed."""
+    try:
+        whole = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
+        return False
+    return any(whole.is_relative_to(folder) for folder in folders)
 
 
 def opened(image: ImageFile) -> Image.Image:
