@@ -9,11 +9,10 @@ from importlib.resources import as_file, files
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
-from trainer.cut import CutModel, ModelError, short, with_lora
+from trainer.cut import CutModel, ModelError, load_pretrained, with_lora
 from trainer.spec import LoraSpec
 
 log = logging.getLogger(__name__)
@@ -72,23 +71,8 @@ def load_backbone(
         ModelError: unknown or unsafe model, or LoRA settings that do not fit it.
     """
     path = minilm_path() if model == "minilm" else model
-    try:
-        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
-        base = AutoModel.from_pretrained(
-            path,
-            revision=revision,
-            config=config,
-            trust_remote_code=False,
-            use_safetensors=True,  # never a pickle
-            dtype=torch.float32,
-        )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as err:
-        raise ModelError(
-            f"cannot load the model {model!r}: {short(err)}; give a hub id, a local folder with "
-            "config.json and model.safetensors, or minilm"
-        ) from err
-    if config.is_encoder_decoder:
+    base, tokenizer = load_pretrained(model, path, revision, AutoTokenizer, "minilm")
+    if base.config.is_encoder_decoder:
         raise ModelError(f"{model!r} is an encoder-decoder; give an encoder or a decoder")
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN_TARGETS
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from trainer.segment import Refusal
@@ -128,6 +129,43 @@ class CutModel(nn.Module):
             yield
         finally:
             setattr(self._parent[0], self._name, self._all[0])
+
+
+def load_pretrained(
+    model: str, path: str, revision: str | None, companion: Any, wanted: str, **options: Any
+) -> tuple[PreTrainedModel, Any]:
+    """(model without its head, its tokenizer or image processor), float32, from safetensors alone.
+
+    Args:
+        model: what the spec calls it, for the message.
+        path: hub id or folder.
+        revision: hub commit.
+        companion: the class that reads what goes with the model.
+        wanted: what else the spec may say, for the message.
+        options: of the companion.
+
+    Raises:
+        ModelError: unknown or unsafe model.
+    """
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+        beside = companion.from_pretrained(
+            path, revision=revision, trust_remote_code=False, **options
+        )
+        base = AutoModel.from_pretrained(
+            path,
+            revision=revision,
+            config=config,
+            trust_remote_code=False,
+            use_safetensors=True,  # never a pickle
+            dtype=torch.float32,
+        )
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as err:
+        raise ModelError(
+            f"cannot load the model {model!r}: {short(err)}; give a hub id, a local folder with "
+            f"config.json and model.safetensors, or {wanted}"
+        ) from err
+    return base, beside
 
 
 def with_lora(

@@ -68,7 +68,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     folder.mkdir(parents=True, exist_ok=True)
     _refuse_other_data(folder, splits)
     _write_truth(folder, splits)
-    learner = task.learner(plan.spec, splits, model, hardware, folder, plan.opinions.words)
+    learner = task.learner(plan.spec, splits, model, hardware, folder, plan.opinions)
     desk = Desk(plan, learner, marks)
     loop = Loop(plan, learner, desk, marks)
     if plan.until > 0:

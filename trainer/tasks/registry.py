@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 from trainer.compute import Compute
 from trainer.data.samples import Splits
-from trainer.segment import LabelWords
+from trainer.segment import Opinions
 from trainer.spec import RunSpec
 from trainer.tasks.base import Learner
 
@@ -19,6 +19,8 @@ MODULES: Mapping[str, str] = {
     "image-classification": "trainer.tasks.image_classification",
 }
 """Task -> the module that has it as `TASK`; imported only where it is wanted."""
+
+NOBODY = Opinions()
 
 
 class MakesLearner(Protocol):
@@ -31,9 +33,9 @@ class MakesLearner(Protocol):
         model: Any,
         compute: Compute,
         folder: Path,
-        words: Sequence[LabelWords] = (),
+        opinions: Opinions = NOBODY,
     ) -> Learner:
-        """The data of a run under its model, as `load` gave it."""
+        """The data of a run under its model, as `load` gave it, and what people said of both."""
 
 
 @dataclass(frozen=True, slots=True)

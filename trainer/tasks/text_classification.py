@@ -19,11 +19,11 @@ from trainer.attribution import token_scores, top_words, word_shares, words_of
 from trainer.backbone import Backbone, load_backbone
 from trainer.compute import Compute
 from trainer.data.samples import Splits
-from trainer.segment import FeatureOpinion, LabelWords
+from trainer.segment import FeatureOpinion, LabelWords, Opinions
 from trainer.selection import Selection
 from trainer.spec import RunSpec
 from trainer.tasks.classification import Classification
-from trainer.tasks.registry import Task
+from trainer.tasks.registry import NOBODY, Task
 
 ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
 ATTRIBUTED_PER_CLASS = 16
@@ -40,7 +40,7 @@ class TextClassification(Classification):
         model: tuple[Backbone, Any],
         compute: Compute,
         folder: Path,
-        words: Sequence[LabelWords] = (),
+        opinions: Opinions = NOBODY,
     ) -> None:
         self.backbone, self._tokenizer = model
         self.backbone.eval()  # no dropout: cached layers could not have it, and resume is exact
@@ -53,7 +53,7 @@ class TextClassification(Classification):
         inputs = {"pool": self._texts, "dev": held_out[0], "test": held_out[1]}
         super().__init__(splits, self.backbone, inputs, compute, folder)
         self._names = self._read_texts([label.replace("_", " ") for label in splits.labels])
-        phrases = _phrases(words, {label: i for i, label in enumerate(splits.labels)})
+        phrases = _phrases(opinions.words, {label: i for i, label in enumerate(splits.labels)})
         self._phrases = self._read_texts([phrase for _, phrase in phrases])
         self._phrase_labels = np.array([c for c, _ in phrases], dtype=np.int64)
 

@@ -1,0 +1,201 @@
+"""Pictures: read, cut, kept, classified, explained; by real transformers models of random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trainer import compute
+from trainer.cut import ModelError
+from trainer.data.images import ImageFile
+from trainer.data.samples import Sample, Skipped, Splits
+from trainer.image_backbone import load_image_backbone
+from trainer.marks import Marks
+from trainer.pictures import Pictures, cell_name
+from trainer.selection import whole_pool
+from trainer.spec import LoraSpec, TrainSpec, parse_spec
+from trainer.tasks.image_classification import ImageClassification
+
+COLOURS = {"blue": (30, 40, 200), "green": (30, 180, 40), "red": (200, 30, 30)}
+CPU = TrainSpec(threads=1, precision="float32")
+
+
+def saved(folder: Path, kind: str) -> str:
+    """The folder of a small model of random weights."""
+    from transformers import ResNetConfig, ResNetModel, SwinConfig, SwinModel, ViTConfig, ViTModel
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    torch.manual_seed(0)
+    if kind == "vit":
+        config = ViTConfig(
+            hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48,
+            image_size=32, patch_size=8,
+        )  # fmt: skip
+        model = ViTModel(config, add_pooling_layer=False)
+    elif kind == "swin":
+        model = SwinModel(
+            SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
+                       window_size=4), add_pooling_layer=False,
+        )  # fmt: skip
+    else:
+        config = ResNetConfig(
+            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
+        )
+        model = ResNetModel(config)
+    model.save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return str(folder)
+
+
+def picture(colour: str, folder: Path, number: int, rng: np.random.Generator) -> ImageFile:
+    """A noisy field of a colour, of any size."""
+    side = int(rng.integers(20, 60))
+    pixels = np.array(COLOURS[colour]) + rng.normal(0, 25, (side, side + 4, 3))
+    path = folder / f"{colour}-{number}.png"
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    return ImageFile(str(path))
+
+
+@pytest.fixture
+def splits(tmp_path) -> Splits:
+    rng = np.random.default_rng(0)
+
+    def some(split: str, each: int) -> tuple[Sample, ...]:
+        return tuple(
+            Sample(f"{split}-{c}-{i}", {"image": picture(c, tmp_path, 100 * j + i, rng)}, c, c)
+            for j, c in enumerate(COLOURS)
+            for i in range({"pool": 0, "dev": 50, "test": 80}[split], each)
+        )
+
+    return Splits(some("pool", 12), some("dev", 56), some("test", 86), tuple(COLOURS), Skipped())
+
+
+def learner_of(kind: str, splits: Splits, folder: Path, **lora) -> ImageClassification:
+    path = saved(folder / kind, kind)
+    spec = parse_spec(
+        {"name": "t", "task": "image-classification", "model": path, "data": {"pool": "csv:x"}},
+        where="the test's spec",
+    )
+    model = load_image_backbone(path, path, None, LoraSpec(**lora), seed=0)
+    return ImageClassification(spec, splits, model, compute.set_up(CPU), folder)
+
+
+def ready(learner: ImageClassification) -> ImageClassification:
+    rows = np.arange(len(learner.splits.pool))
+    learner.prepare(rows, rows, Marks())
+    return learner
+
+
+@pytest.mark.parametrize(("kind", "cut"), [("vit", 2), ("swin", 0), ("resnet", 0)])
+def test_models_of_equal_layers_are_cut_and_others_run_whole(splits, tmp_path, kind, cut):
+    learner = ready(learner_of(kind, splits, tmp_path))
+
+    assert learner._model.cut == cut
+    assert (learner._pool.hidden is None) == (cut == 0)
+    assert learner.trainable()["lora"]
+
+
+def test_what_is_kept_at_the_cut_changes_nothing(splits, tmp_path):
+    learner = ready(learner_of("vit", splits, tmp_path))
+    index = np.array([5, 0, 30])
+
+    kept = learner._pool.vectors(index)
+    learner._pool.hidden = None
+
+    assert torch.allclose(kept, learner._pool.vectors(index), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["vit", "swin", "resnet"])
+def test_a_head_start_tells_colours_apart_and_training_moves_the_weights(splits, tmp_path, kind):
+    learner = ready(learner_of(kind, splits, tmp_path))
+    chosen = whole_pool(learner.view(np.arange(len(splits.pool))))
+
+    learner.start(chosen)
+    assert learner.evaluate("test") > 0.9
+    learner.set_out()
+    losses = learner.losses(np.arange(8), learner.labels)
+    losses.mean().backward()
+
+    assert losses.shape == (8,)
+    moved = [p.grad is not None and bool(p.grad.abs().sum() > 0)
+             for p in learner.trainable()["lora"].values()]  # fmt: skip
+    assert any(moved)
+    assert learner.view(np.arange(5)).names is None
+
+
+def test_people_are_shown_a_picture_of_our_own_making(splits, tmp_path):
+    learner = ready(learner_of("vit", splits, tmp_path))
+
+    view = learner.sample_view(3, 1)
+
+    assert (view.text, view.label, view.sample_id) == ("", "green", splits.pool[3].sample_id)
+    assert view.image_path is not None
+    shown = Path(view.image_path)
+    assert shown.parent == tmp_path / "pictures"
+    with Image.open(shown) as seen, Image.open(splits.pool[3].fields["image"].path) as original:
+        assert (seen.format, seen.mode, seen.size) == ("PNG", "RGB", original.size)
+    assert learner.sample_view(3, 0).image_path == view.image_path
+
+
+def test_the_cell_that_is_looked_at_has_the_largest_share(splits, tmp_path):
+    """A model whose score is the brightness of one cell looks there alone."""
+    learner = ready(learner_of("vit", splits, tmp_path))
+    pictures = learner._pictures
+
+    class Bright:
+        def __call__(self, pixels):
+            return pixels
+
+        @staticmethod
+        def pool(pixels):
+            return pixels[:, :, 8:16, 16:24].mean(dim=(2, 3))  # the second row, the third column
+
+        def pixels(self, opened):
+            noise = np.random.default_rng(0).random((len(opened), 3, 32, 32))
+            return torch.from_numpy(noise).float()
+
+    pictures._backbone = Bright()
+    pictures._read = {}
+
+    shares = pictures.cell_shares(np.arange(4), lambda z: z.sum(dim=1))
+
+    assert shares.shape == (4, 4, 4)
+    assert np.allclose(shares.sum(axis=(1, 2)), 1)
+    assert np.allclose(shares[:, 1, 2], 1)
+    assert cell_name(1, 2) == "C2"
+
+
+def test_features_are_cells_and_known_ones_are_left_out(splits, tmp_path):
+    learner = ready(learner_of("vit", splits, tmp_path))
+    chosen = whole_pool(learner.view(np.arange(len(splits.pool))))
+    learner.start(chosen)
+
+    (first,) = learner.features(chosen, 1)
+    (again,) = learner.features(chosen, 1, [(first.label, first.features[0])])
+
+    assert set(first.features) <= {f"{c}{r}" for c in "ABCD" for r in range(1, 5)}
+    assert list(first.shares) == sorted(first.shares, reverse=True)
+    assert first.features[0] not in again.features
+    assert first.grid == 4
+    assert all(Path(path).exists() for path in first.image_paths)
+
+
+def test_the_digest_changes_with_a_picture(splits, tmp_path):
+    model = load_image_backbone("m", saved(tmp_path / "vit", "vit"), None, LoraSpec(), seed=0)
+    hardware = compute.set_up(CPU)
+    files = [s.fields["image"] for s in splits.pool]
+
+    one, same, other = (
+        Pictures(model, f, hardware).digest() for f in (files, files, [files[1], *files[1:]])
+    )
+
+    assert one == same != other
+
+
+def test_a_text_model_is_refused_with_a_remedy(tiny_model):
+    with pytest.raises(ModelError, match=r"not pictures|cannot load"):
+        load_image_backbone(str(tiny_model), str(tiny_model), None, LoraSpec(), seed=0)

@@ -1,0 +1,118 @@
+"""Image classification: an image model with LoRA under a cosine classifier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from storage.models import FeatureView, SampleView
+from trainer.activations import Inputs
+from trainer.compute import Compute
+from trainer.cut import ModelError
+from trainer.data.images import opened
+from trainer.data.samples import Splits
+from trainer.image_backbone import ImageBackbone, load_image_backbone
+from trainer.pictures import GRID, Pictures, cell_name
+from trainer.segment import FeatureOpinion, Opinions
+from trainer.selection import Selection
+from trainer.spec import RunSpec
+from trainer.tasks.classification import Classification
+from trainer.tasks.registry import NOBODY, Task
+from trainer.toys import toy_image_model
+
+ATTRIBUTED_PER_CLASS = 16
+CELLS_PER_CARD = 6
+PICTURES_PER_CARD = 4
+
+
+class ImageClassification(Classification):
+    """A `trainer.tasks.base.Learner`."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        splits: Splits,
+        model: ImageBackbone,
+        compute: Compute,
+        folder: Path,
+        opinions: Opinions = NOBODY,
+    ) -> None:
+        model.eval()  # no dropout: cached layers could not have it, and resume is exact
+        model.to(compute.device)
+        self._folder = folder / "pictures"
+        self._pictures, dev, test = (
+            Pictures(model, [s.fields["image"] for s in split], compute)
+            for split in (splits.pool, splits.dev, splits.test)
+        )
+        inputs: dict[Literal["pool", "dev", "test"], Inputs]
+        inputs = {"pool": self._pictures, "dev": dev, "test": test}
+        super().__init__(splits, model, inputs, compute, folder)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Nothing that is said in words can be compared with pictures."""
+        raise ModelError("an image model reads no texts; leave out the arm that needs them")
+
+    def sample_view(self, index: int, label: int) -> SampleView:
+        """Picture and label of a sample."""
+        return SampleView(
+            sample_id=self.splits.pool[index].sample_id,
+            image_path=str(self._drawn(index)),
+            label=self.splits.labels[label],
+        )
+
+    def _drawn(self, index: int) -> Path:
+        """The picture as a file of our own making: what people get is never what was uploaded."""
+        file = self.splits.pool[index].fields["image"]
+        path = self._folder / f"{file.digest}.png"
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(".tmp")
+            opened(file).save(unfinished, "PNG")
+            unfinished.replace(path)
+        return path
+
+    def _feature_view(
+        self, label: int, selection: Selection, known: Collection[str]
+    ) -> FeatureView | None:
+        """The cells of a grid that the model looks at most for a label."""
+        of_class = np.flatnonzero((selection.label == label) & (selection.weight > 0))
+        order = np.argsort(-selection.keep[of_class], kind="stable")
+        index = np.sort(of_class[order][:ATTRIBUTED_PER_CLASS])
+        if len(index) < math.ceil(ATTRIBUTED_PER_CLASS / 4):
+            return None
+        shares = self._pictures.cell_shares(index, lambda z: self.head(z)[:, label]).mean(axis=0)
+        self._count_forwards(self._pictures, index, share=3.0)
+        cells = [
+            (cell_name(row, column), float(shares[row, column]))
+            for row in range(GRID)
+            for column in range(GRID)
+        ]
+        top = sorted((c for c in cells if c[0] not in known), key=lambda c: (-c[1], c[0]))
+        if not top:
+            return None
+        top = top[:CELLS_PER_CARD]
+        return FeatureView(
+            label=self.splits.labels[label],
+            features=tuple(name for name, _ in top),
+            shares=tuple(share for _, share in top),
+            image_paths=tuple(
+                str(self._drawn(int(i))) for i in of_class[order][:PICTURES_PER_CARD]
+            ),
+            grid=GRID,
+        )
+
+    def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
+        """None: cells are covered in training, no sample weighs more for them."""
+        return None
+
+
+def _load(spec: RunSpec, seed: int) -> ImageBackbone:
+    path = str(toy_image_model()) if spec.model == "toy" else spec.model
+    return load_image_backbone(spec.model, path, spec.revision, spec.lora, seed)
+
+
+TASK = Task(_load, ImageClassification)
