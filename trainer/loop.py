@@ -170,7 +170,9 @@ class Loop:
             if tuned is not None:
                 desk.hear_model(tuned)
         else:  # people said something since: the model, too, is asked what it thinks by now
-            self.progress = state.progress.afresh()
+            # what the best weights lean on may be just what people said misleads
+            is_void = self._learner.is_covering
+            self.progress = Progress() if is_void else state.progress.afresh()
             desk.hear_model(self._opinion())
         return state.cursor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import psutil
@@ -22,16 +22,24 @@ COLUMNS = "ABCD"
 
 
 class Pictures(Inputs):
-    """Pictures, decoded when they are wanted, and kept while memory allows."""
+    """Pictures, decoded when they are wanted, and kept while memory allows.
+
+    Cells of the grid in `covered` are filled with the picture's mean colour.
+    """
 
     def __init__(
-        self, backbone: ImageBackbone, files: Sequence[ImageFile], compute: Compute
+        self,
+        backbone: ImageBackbone,
+        files: Sequence[ImageFile],
+        compute: Compute,
+        covered: Collection[str] = (),
     ) -> None:
         super().__init__(backbone, torch.arange(len(files) + 1) * backbone.tokens, compute)
         self._backbone, self._files = backbone, files
         size = len(files) * int(np.prod(backbone.shape)) * 4
         self._is_kept = size < MAX_SHARE_OF_MEMORY * psutil.virtual_memory().available
         self._read: dict[int, Tensor] = {}
+        self._covered = [cell for cell in all_cells() if cell_name(*cell) in covered]
 
     def digest(self) -> bytes:
         """Equal for the same pictures in the same order."""
@@ -43,6 +51,9 @@ class Pictures(Inputs):
         new: dict[int, Tensor] = {}
         if missing:
             read = self._backbone.pixels([opened(self._files[i]) for i in missing])
+            for row, column in self._covered:
+                down, right = _slices(row, read.shape[2]), _slices(column, read.shape[3])
+                read[:, :, down, right] = read.mean(dim=(2, 3), keepdim=True)
             new = dict(zip(missing, read, strict=True))
         if self._is_kept:
             self._read |= new
@@ -81,6 +92,15 @@ class Pictures(Inputs):
             total = cells.sum(dim=(1, 2), keepdim=True)
             found.append(torch.where(total > 0, cells / total, 1 / GRID**2).numpy())
         return np.concatenate(found)
+
+
+def all_cells() -> list[tuple[int, int]]:
+    """(row, column) of every cell, line by line."""
+    return [(row, column) for row in range(GRID) for column in range(GRID)]
+
+
+def _slices(cell: int, side: int) -> slice:
+    return slice(cell * side // GRID, (cell + 1) * side // GRID)
 
 
 def cell_name(row: int, column: int) -> str:

@@ -13,6 +13,7 @@ import torch
 from tests.conftest import TOPICS
 from tests.trainer.plans import ASK, Arm, both, plan_of, pool_ids, votes
 from trainer import activations, desk
+from trainer.attribution import words_of
 from trainer.data.read import read_splits
 from trainer.data.samples import DataError
 from trainer.segment import FeatureOpinion, Opinions, Refusal, SegmentReport
@@ -693,6 +694,36 @@ def test_a_worse_start_on_more_of_the_pool_is_not_the_best(tiny_spec, tmp_path, 
     assert grown.best_samples == small.best_samples == 0
     for name, value in averages_of(grown, "best").items():
         assert torch.equal(value, averages_of(small, "best")[name])
+
+
+def test_a_word_said_to_mislead_is_masked_in_training_alone(tiny_spec, tmp_path, monkeypatch):
+    """And what was best before leant on it, for all anybody knows: the best is sought anew."""
+    spec = tiny_spec()
+    word = words_of(read_splits(spec, 0).pool[0].text)[0]
+    said = Opinions(features=(FeatureOpinion(label="x", feature=word, value=-1, votes=3),))
+    plain, told = Arm(spec, tmp_path / "a"), Arm(spec, tmp_path / "b")
+    for arm in (plain, told):
+        played(monkeypatch, 0.9)
+        arm.go(0.5)
+    seen = []
+    losses = TextClassification.losses
+
+    def spied(self, index, labels):
+        seen.append(self._covered)
+        return losses(self, index, labels)
+
+    monkeypatch.setattr(TextClassification, "losses", spied)
+    played(monkeypatch, 0.5)
+    last = told.go(1.0, opinions=said)
+    played(monkeypatch, 0.5)
+    plain.go(1.0)
+
+    assert last.best_samples > told.reports[0].checkpoint.samples
+    assert plain.reports[1].best_samples == plain.reports[0].best_samples
+    assert told.weights != plain.weights
+    covered = seen[0]
+    mask = 4  # of the tiny tokenizer
+    assert (covered.ids.batch(np.array([0]))[0] == mask).any()
 
 
 def test_a_run_that_ended_flat_is_not_taken_up_again_when_nobody_said_anything(

@@ -43,6 +43,14 @@ class HeadStart:
         return gained - lost > SURE * math.sqrt(gained + lost)
 
 
+def below(importance: float, opinions: Sequence[FeatureOpinion]) -> frozenset[str]:
+    """The features people think less of, under whichever label.
+
+    They are covered under all labels alike: else what covers them would tell the label.
+    """
+    return frozenset(o.feature for o in opinions if o.value < importance)
+
+
 class Learner(Protocol):
     """A model with its data. Pool samples are named by their index in `splits.pool`."""
 
@@ -57,6 +65,10 @@ class Learner(Protocol):
     """The part of them that went into evaluations."""
     flops: float
     """Floating-point operations so far, estimated from parameter and token counts."""
+
+    @property
+    def is_covering(self) -> bool:
+        """Whether something that people said misleads is kept from training."""
 
     def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
         """Compute what the frozen layers make of `rows`, unless it is known.

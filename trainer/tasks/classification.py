@@ -44,6 +44,7 @@ class Classification(ABC):
         inputs: the samples of `pool`, `dev` and `test` as the model reads them.
         compute: where and how precisely.
         folder: where what the frozen layers make of the samples is kept.
+        covered: the pool without what people said misleads; what is trained on, where there is any.
     """
 
     def __init__(
@@ -53,8 +54,11 @@ class Classification(ABC):
         inputs: dict[Literal["pool", "dev", "test"], Inputs],
         compute: Compute,
         folder: Path,
+        covered: Inputs | None = None,
     ) -> None:
         self.splits = splits
+        self._covered = covered
+        self._is_covered = np.zeros(len(splits.pool), bool)
         self._path = folder / "frozen.safetensors"
         self._model = model
         self._device = compute.device
@@ -215,7 +219,7 @@ class Classification(ABC):
 
     def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
         """Cross entropy of each sample."""
-        logits = self.head(self._pool.vectors(index))
+        logits = self.head(self._seen_in_training(index))
         tokens = int(self.lengths[index].sum())
         # forward 2 and backward to the activations 2 per weight and token; frozen weights need no
         # gradient of their own (Kaplan et al. 2020, appendix B, less the weight gradient)
@@ -223,6 +227,23 @@ class Classification(ABC):
         return F.cross_entropy(
             logits, torch.from_numpy(labels[index]).to(self._device), reduction="none"
         )
+
+    def _seen_in_training(self, index: np.ndarray) -> Tensor:
+        """Vectors of some samples without what misleads: float32 (batch, width)."""
+        if self._covered is None:
+            return self._pool.vectors(index)
+        missing = index[~self._is_covered[index]]
+        if len(missing) and self._covered.can_cache:
+            with self._model.untuned():
+                self._covered.fill(self._marks, "covering what misleads", missing)
+            self._count_forwards(self._covered, missing, share=1 - self._covered.trained_share)
+        self._is_covered[missing] = True
+        return self._covered.vectors(index)
+
+    @property
+    def is_covering(self) -> bool:
+        """Whether something that people said misleads is kept from training."""
+        return self._covered is not None
 
     @torch.inference_mode()
     def evaluate(self, split: Literal["dev", "test"]) -> float:

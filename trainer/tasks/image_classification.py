@@ -16,10 +16,11 @@ from trainer.cut import ModelError
 from trainer.data.images import opened
 from trainer.data.samples import Splits
 from trainer.image_backbone import ImageBackbone, load_image_backbone
-from trainer.pictures import GRID, Pictures, cell_name
+from trainer.pictures import GRID, Pictures, all_cells, cell_name
 from trainer.segment import FeatureOpinion, Opinions
 from trainer.selection import Selection
 from trainer.spec import RunSpec
+from trainer.tasks.base import below
 from trainer.tasks.classification import Classification
 from trainer.tasks.registry import NOBODY, Task
 from trainer.toys import toy_image_model
@@ -27,6 +28,8 @@ from trainer.toys import toy_image_model
 ATTRIBUTED_PER_CLASS = 16
 CELLS_PER_CARD = 6
 PICTURES_PER_CARD = 4
+IDLE = 0.15
+"""Importance below which a cell the model looks at is covered: it sees something beside the point."""
 
 
 class ImageClassification(Classification):
@@ -50,7 +53,10 @@ class ImageClassification(Classification):
         )
         inputs: dict[Literal["pool", "dev", "test"], Inputs]
         inputs = {"pool": self._pictures, "dev": dev, "test": test}
-        super().__init__(splits, model, inputs, compute, folder)
+        cells = below(IDLE, opinions.features) & {cell_name(*cell) for cell in all_cells()}
+        files = [s.fields["image"] for s in splits.pool]
+        covered = Pictures(model, files, compute, cells) if cells else None
+        super().__init__(splits, model, inputs, compute, folder, covered)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Nothing that is said in words can be compared with pictures."""
@@ -86,11 +92,7 @@ class ImageClassification(Classification):
             return None
         shares = self._pictures.cell_shares(index, lambda z: self.head(z)[:, label]).mean(axis=0)
         self._count_forwards(self._pictures, index, share=3.0)
-        cells = [
-            (cell_name(row, column), float(shares[row, column]))
-            for row in range(GRID)
-            for column in range(GRID)
-        ]
+        cells = [(cell_name(*cell), float(shares[cell])) for cell in all_cells()]
         top = sorted((c for c in cells if c[0] not in known), key=lambda c: (-c[1], c[0]))
         if not top:
             return None

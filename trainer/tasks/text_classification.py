@@ -15,13 +15,14 @@ from torch import Tensor
 
 from storage.models import FeatureView, SampleView
 from trainer.activations import Inputs, Texts
-from trainer.attribution import token_scores, top_words, word_shares, words_of
+from trainer.attribution import WORD, token_scores, top_words, word_shares, words_of
 from trainer.backbone import Backbone, load_backbone
 from trainer.compute import Compute
 from trainer.data.samples import Splits
 from trainer.segment import FeatureOpinion, LabelWords, Opinions
 from trainer.selection import Selection
 from trainer.spec import RunSpec
+from trainer.tasks.base import below
 from trainer.tasks.classification import Classification
 from trainer.tasks.registry import NOBODY, Task
 
@@ -51,7 +52,11 @@ class TextClassification(Classification):
         held_out = [self._read_texts([s.text for s in x]) for x in (splits.dev, splits.test)]
         inputs: dict[Literal["pool", "dev", "test"], Inputs]
         inputs = {"pool": self._texts, "dev": held_out[0], "test": held_out[1]}
-        super().__init__(splits, self.backbone, inputs, compute, folder)
+        words = below(0.0, opinions.features)  # said to mislead; idle words do no harm
+        covered = None
+        if words:
+            covered = self._read_texts([self._without(words, s.text) for s in splits.pool])
+        super().__init__(splits, self.backbone, inputs, compute, folder, covered)
         self._names = self._read_texts([label.replace("_", " ") for label in splits.labels])
         phrases = _phrases(opinions.words, {label: i for i, label in enumerate(splits.labels)})
         self._phrases = self._read_texts([phrase for _, phrase in phrases])
@@ -59,6 +64,11 @@ class TextClassification(Classification):
 
     def _read_texts(self, texts: Sequence[str]) -> Texts:
         return Texts(self.backbone, self._tokenizer, texts, self._max_tokens, self._compute)
+
+    def _without(self, words: Collection[str], text: str) -> str:
+        """A text with some words masked; left out where the model knows no mask."""
+        mask = self._tokenizer.mask_token or ""
+        return WORD.sub(lambda m: mask if m[0].lower() in words else m[0], text)
 
     def _read_names(self) -> Tensor | None:
         """Of the labels' names, and of what people said they mean."""
