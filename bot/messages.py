@@ -288,7 +288,7 @@ def round_closed(n: int, tally: Tally, closed_by: str) -> str:
         f"{tally.no} do not, {tally.abstained} can't tell"
     )
     if tally.levels:
-        text += f", {tally.levels} on how much a word matters"
+        text += f", {tally.levels} on what matters"
     if tally.words:
         text += f", {tally.words} on what a label means"
     return f"{text}; agreement α {tally.alpha:.2f}." if tally.alpha is not None else f"{text}."

@@ -147,6 +147,7 @@ def tiny_spec(tmp_path: Path, tiny_model: Path) -> Callable[..., RunSpec]:
                 "batch_size": 8,
                 "max_tokens": 12,
                 "evaluations": 4,
+                "patience": 0,  # to the end: where it ends otherwise is a matter of few tests
                 "threads": 1,
                 "precision": "float32",
             },

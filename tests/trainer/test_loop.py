@@ -166,7 +166,7 @@ def test_a_plan_to_prepare_trains_nothing_and_asks(tiny_spec, tmp_path):
 
 
 def test_evaluations_are_evenly_spaced_from_start_to_end(tiny_spec, tmp_path):
-    spec = tiny_spec(train={"evaluations": 4, "batch_size": 6, "patience": 0})
+    spec = tiny_spec(train={"evaluations": 4, "batch_size": 6})
 
     report = Arm(spec, tmp_path).go(1.0)
 
@@ -339,7 +339,7 @@ def test_the_human_arm_without_votes_ends_like_the_control_arm(tiny_spec, tmp_pa
 def test_when_everybody_says_no_to_everything_the_pool_stays_whole_and_it_is_said(
     tiny_spec, tmp_path
 ):
-    spec = tiny_spec(train={"patience": 0})
+    spec = tiny_spec()
 
     report = Arm(spec, tmp_path).go(1.0, opinions=votes(pool_ids(spec), 0.02))
 
