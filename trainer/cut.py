@@ -178,18 +178,20 @@ def with_lora(
     """
     _, _, layers = layer_list(base)
     top = _top_layers(lora, len(layers))
-    wanted = _targets(base, lora)
     inside = {id(m) for layer in list(layers)[len(layers) - top :] for m in layer.modules()}
-    targets = [
+    able = [
         name
         for name, module in base.named_modules()
-        if id(module) in inside and name.rsplit(".", 1)[-1] in wanted
+        if id(module) in inside and _can_carry_lora(module)
     ]
-    missing = sorted(set(wanted) - {name.rsplit(".", 1)[-1] for name in targets})
+    names = {_last_part(name) for name in able}
+    wanted = _targets(base, lora, names)
+    targets = [name for name in able if _last_part(name) in wanted]
+    missing = sorted(set(wanted) - names)
     if missing:
         raise ModelError(
             f"lora.targets = {list(wanted)}: {model!r} has no {', '.join(missing)} in its top "
-            f"{top} layers; it has {', '.join(sorted(_target_names(base)))}"
+            f"{top} layers; it has {', '.join(sorted(names))}"
         )
     torch.manual_seed(seed)  # LoRA's A matrices are drawn here
     wrapped = get_peft_model(
@@ -218,26 +220,27 @@ def _top_layers(lora: LoraSpec, n_layers: int) -> int:
     return lora.top_layers
 
 
-def _targets(base: PreTrainedModel, lora: LoraSpec) -> tuple[str, ...]:
+def _targets(base: PreTrainedModel, lora: LoraSpec, names: set[str]) -> tuple[str, ...]:
+    """Which of the `names` in the top layers get LoRA."""
     if lora.targets != "auto":
         return lora.targets
     known = KNOWN_TARGETS.get(base.config.model_type)
-    names = _target_names(base)
     if isinstance(known, list):
-        found = tuple(n for name in known if (n := name.rsplit(".", 1)[-1]) in names)
+        found = tuple(n for name in known if (n := _last_part(name)) in names)
         if found:
             return found
     return tuple(sorted(names & USUAL_TARGETS or names))
 
 
-def _target_names(base: nn.Module) -> set[str]:
-    return {
-        name.rsplit(".", 1)[-1]
-        for name, module in base.named_modules()
-        if isinstance(
-            module, nn.Linear | nn.Conv2d | Conv1D
-        )  # GPT-2's projections are transposed ones
-    }
+def _last_part(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
+
+
+def _can_carry_lora(module: nn.Module) -> bool:
+    """Products of matrices, GPT-2's transposed ones too, and convolutions but for grouped ones."""
+    if isinstance(module, nn.Conv2d):
+        return module.groups == 1
+    return isinstance(module, nn.Linear | Conv1D)
 
 
 def layer_list(base: nn.Module) -> tuple[nn.Module, str, nn.ModuleList]:

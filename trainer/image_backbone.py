@@ -11,6 +11,7 @@ from transformers import AutoImageProcessor, PreTrainedModel
 
 from trainer.cut import CutModel, ModelError, layer_list, load_pretrained, with_lora
 from trainer.spec import LoraSpec
+from trainer.toys import toy_image_model
 
 
 class ImageBackbone(CutModel):
@@ -32,6 +33,7 @@ class ImageBackbone(CutModel):
         self._processor = processor
         blank = self._read(processor, [Image.new("RGB", (64, 64))])
         super().__init__(model, base, top_layers, is_cut=_has_equal_layers(base))
+        self._has_class_token = any(n.endswith("cls_token") for n, _ in base.named_parameters())
         self.shape = tuple(blank.shape[1:])
         """(channels, height, width) of what the model reads."""
         with torch.inference_mode():
@@ -67,19 +69,14 @@ class ImageBackbone(CutModel):
             return hidden.mean(dim=(2, 3))
         return hidden[:, 0] if self._has_class_token else hidden.mean(dim=1)
 
-    @property
-    def _has_class_token(self) -> bool:
-        return any(name.endswith("cls_token") for name, _ in self.base.named_parameters())
-
 
 def load_image_backbone(
-    model: str, path: str, revision: str | None, lora: LoraSpec, seed: int
+    model: str, revision: str | None, lora: LoraSpec, seed: int
 ) -> ImageBackbone:
     """The model with fresh LoRA weights.
 
     Args:
-        model: what the spec calls it.
-        path: hub id or folder.
+        model: hub id, folder, or toy.
         revision: hub commit.
         lora: which weights may move.
         seed: LoRA's first weights are drawn from it.
@@ -87,6 +84,7 @@ def load_image_backbone(
     Raises:
         ModelError: unknown or unsafe model, no image model, or LoRA settings that do not fit it.
     """
+    path = str(toy_image_model()) if model == "toy" else model
     base, processor = load_pretrained(
         model, path, revision, AutoImageProcessor, "toy", backend="pil"
     )

@@ -26,29 +26,33 @@ COLOURS = {"blue": (30, 40, 200), "green": (30, 180, 40), "red": (200, 30, 30)}
 CPU = TrainSpec(threads=1, precision="float32")
 
 
+TRANSFORMER = {
+    "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48,
+    "image_size": 32, "patch_size": 8,
+}  # fmt: skip
+
+
 def saved(folder: Path, kind: str) -> str:
     """The folder of a small model of random weights."""
-    from transformers import ResNetConfig, ResNetModel, SwinConfig, SwinModel, ViTConfig, ViTModel
+    import transformers as hf
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     torch.manual_seed(0)
-    if kind == "vit":
-        config = ViTConfig(
-            hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48,
-            image_size=32, patch_size=8,
-        )  # fmt: skip
-        model = ViTModel(config, add_pooling_layer=False)
-    elif kind == "swin":
-        model = SwinModel(
-            SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
-                       window_size=4), add_pooling_layer=False,
-        )  # fmt: skip
-    else:
-        config = ResNetConfig(
+    config = {
+        "vit": lambda: hf.ViTConfig(**TRANSFORMER),
+        "deit": lambda: hf.DeiTConfig(**TRANSFORMER),
+        "beit": lambda: hf.BeitConfig(**TRANSFORMER, use_relative_position_bias=True),
+        "dinov2": lambda: hf.Dinov2Config(**TRANSFORMER),
+        "swin": lambda: hf.SwinConfig(
+            image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
+            window_size=4,
+        ),
+        "resnet": lambda: hf.ResNetConfig(
             embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
-        )
-        model = ResNetModel(config)
-    model.save_pretrained(folder)
+        ),
+        "convnext": lambda: hf.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2),
+    }[kind]()  # fmt: skip
+    hf.AutoModel.from_config(config).save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return str(folder)
 
@@ -84,7 +88,7 @@ def learner_of(
         {"name": "t", "task": "image-classification", "model": path, "data": {"pool": "csv:x"}},
         where="the test's spec",
     )
-    model = load_image_backbone(path, path, None, LoraSpec(**lora), seed=0)
+    model = load_image_backbone(path, None, LoraSpec(**lora), seed=0)
     return ImageClassification(spec, splits, model, compute.set_up(CPU), folder, opinions)
 
 
@@ -94,7 +98,11 @@ def ready(learner: ImageClassification) -> ImageClassification:
     return learner
 
 
-@pytest.mark.parametrize(("kind", "cut"), [("vit", 2), ("swin", 0), ("resnet", 0)])
+@pytest.mark.parametrize(
+    ("kind", "cut"),
+    [("vit", 2), ("deit", 2), ("beit", 2), ("dinov2", 2), ("swin", 0), ("resnet", 0),
+     ("convnext", 0)],
+)  # fmt: skip
 def test_models_of_equal_layers_are_cut_and_others_run_whole(splits, tmp_path, kind, cut):
     learner = ready(learner_of(kind, splits, tmp_path))
 
@@ -103,8 +111,9 @@ def test_models_of_equal_layers_are_cut_and_others_run_whole(splits, tmp_path, k
     assert learner.trainable()["lora"]
 
 
-def test_what_is_kept_at_the_cut_changes_nothing(splits, tmp_path):
-    learner = ready(learner_of("vit", splits, tmp_path))
+@pytest.mark.parametrize("kind", ["vit", "deit", "beit", "dinov2"])
+def test_what_is_kept_at_the_cut_changes_nothing(splits, tmp_path, kind):
+    learner = ready(learner_of(kind, splits, tmp_path))
     index = np.array([5, 0, 30])
 
     kept = learner._pool.vectors(index)
@@ -113,7 +122,7 @@ def test_what_is_kept_at_the_cut_changes_nothing(splits, tmp_path):
     assert torch.allclose(kept, learner._pool.vectors(index), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["vit", "swin", "resnet"])
+@pytest.mark.parametrize("kind", ["vit", "swin", "resnet", "convnext"])
 def test_a_head_start_tells_colours_apart_and_training_moves_the_weights(splits, tmp_path, kind):
     learner = ready(learner_of(kind, splits, tmp_path))
     chosen = whole_pool(learner.view(np.arange(len(splits.pool))))
@@ -189,7 +198,7 @@ def test_features_are_cells_and_known_ones_are_left_out(splits, tmp_path):
 
 
 def test_the_digest_changes_with_a_picture(splits, tmp_path):
-    model = load_image_backbone("m", saved(tmp_path / "vit", "vit"), None, LoraSpec(), seed=0)
+    model = load_image_backbone(saved(tmp_path / "vit", "vit"), None, LoraSpec(), seed=0)
     hardware = compute.set_up(CPU)
     files = [s.fields["image"] for s in splits.pool]
 
@@ -250,4 +259,4 @@ def test_a_cell_voted_idle_is_covered_in_training_and_no_longer_leant_on(tmp_pat
 
 def test_a_text_model_is_refused_with_a_remedy(tiny_model):
     with pytest.raises(ModelError, match=r"not pictures|cannot load"):
-        load_image_backbone(str(tiny_model), str(tiny_model), None, LoraSpec(), seed=0)
+        load_image_backbone(str(tiny_model), None, LoraSpec(), seed=0)

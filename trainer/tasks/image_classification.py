@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
@@ -23,9 +22,7 @@ from trainer.spec import RunSpec
 from trainer.tasks.base import below
 from trainer.tasks.classification import Classification
 from trainer.tasks.registry import NOBODY, Task
-from trainer.toys import toy_image_model
 
-ATTRIBUTED_PER_CLASS = 16
 CELLS_PER_CARD = 6
 PICTURES_PER_CARD = 4
 IDLE = 0.15
@@ -85,11 +82,10 @@ class ImageClassification(Classification):
         self, label: int, selection: Selection, known: Collection[str]
     ) -> FeatureView | None:
         """The cells of a grid that the model looks at most for a label."""
-        of_class = np.flatnonzero((selection.label == label) & (selection.weight > 0))
-        order = np.argsort(-selection.keep[of_class], kind="stable")
-        index = np.sort(of_class[order][:ATTRIBUTED_PER_CLASS])
-        if len(index) < math.ceil(ATTRIBUTED_PER_CLASS / 4):
+        surest = self._surest_of(label, selection)
+        if surest is None:
             return None
+        index = np.sort(surest)
         shares = self._pictures.cell_shares(index, lambda z: self.head(z)[:, label]).mean(axis=0)
         self._count_forwards(self._pictures, index, share=3.0)
         cells = [(cell_name(*cell), float(shares[cell])) for cell in all_cells()]
@@ -101,9 +97,7 @@ class ImageClassification(Classification):
             label=self.splits.labels[label],
             features=tuple(name for name, _ in top),
             shares=tuple(share for _, share in top),
-            image_paths=tuple(
-                str(self._drawn(int(i))) for i in of_class[order][:PICTURES_PER_CARD]
-            ),
+            image_paths=tuple(str(self._drawn(int(i))) for i in surest[:PICTURES_PER_CARD]),
             grid=GRID,
         )
 
@@ -113,8 +107,7 @@ class ImageClassification(Classification):
 
 
 def _load(spec: RunSpec, seed: int) -> ImageBackbone:
-    path = str(toy_image_model()) if spec.model == "toy" else spec.model
-    return load_image_backbone(spec.model, path, spec.revision, spec.lora, seed)
+    return load_image_backbone(spec.model, spec.revision, spec.lora, seed)
 
 
 TASK = Task(_load, ImageClassification)
