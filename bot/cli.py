@@ -190,7 +190,7 @@ def bench(
         else:
             count = min(seeds, 2) if quick else seeds
             suite = Suite(
-                source=data or str(_bench_data()),
+                Larder(data or str(_bench_data())),
                 seeds=tuple(range(first_seed, first_seed + count)),
                 is_quick=quick,
             )

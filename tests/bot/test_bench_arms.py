@@ -7,6 +7,7 @@ import json
 import pytest
 
 from bot.bench.learning.cells import Cell, _Run
+from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
 from bot.bench.learning.summary import NO_VOTES
 from trainer.bench import exemplars
@@ -19,7 +20,7 @@ def arms_of(suite: Suite, recipe: str) -> set[str]:
 
 
 def test_rivals_that_choose_as_they_go_are_trained_on_dirty_pools_alone():
-    whole, quick = Suite("data"), Suite("data", is_quick=True)
+    whole, quick = Suite(Larder("data")), Suite(Larder("data"), is_quick=True)
 
     assert all(arms_of(whole, recipe) >= DYNAMIC for recipe in ("mix", "sys"))
     assert not arms_of(whole, "clean") & DYNAMIC

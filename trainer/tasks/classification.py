@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -33,6 +34,8 @@ from trainer.tasks.cosine_head import (
     logistic,
     logits_of,
 )
+
+ATTRIBUTED_PER_CLASS = 16
 
 
 class Classification(ABC):
@@ -235,7 +238,7 @@ class Classification(ABC):
         missing = index[~self._is_covered[index]]
         if len(missing) and self._covered.can_cache:
             with self._model.untuned():
-                self._covered.fill(self._marks, "covering what misleads", missing)
+                self._covered.fill(Marks(), "", missing)  # a batch at a time: no progress to tell
             self._count_forwards(self._covered, missing, share=1 - self._covered.trained_share)
         self._is_covered[missing] = True
         return self._covered.vectors(index)
@@ -308,6 +311,15 @@ class Classification(ABC):
             if view is not None:
                 cards.append(view)
         return cards
+
+    def _surest_of(self, label: int, selection: Selection) -> np.ndarray | None:
+        """The samples that speak for a label, surest first: int64 (k,); None where they are few."""
+        of_class = np.flatnonzero((selection.label == label) & (selection.weight > 0))
+        if len(of_class) < math.ceil(ATTRIBUTED_PER_CLASS / 4):
+            return None
+        order = np.argsort(-selection.keep[of_class], kind="stable")
+        surest: np.ndarray = of_class[order][:ATTRIBUTED_PER_CLASS]
+        return surest
 
     @abstractmethod
     def _feature_view(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,6 @@ from trainer.tasks.classification import Classification
 from trainer.tasks.registry import NOBODY, Task
 
 ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
-ATTRIBUTED_PER_CLASS = 16
 WORDS_PER_CARD = 8
 
 
@@ -111,11 +109,10 @@ class TextClassification(Classification):
     def _feature_view(
         self, label: int, selection: Selection, known: Collection[str]
     ) -> FeatureView | None:
-        of_class = np.flatnonzero((selection.label == label) & (selection.weight > 0))
-        index = of_class[np.argsort(-selection.keep[of_class], kind="stable")]
-        index = np.sort(index[:ATTRIBUTED_PER_CLASS])
-        if len(index) < math.ceil(ATTRIBUTED_PER_CLASS / 4):
+        surest = self._surest_of(label, selection)
+        if surest is None:
             return None
+        index = np.sort(surest)
         scores = token_scores(self._texts, index, lambda z: self.head(z)[:, label])
         self._count_forwards(self._texts, index, share=3.0)
         texts = [self.splits.pool[i].text for i in index]

@@ -29,16 +29,12 @@ class Suite:
     """What is measured.
 
     Attributes:
-        source: folder of banking77 and clinc150, or a table such as `csv:FILE`.
-        text: name of the table's text column.
-        label: name of its label column.
+        larder: what the pools are made of.
         seeds: of the pools.
         is_quick: two recipes, small pools, few arms.
     """
 
-    source: str
-    text: str = "text"
-    label: str = "label"
+    larder: Larder
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     is_quick: bool = False
 
@@ -83,18 +79,16 @@ async def run(suite: Suite, folder: Path, progress: Callable[[int, int], None]) 
     Raises:
         BenchError: the data cannot be read, or a cell cannot be trained.
     """
-    rows = await all_cells(
-        suite.cells(), Larder(suite.source, suite.text, suite.label), folder, progress
-    )
+    rows = await all_cells(suite.cells(), suite.larder, folder, progress)
     results = Results(rows)
     found = summary.figures(results)
-    found += _crowds(Path(suite.source) / "crowd_votes")
+    found += _crowds(Path(suite.larder.source) / "crowd_votes")
     await asyncio.to_thread(write_whole, folder / "report.md", summary.markdown(results, found))
     for recipe in results.recipes:
         await pictures.draw(_chart(results, recipe), folder / f"{recipe}.png")
     return BenchReport(
         setting={
-            "source": suite.source, "n": suite.n, "seeds": list(suite.seeds),
+            "source": suite.larder.source, "n": suite.n, "seeds": list(suite.seeds),
             "recipes": list(suite.recipes), "valid": summary.gates(results) or True,
             "value": "quality-at-equal-energy", "later_runs": 0, "folder": str(folder),
         },
