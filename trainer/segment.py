@@ -201,6 +201,7 @@ class SegmentReport(_Paper):
     evaluations: tuple[EvaluationPoint, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
+    generations: tuple[SampleView, ...] = ()  # what the model answers by now to held-out prompts
     unsettled: tuple[str, ...] = ()  # labels in the order in which words about them are wanted
     selection: SelectionReport | None = None
     samples_trained: int = 0  # in this segment

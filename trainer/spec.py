@@ -207,13 +207,18 @@ class RunSpec(_Part):
     name: Annotated[str, AfterValidator(_run_name)] = Field(
         description="short name: a-z, 0-9, - and _, at most 63 characters"
     )
-    task: Literal["text-classification", "image-classification"] = Field(
+    task: Literal["text-classification", "image-classification", "causal-lm", "preference"] = Field(
         "text-classification", description="what is fine-tuned"
     )
     model: Annotated[str, AfterValidator(_no_nul)] = Field(
         description="hub id, path, or minilm (the weights in the demo extra)"
     )
     revision: str | None = Field(None, description="hub commit to pin")
+    encoder: Annotated[str, AfterValidator(_no_nul)] = Field(
+        "minilm",
+        description="text encoder that compares prompts and answers, causal-lm and preference only: "
+        "hub id, path, or minilm",
+    )
     data: DataSpec = Field(description="where samples come from")
     lora: LoraSpec = Field(default_factory=LoraSpec, description="which weights may move")
     train: TrainSpec = Field(default_factory=TrainSpec, description="how the arms train")

@@ -17,6 +17,8 @@ from trainer.tasks.base import Learner
 MODULES: Mapping[str, str] = {
     "text-classification": "trainer.tasks.text_classification",
     "image-classification": "trainer.tasks.image_classification",
+    "causal-lm": "trainer.tasks.causal_lm",
+    "preference": "trainer.tasks.preference",
 }
 """Task -> the module that has it as `TASK`; imported only where it is wanted."""
 

@@ -1,0 +1,36 @@
+"""What the kinds of fine-tuning are measured by and ask about, for rooms that never load torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+ANSWER = "answer"
+"""The one label of samples that are a prompt with its answer: nothing tells them apart."""
+SIDES = ("A", "B")
+"""The labels of a pair: which of its two answers is the better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fine-tuning.
+
+    Attributes:
+        metric: what the metric, in [0, 1] and higher is better, is told people as. A perplexity is
+            one over it: the mean probability of a held-out token is what is stored.
+        asks: what a card is about: does a label fit, is an answer worth learning from, which of two
+            answers is better?
+    """
+
+    metric: Literal["accuracy", "perplexity"]
+    asks: Literal["label", "answer", "pair"]
+
+
+KINDS: Mapping[str, Kind] = {
+    "text-classification": Kind("accuracy", "label"),
+    "image-classification": Kind("accuracy", "label"),
+    "causal-lm": Kind("perplexity", "answer"),
+    "preference": Kind("accuracy", "pair"),
+}
+"""Task of a spec -> its kind."""
