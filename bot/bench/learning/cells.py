@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import secrets
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from bot.bench.figures import BenchError
 from bot.bench.learning import team as people
 from bot.bench.learning.team import Jury, team_of
+from bot.bench.segments import ArmInTraining, run_module
 from bot.dirt import Judgement, dirt_share
 from bot.worth import GO_ABOVE
 from trainer.bench import exemplars
 from trainer.launch import LocalLauncher
-from trainer.segment import (
-    LabelWords,
-    Opinions,
-    Questions,
-    SegmentError,
-    SegmentPlan,
-    SegmentReport,
-)
+from trainer.segment import LabelWords, Opinions, Questions
 from trainer.spec import RunSpec, parse_spec
 
 RIVALS = ("stock", "frozen-lr", "answers-only")
@@ -84,16 +73,6 @@ def ballots(votes: int, asked_when: str) -> tuple[tuple[float, int], ...]:
     return tuple(found)
 
 
-@dataclass
-class _Spent:
-    """What the segments so far cost, loading and evaluations left out."""
-
-    cpu_s: float = 0.0
-    forwards: float = 0.0
-    load_s: float = 0.0
-    samples: int = 0
-
-
 async def carry_out(
     cell: Cell, pools: Path, work: Path, launcher: LocalLauncher, evaluations: int
 ) -> dict[str, Any]:
@@ -126,17 +105,15 @@ class _Run:
     def __init__(
         self, cell: Cell, pool: Path, folder: Path, launcher: LocalLauncher, evaluations: int
     ) -> None:
-        self._cell, self._pool, self._folder, self._launcher = cell, pool, folder, launcher
+        self._cell, self._pool, self._folder = cell, pool, folder
         self._evaluations = evaluations
-        self._spec = _spec(cell, pool, evaluations)
+        spec = _spec(cell, pool, evaluations)
+        self._trained = ArmInTraining(cell.key, cell.arm, spec, folder, launcher)
         self._rows = [json.loads(x) for x in (pool / "pool.jsonl").read_text().splitlines()]
         ids = {f"pool-{row['id']}": row for row in self._rows}
         self._truth = {i: row["truth"] for i, row in ids.items()}
         self._given = {i: row["label"] for i, row in ids.items()}
         self._labels = sorted(set(self._given.values()))
-        self._spent, self._curve = _Spent(), list[dict[str, Any]]()
-        self._checkpoint: str | None = None
-        self._number = 0
 
     async def carry_out(self) -> dict[str, Any]:
         """Train it from the first question to the last step."""
@@ -148,12 +125,8 @@ class _Run:
             decision, opinions, seconds = await self._ask(jury, rng)
         elif cell.arm == "rho":
             seconds = self._leave_exemplars()
-        report = await self._segment(1.0, opinions)
-        found = {
-            "curve": self._curve, "cpu_s": self._spent.cpu_s, "load_s": self._spent.load_s,
-            "forwards": self._spent.forwards, "samples": self._spent.samples,
-            "is_flat": report.is_flat, "people_s": seconds,
-        }  # fmt: skip
+        report = await self._trained.segment(1.0, opinions)
+        found = {**self._trained.found(), "people_s": seconds}
         if report.selection is not None:
             found |= {"kept": report.selection.kept, "auc_left_out": report.selection.auc}
         if jury is not None:
@@ -174,7 +147,7 @@ class _Run:
             if missing <= 0:
                 continue
             questions = self._questions(jury, missing, audit_only=is_audit)
-            report = await self._segment(share, opinions, questions)
+            report = await self._trained.segment(share, opinions, questions)
             jury.answer(report.candidates, budget)
             if is_audit and not _is_go(jury):
                 return "no-go", Opinions(), jury.votes * people.SECONDS_PER_VOTE
@@ -210,44 +183,6 @@ class _Run:
             cards=max(cards, 1), feature_cards=0, asked=jury.asked, gold_share=GOLD_SHARE,
             audit_share=1 - GOLD_SHARE if audit_only else 0.1,
         )  # fmt: skip
-
-    async def _segment(
-        self, until: float, opinions: Opinions, questions: Questions | None = None
-    ) -> SegmentReport:
-        folder = self._folder / f"segment-{self._number}-1"
-        plan = SegmentPlan(
-            run_id="bench", arm=self._cell.arm, segment=self._number, attempt=1,
-            lease_token=secrets.token_hex(8), spec=self._spec, seed=self._cell.seed,
-            folder=str(folder), arm_folder=str(self._folder), checkpoint=self._checkpoint,
-            until=until, opinions=opinions, questions=questions,
-        )  # fmt: skip
-        child = await self._launcher.start(plan, lambda _: None)
-        await child.wait()
-        try:
-            report = await asyncio.to_thread(SegmentReport.read, plan.report_path)
-        except SegmentError as err:
-            raise BenchError(f"{self._cell.key}: the segment left no report: {err}") from err
-        if report.outcome != "done":
-            raise BenchError(f"{self._cell.key}: {report.message or report.outcome}")
-        self._book(report)
-        self._number += 1
-        return report
-
-    def _book(self, report: SegmentReport) -> None:
-        spent = self._spent
-        for point in report.evaluations:
-            self._curve.append({
-                "samples": point.samples, "cpu_s": spent.cpu_s + point.cpu_s,
-                "forwards": spent.forwards + point.forwards, "metric": point.metric,
-                "dev": point.dev_metric,
-            })  # fmt: skip
-        cost = {c.phase: c.cpu_s for c in report.costs}
-        spent.load_s += cost.get("load", 0.0)
-        spent.cpu_s += sum(s for phase, s in cost.items() if phase not in ("load", "evaluate"))
-        spent.samples += report.samples_trained
-        spent.forwards += report.samples_needed + 2.2 * report.samples_trained
-        if report.checkpoint is not None:
-            self._checkpoint = report.checkpoint.path
 
 
 def _is_go(jury: Jury) -> bool:
@@ -300,24 +235,6 @@ async def _rival(
     if "forwards" not in found:
         found["forwards"] = found["curve"][-1]["forwards"]
     return {**found, "people_s": 0.0, "is_flat": False}
-
-
-async def run_module(name: str, task: Mapping[str, Any]) -> None:
-    """Run one of the trainer's modules in a process of its own; its words go where errors go.
-
-    Raises:
-        BenchError: it failed; the text is the last thing it said.
-    """
-    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", name,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE, env={**os.environ, **quiet},
-    )  # fmt: skip
-    _, said = await process.communicate(json.dumps(task).encode())
-    if process.returncode:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise BenchError(lines[-1] if lines else f"{name} ended with {process.returncode}")
 
 
 def _spec(cell: Cell, pool: Path, evaluations: int) -> RunSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from bot.bench.figures import BenchError
 from bot.bench.learning import cells
 from bot.bench.learning.cells import Cell
+from bot.bench.segments import run_module
 from trainer.launch import LocalLauncher
 
 WORKERS = 2
@@ -49,34 +50,66 @@ async def all_cells(
     Raises:
         BenchError: the data cannot be read, or a cell cannot be trained.
     """
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    path = folder / "cells.jsonl"
-    done = read_rows(path)
-    missing = [cell for cell in todo if cell.key not in done]
-    progress(len(todo) - len(missing), len(todo))
-    if missing:
-        launcher = LocalLauncher()
-        await _cook(missing, larder, folder / "pools")
+    by_key = {cell.key: cell for cell in todo}
+    launcher = LocalLauncher()
+
+    async def prepare(missing: Sequence[str]) -> None:
+        await _cook([by_key[key] for key in missing], larder, folder / "pools")
         await launcher.warm()
 
-    async def work() -> None:
+    async def work(key: str) -> Row:
+        pools, own = folder / "pools", folder / "work"
+        return await cells.carry_out(by_key[key], pools, own, launcher, EVALUATIONS)
+
+    return await all_rows([cell.key for cell in todo], prepare, work, folder, progress)
+
+
+async def all_rows(
+    keys: Sequence[str],
+    prepare: Callable[[Sequence[str]], Awaitable[None]],
+    work: Callable[[str], Awaitable[Row]],
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> list[Row]:
+    """The rows of some cells by their names, in their order; what is not done yet is done now.
+
+    Args:
+        keys: names of cells.
+        prepare: makes what the missing ones need, once.
+        work: carries one out.
+        folder: where `cells.jsonl` lies.
+        progress: hears how many of how many are done.
+
+    Raises:
+        BenchError: what `prepare` or `work` raised first.
+    """
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    path = folder / "cells.jsonl"
+    done = await asyncio.to_thread(read_rows, path)
+    missing = [key for key in keys if key not in done]
+    progress(len(keys) - len(missing), len(keys))
+    if missing:
+        await prepare(missing)
+
+    async def go_on() -> None:
         while missing:
-            cell = missing.pop(0)
-            row = await cells.carry_out(
-                cell, folder / "pools", folder / "work", launcher, EVALUATIONS
-            )
-            done[cell.key] = row
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            progress(sum(c.key in done for c in todo), len(todo))
+            key = missing.pop(0)
+            done[key] = await work(key)
+            await asyncio.to_thread(_append, path, done[key])
+            progress(sum(key in done for key in keys), len(keys))
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
-                group.create_task(work())
+                group.create_task(go_on())
     except* BenchError as err:
         raise err.exceptions[0] from None
-    return [done[cell.key] for cell in todo]
+    return [done[key] for key in keys]
+
+
+def _append(path: Path, row: Row) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 async def _cook(missing: Sequence[Cell], larder: Larder, pools: Path) -> None:
@@ -88,7 +121,7 @@ async def _cook(missing: Sequence[Cell], larder: Larder, pools: Path) -> None:
             "recipes": sorted({cell.recipe for cell in mine}),
             "seeds": sorted({cell.seed for cell in mine}), "out": str(pools),
         }  # fmt: skip
-        await cells.run_module("trainer.bench.cook", order)
+        await run_module("trainer.bench.cook", order)
 
 
 def read_rows(path: Path) -> dict[str, Row]:

@@ -1,0 +1,117 @@
+"""An arm in training, segment by segment, as the bot would train it: its curve and what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.bench.figures import BenchError
+from trainer.launch import LocalLauncher
+from trainer.segment import Opinions, Questions, SegmentError, SegmentPlan, SegmentReport
+from trainer.spec import RunSpec
+
+FREE = ("load", "evaluate")
+"""Phases that are no part of what an arm costs."""
+
+
+class ArmInTraining:
+    """One arm of ours, through the same child process as the bot's runs.
+
+    Args:
+        name: what an error calls it.
+        arm: which; see `trainer.arms`.
+        spec: of its run.
+        folder: its own; checkpoints stay there.
+        launcher: of the children.
+    """
+
+    def __init__(
+        self, name: str, arm: str, spec: RunSpec, folder: Path, launcher: LocalLauncher
+    ) -> None:
+        self._name, self._arm, self.spec, self.folder = name, arm, spec, folder
+        self._launcher = launcher
+        self.plans: list[SegmentPlan] = []
+        self.reports: list[SegmentReport] = []
+        self.checkpoint: str | None = None
+        self.curve: list[dict[str, Any]] = []
+        """Evaluations so far: samples, cpu_s, forwards, metric, dev; costs count from the first."""
+        self.cpu_s = self.forwards = self.load_s = 0.0
+        """Spent so far, loading and evaluations left out; a trained sample is 2.2 forwards."""
+        self.samples = 0
+        """Trained on so far."""
+
+    async def segment(
+        self, until: float, opinions: Opinions | None = None, questions: Questions | None = None
+    ) -> SegmentReport:
+        """Train to `until`, a share of the planned samples.
+
+        Raises:
+            BenchError: it was refused, or its child died.
+        """
+        number = len(self.plans)
+        plan = SegmentPlan(
+            run_id="bench", arm=self._arm, segment=number, attempt=1,
+            lease_token=secrets.token_hex(8), spec=self.spec, seed=self.spec.train.seed,
+            folder=str(self.folder / f"segment-{number}-1"), arm_folder=str(self.folder),
+            checkpoint=self.checkpoint, until=until, opinions=opinions or Opinions(),
+            questions=questions,
+        )  # fmt: skip
+        child = await self._launcher.start(plan, lambda _: None)
+        await child.wait()
+        try:
+            report = await asyncio.to_thread(SegmentReport.read, plan.report_path)
+        except SegmentError as err:
+            raise BenchError(f"{self._name}: the segment left no report: {err}") from err
+        if report.outcome != "done":
+            raise BenchError(f"{self._name}: {report.message or report.outcome}")
+        self.plans.append(plan)
+        self.reports.append(report)
+        self._book(report)
+        return report
+
+    def _book(self, report: SegmentReport) -> None:
+        for point in report.evaluations:
+            self.curve.append({
+                "samples": point.samples, "cpu_s": self.cpu_s + point.cpu_s,
+                "forwards": self.forwards + point.forwards, "metric": point.metric,
+                "dev": point.dev_metric,
+            })  # fmt: skip
+        cost = {c.phase: c.cpu_s for c in report.costs}
+        self.load_s += cost.get("load", 0.0)
+        self.cpu_s += sum(s for phase, s in cost.items() if phase not in FREE)
+        self.samples += report.samples_trained
+        self.forwards += report.samples_needed + 2.2 * report.samples_trained
+        if report.checkpoint is not None:
+            self.checkpoint = report.checkpoint.path
+
+    def found(self) -> dict[str, Any]:
+        """Curve and costs, as plain data."""
+        return {
+            "curve": self.curve, "cpu_s": self.cpu_s, "load_s": self.load_s,
+            "forwards": self.forwards, "samples": self.samples,
+            "is_flat": bool(self.reports) and self.reports[-1].is_flat,
+        }  # fmt: skip
+
+
+async def run_module(name: str, task: Mapping[str, Any]) -> None:
+    """Run one of the trainer's modules in a process of its own; its words go where errors go.
+
+    Raises:
+        BenchError: it failed; the text is the last thing it said.
+    """
+    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", name,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE, env={**os.environ, **quiet},
+    )  # fmt: skip
+    _, said = await process.communicate(json.dumps(task).encode())
+    if process.returncode:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise BenchError(lines[-1] if lines else f"{name} ended with {process.returncode}")
