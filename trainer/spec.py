@@ -86,9 +86,21 @@ class _Part(BaseModel):
 class DirtSpec(_Part):
     """Dirt added on purpose, so that simulated voters have a truth to vote by."""
 
-    shuffled: Share = Field(0.0, description="share of the pool that gets a random wrong label")
-    bulk: Share = Field(0.0, description="share of the pool filed in bulk under one wrong label")
-    off_topic: Share = Field(0.0, description="share of the pool replaced by off-topic samples")
+    shuffled: Share = Field(
+        0.0,
+        description="share of the pool that gets a random wrong label; causal-lm: whose answers are "
+        "exchanged; preference: whose pairs are turned round",
+    )
+    bulk: Share = Field(
+        0.0,
+        description="share of the pool filed in bulk under one wrong label; causal-lm: answered "
+        "with one and the same refusal; preference: where a refusal is called the better answer",
+    )
+    off_topic: Share = Field(
+        0.0,
+        description="share of the pool replaced by off-topic samples; causal-lm: whose answers are "
+        "also cut off in the middle; preference: where neither answer is to the prompt",
+    )
 
     @property
     def total(self) -> float:
@@ -107,9 +119,28 @@ class DataSpec(_Part):
     text: str = Field("text", description="name of the text column")
     image: str = Field("image", description="name of the image column: paths or bytes")
     label: str = Field("label", description="name of the label column")
+    prompt: str | None = Field(
+        "prompt",
+        description="name of the prompt column: texts, or chats as lists of {role, content}; null "
+        "where the columns with the answers hold whole chats",
+    )
+    answer: str = Field("answer", description="name of the column with answers, causal-lm only")
+    chosen: str = Field(
+        "chosen", description="name of the column with the better answers, preference only"
+    )
+    rejected: str = Field(
+        "rejected", description="name of the column with the worse answers, preference only"
+    )
+    messages: str | None = Field(
+        None,
+        description="column with a whole chat, a list of {role, content}, causal-lm only; its last "
+        "message, by the assistant, is the answer. Takes the place of prompt and answer",
+    )
     id: str | None = Field(None, description="column with a stable id; default: the row number")
     truth: str | None = Field(
-        None, description="column with the right label, read by simulated voters only"
+        None,
+        description="column with the right label, read by simulated voters only; causal-lm: true "
+        "where the answer is good; preference: chosen or rejected, whichever is better, else a tie",
     )
     limit: int | None = Field(None, ge=1, description="use at most this many samples of the pool")
     dirt: DirtSpec = Field(default_factory=DirtSpec, description="dirt to add, for simulations")

@@ -1,4 +1,4 @@
-"""Dirt added on purpose to any labelled pool, so that simulated voters have a truth. Pure."""
+"""Dirt added on purpose to any pool, so that simulated voters have a truth. Pure."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from trainer.data.samples import DataError, Sample
+from trainer.data.duplicates import fingerprint
+from trainer.data.samples import OFF_TOPIC, DataError, Sample
+from trainer.kinds import SIDES
 from trainer.spec import DirtSpec
 
 
 def add_dirt(pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator) -> list[Sample]:
     """The pool with stated shares of wrong labels; the labels as they were become the truth.
 
+    Prompts get answers to other prompts, pairs are turned round.
+
     Raises:
-        DataError: off-topic samples are asked for, which a labelled file has none of.
+        DataError: off-topic samples are asked for, which a file has none of, or answers in bulk.
     """
+    if pool and pool[0].answers:
+        return _among_answers(pool, dirt, rng)
     if dirt.off_topic:
         raise DataError(
             f"data.dirt.off_topic = {dirt.off_topic} needs samples from elsewhere, which only "
@@ -47,3 +53,43 @@ def add_dirt(pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator) -
         replace(sample, label=label, truth=right_label)
         for sample, label, right_label in zip(pool, given, truth, strict=True)
     ]
+
+
+def exchanged(pool: Sequence[Sample], which: Sequence[int] | np.ndarray) -> list[Sample]:
+    """The pool with the answers of some samples exchanged among them: those are bad ones then.
+
+    An answer that says the same as the one in its place stays a good one.
+    """
+    changed = list(pool)
+    for i, source in zip(which, np.roll(which, 1), strict=True):
+        sample, answer = pool[i], pool[source].fields["answer"]
+        if fingerprint(answer) != fingerprint(sample.fields["answer"]):
+            fields = {**sample.fields, "answer": answer}
+            changed[i] = replace(sample, fields=fields, truth=OFF_TOPIC)
+    return changed
+
+
+def turned(pool: Sequence[Sample], which: Sequence[int] | np.ndarray) -> list[Sample]:
+    """The pool with some pairs filed the wrong way round."""
+    changed = list(pool)
+    for i in which:
+        sample = pool[i]
+        # what is wrong already is not put right, what has no better side has no wrong one
+        if sample.truth == sample.label:
+            other = SIDES[1 - SIDES.index(sample.label)]
+            changed[i] = replace(sample, label=other)
+    return changed
+
+
+def _among_answers(
+    pool: Sequence[Sample], dirt: DirtSpec, rng: np.random.Generator
+) -> list[Sample]:
+    for key, share in (("bulk", dirt.bulk), ("off_topic", dirt.off_topic)):
+        if share:
+            raise DataError(
+                f"data.dirt.{key} = {share} of prompts with answers is something that only "
+                "builtin:stdlib has; set it to 0"
+            )
+    which = rng.permutation(len(pool))[: round(len(pool) * dirt.shuffled)]
+    known = [replace(sample, truth=sample.truth or sample.label) for sample in pool]
+    return turned(known, which) if len(pool[0].answers) > 1 else exchanged(known, which)

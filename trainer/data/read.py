@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,30 @@ from trainer.data.digits import read_digits
 from trainer.data.dirt import add_dirt
 from trainer.data.folders import folder_rows
 from trainer.data.images import ImageError, ImageFile, OutsideError, image_in, opened, short_name
+from trainer.data.prompts import (
+    UnusableError,
+    answer_columns,
+    answer_in,
+    answer_truth,
+    pair_columns,
+    pair_in,
+    pair_truth,
+)
 from trainer.data.samples import DataError, Sample, Skipped, Splits, check, hold_out
 from trainer.data.stdlib import read_stdlib
-from trainer.data.tables import folders_of, read_rows
+from trainer.data.stdlib_prompts import read_stdlib_answers, read_stdlib_pairs
+from trainer.data.tables import as_text, folders_of, read_rows
+from trainer.kinds import ANSWER, KINDS, SIDES
 from trainer.spec import RunSpec
 
-TASKS = {"texts": "text-classification", "images": "image-classification"}
+LABELS = {"label": (), "answer": (ANSWER,), "pair": SIDES}
+"""What a kind of fine-tuning asks about -> its labels; none where the pool brings its own."""
+TASKS = {
+    "texts": ("text-classification", "causal-lm", "preference"),
+    "images": ("image-classification",),
+}
+ALSO = {"causal-lm": ("messages",)}
+"""Task -> keys that may name a column instead."""
 HOLDS = {"builtin:stdlib": "texts", "builtin:digits": "images", "imagefolder": "images"}
 """Sources, or readers of such, that hold one kind alone; tables hold what their columns hold."""
 
@@ -41,17 +60,22 @@ def read_splits(spec: RunSpec, seed: int) -> Splits:
         pool = [pool[i] for i in chosen]
     if not data.pool.startswith("builtin:") and data.dirt.total > 0:
         pool = add_dirt(pool, data.dirt, rng)
-    return check(pool, dev, test, skipped)
+    return check(pool, dev, test, skipped, LABELS[KINDS[spec.task].asks])
 
 
 def _read(spec: RunSpec, source: str, split: str, seed: int, skipped: Skipped) -> list[Sample]:
     data = spec.data
     reader, _, where = source.partition(":")
     kind = HOLDS.get(source) or HOLDS.get(reader)
-    if kind and TASKS[kind] != spec.task:
-        raise DataError(f"{source} holds {kind}; set task: {TASKS[kind]}, or name another source")
+    if kind and spec.task not in TASKS[kind]:
+        fitting = " or ".join(TASKS[kind])
+        raise DataError(f"{source} holds {kind}; set task: {fitting}, or name another source")
     if source == "builtin:digits":
         return read_digits(split, seed=seed, limit=data.limit, dirt=data.dirt)
+    asks = KINDS[spec.task].asks
+    if source == "builtin:stdlib" and asks != "label":
+        read = read_stdlib_answers if asks == "answer" else read_stdlib_pairs
+        return read(split, seed=seed, limit=data.limit, dirt=data.dirt)
     if source == "builtin:stdlib":
         samples, left_out = read_stdlib(split, seed=seed, limit=data.limit, dirt=data.dirt)
         if left_out and split == "pool":
@@ -61,13 +85,14 @@ def _read(spec: RunSpec, source: str, split: str, seed: int, skipped: Skipped) -
         if split == "pool" and data.truth:
             raise DataError(f"{source} has no column {data.truth!r}; leave out data.truth")
         return list(_from_folder(where, split, skipped))
-    return list(_from_rows(spec, source, split, skipped))
+    rows = _labelled_rows if asks == "label" else _prompted_rows
+    return list(_with_unique_ids(source, rows(spec, source, split, skipped)))
 
 
 def _from_folder(where: str, split: str, skipped: Skipped) -> Iterator[Sample]:
     folders = [Path(where).resolve()]
     for number, (path, name) in enumerate(folder_rows(where, split, skipped)):
-        image, label = _image(path, folders, split, path, skipped), _as_text(name)
+        image, label = _image(path, folders, split, path, skipped), as_text(name)
         if image and not label:
             skipped.add(f"{split} label is missing", image.name)
         elif image:
@@ -75,18 +100,14 @@ def _from_folder(where: str, split: str, skipped: Skipped) -> Iterator[Sample]:
             yield Sample(f"{split}-{number}", {"image": image}, label, truth)
 
 
-def _from_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> Iterator[Sample]:
+def _labelled_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> Iterator[Sample]:
     data = spec.data
-    shows_text = spec.task == TASKS["texts"]
-    columns = [data.text if shows_text else data.image, data.label, *filter(None, (data.id,))]
-    if split == "pool" and data.truth:
-        columns.append(data.truth)
+    shows_text = spec.task == "text-classification"
+    what = {"text": data.text} if shows_text else {"image": data.image}
     folders = folders_of(source)
-    seen: set[str] = set()
-    for number, row in enumerate(read_rows(source, columns)):
-        sample_id = f"{split}-{_as_text(row[data.id]) if data.id else number}"
-        label = _as_text(row[data.label])
-        truth = _as_text(row[data.truth]) if split == "pool" and data.truth else None
+    for sample_id, row in _rows(spec, source, split, {**what, "label": data.label}):
+        label = as_text(row[data.label])
+        truth = as_text(row[data.truth]) if split == "pool" and data.truth else None
         shown: str | ImageFile | None  # None is counted already
         if shows_text:
             shown = _text(row[data.text], split, sample_id, skipped)
@@ -97,18 +118,56 @@ def _from_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> Iter
         if not label:
             example = shown if isinstance(shown, str) else shown.name
             skipped.add(f"{split} label is missing", example)
-        elif sample_id in seen:
-            raise DataError(
-                f"{source}: the id {sample_id!r} stands twice; name a column with unique ids"
-            )
         else:
-            seen.add(sample_id)
             fields = {"text" if shows_text else "image": shown}
             yield Sample(sample_id, fields, label, truth or (label if split != "pool" else None))
 
 
+def _prompted_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> Iterator[Sample]:
+    data, is_pair = spec.data, KINDS[spec.task].asks == "pair"
+    columns = pair_columns(data) if is_pair else answer_columns(data)
+    for sample_id, row in _rows(spec, source, split, columns):
+        try:
+            sample = (pair_in if is_pair else answer_in)(row, data, sample_id)
+        except UnusableError as err:
+            skipped.add(f"{split} {err}", sample_id)
+            continue
+        if split != "pool":
+            yield replace(sample, truth=sample.label)
+        elif data.truth:
+            told = row[data.truth]
+            truth = pair_truth(told, sample.label) if is_pair else answer_truth(told)
+            yield replace(sample, truth=truth)
+        else:
+            yield sample
+
+
+def _rows(
+    spec: RunSpec, source: str, split: str, named: dict[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(sample id, row) of a table; `named` is key of `data` -> column, besides id and truth."""
+    data = spec.data
+    columns = [*named.values(), *filter(None, (data.id,))]
+    if split == "pool" and data.truth:
+        columns.append(data.truth)
+    keys = (*dict.fromkeys((*named, *ALSO.get(spec.task, ()))), "id", "truth")
+    for number, row in enumerate(read_rows(source, columns, keys)):
+        yield f"{split}-{as_text(row[data.id]) if data.id else number}", row
+
+
+def _with_unique_ids(source: str, samples: Iterator[Sample]) -> Iterator[Sample]:
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.sample_id in seen:
+            raise DataError(
+                f"{source}: the id {sample.sample_id!r} stands twice; name a column with unique ids"
+            )
+        seen.add(sample.sample_id)
+        yield sample
+
+
 def _text(value: object, split: str, sample_id: str, skipped: Skipped) -> str | None:
-    text = _as_text(value)
+    text = as_text(value)
     if not text:
         skipped.add(f"{split} text is empty", sample_id)
     return text or None
@@ -133,11 +192,3 @@ def _image(
         skipped.add(f"{split} image cannot be read", f"{name} ({err})")
         return None
     return image
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()  # as csv files spell it
-    text = "" if value is None else str(value).strip()
-    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
-    return text if any(unicodedata.category(c)[0] not in "CZ" for c in text) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,13 @@ import numpy as np
 from trainer.data.duplicates import fingerprint as fingerprint  # its old place, for the bench
 from trainer.data.duplicates import near_groups
 from trainer.data.images import ImageFile
+from trainer.kinds import SIDES
 from trainer.segment import Refusal
 
 OFF_TOPIC = "(off topic)"
-"""The truth of a sample that belongs under no label of the task."""
+"""The truth of a sample that belongs under no label of the task: a bad answer, a pair of equals."""
+_MEANS = re.compile(r"[^\w\s.,;:!?'\"\u2018\u2019\u201c\u201d\u2026]|\d")
+"""What may change the meaning of an answer: a digit, or a mark that stands in no plain sentence."""
 
 
 class DataError(Refusal):
@@ -25,12 +29,21 @@ class DataError(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample of a pool, a dev set or a test set."""
+    """One sample of a pool, a dev set or a test set.
+
+    Attributes:
+        sample_id: unique in a run.
+        fields: what the task's model reads: `text`, or `image` (an ImageFile), or `prompt` with
+            `answer`, or `prompt` with `a` and `b`. Where the prompt is a chat there are also its
+            `messages`, ((role, content), ...); `prompt` then says all of them.
+        label: what it is filed under, one of `ANSWER` or `SIDES` where there is a prompt.
+        truth: the right label or OFF_TOPIC; None if unknown. Read by simulated voters only.
+    """
 
     sample_id: str
-    fields: Mapping[str, Any]  # what the task's model reads: {"text": str} or {"image": ImageFile}
+    fields: Mapping[str, Any]
     label: str
-    truth: str | None = None  # the right label or OFF_TOPIC; read by simulated voters only
+    truth: str | None = None
 
     @property
     def text(self) -> str:
@@ -44,14 +57,49 @@ class Sample:
         return image
 
     @property
+    def prompt(self) -> str:
+        """What is asked; the empty string where the sample is no prompt."""
+        return str(self.fields.get("prompt", ""))
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The answer to the prompt, or both of them: A, then B."""
+        return tuple(str(self.fields[x]) for x in ("answer", "a", "b") if x in self.fields)
+
+    @property
     def content(self) -> str:
-        """Equal for samples that show the same: the text, or `image:` and the image's digest."""
+        """Equal for samples that show the same: the text, or `image:` and the image's digest.
+
+        With a prompt: that and its answers, whichever side they stand on.
+        """
+        if self.answers:
+            return "\0".join((self.prompt, *sorted(self.answers)))
         return f"image:{self.image.digest}" if self.image else self.text
 
     @property
     def shown(self) -> str:
-        """What people know it by: the beginning of its text, or the image's name."""
-        return self.image.name if self.image else self.text[:60]
+        """What people know it by: the beginning of its text or prompt, or the image's name."""
+        return self.image.name if self.image else (self.text or self.prompt)[:60]
+
+
+def pair(sample_id: str, prompt: Mapping[str, Any], chosen: str, rejected: str) -> Sample:
+    """Two answers to a prompt, filed as the data files them; the truth is unknown.
+
+    The texts alone say who stands on which side, by a hash: so the side gives nothing away, and the
+    same pair always looks the same.
+
+    Args:
+        sample_id: unique in a run.
+        prompt: the fields that say it: `prompt`, and `messages` of a chat.
+        chosen: the answer that is called the better one.
+        rejected: the other.
+    """
+
+    def place(answer: str) -> str:
+        return fingerprint(f"{prompt['prompt']}\0{' '.join(answer.split())}")
+
+    a, b = sorted((chosen, rejected), key=place)
+    return Sample(sample_id, {**prompt, "a": a, "b": b}, SIDES[0] if a == chosen else SIDES[1])
 
 
 @dataclass(slots=True)
@@ -97,22 +145,30 @@ class Splits:
 def duplicate_groups(samples: Sequence[Sample]) -> np.ndarray:
     """For each sample the index of the first of its label that says the same: int64 (n,).
 
-    Images are the same only where every byte is.
+    Images are the same only where every byte is, answers only where their numbers and symbols are.
     """
     if any(sample.image for sample in samples):
         first: dict[tuple[str, str], int] = {}
         keys = [(s.label, s.content) for s in samples]
         return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], dtype=np.int64)
-    return near_groups([s.text for s in samples], [s.label for s in samples])
+    texts = ["\n".join((s.prompt, *s.answers)) if s.answers else s.text for s in samples]
+    marks = ["".join(_MEANS.findall(text)) for text in texts]
+    return near_groups(
+        texts,
+        [f"{s.label}\0{m}" if s.answers else s.label for s, m in zip(samples, marks, strict=True)],
+    )
 
 
 def hold_out(
     samples: Sequence[Sample], share: float, rng: np.random.Generator
 ) -> tuple[list[Sample], list[Sample]]:
-    """(rest, held out): about `share` of every label, equal contents always on the same side."""
+    """(rest, held out): about `share` of every label, equal contents always on the same side.
+
+    So are all answers to one prompt: who has learnt some of them knows something of the others.
+    """
     by_content: dict[str, list[Sample]] = {}
     for sample in samples:
-        by_content.setdefault(fingerprint(sample.content), []).append(sample)
+        by_content.setdefault(fingerprint(sample.prompt or sample.content), []).append(sample)
     wanted = Counter(s.label for s in samples)
     quota = {label: round(share * n) for label, n in wanted.items()}
     held: list[Sample] = []
@@ -133,11 +189,22 @@ def hold_out(
 
 
 def check(
-    pool: Iterable[Sample], dev: Sequence[Sample], test: Sequence[Sample], skipped: Skipped
+    pool: Iterable[Sample],
+    dev: Sequence[Sample],
+    test: Sequence[Sample],
+    skipped: Skipped,
+    labels: tuple[str, ...] = (),
 ) -> Splits:
     """The splits of a run once they are fit to learn from.
 
     Held-out samples with labels the pool does not know are skipped and counted.
+
+    Args:
+        pool: the samples to learn from.
+        dev: held-out samples that steer the run.
+        test: held-out samples that steer nothing; may be empty.
+        skipped: what was left out so far.
+        labels: those of the task, where they are no names of classes that the pool brings along.
 
     Raises:
         DataError: empty pool, one class only, empty dev set, or held-out contents in the pool.
@@ -147,12 +214,7 @@ def check(
         raise DataError(
             f"the pool is empty{_why(skipped)}; check the path and the columns named in the spec"
         )
-    labels = tuple(sorted({sample.label for sample in kept}))
-    if len(labels) < 2:
-        raise DataError(
-            f"all {len(kept)} samples of the pool carry the label {labels[0]!r}; "
-            "give at least two classes, or name another label column"
-        )
+    labels = labels or _classes(kept)
     held_out = []
     for name, split in (("dev", dev), ("test", test)):
         known = []
@@ -168,6 +230,16 @@ def check(
             f"the dev set is empty{_why(skipped)}; name a dev source, or a larger share of the pool"
         )
     return Splits(kept, held_out[0], held_out[1], labels, skipped)
+
+
+def _classes(pool: Sequence[Sample]) -> tuple[str, ...]:
+    labels = tuple(sorted({sample.label for sample in pool}))
+    if len(labels) < 2:
+        raise DataError(
+            f"all {len(pool)} samples of the pool carry the label {labels[0]!r}; "
+            "give at least two classes, or name another label column"
+        )
+    return labels
 
 
 def _why(skipped: Skipped) -> str:

@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 
@@ -93,6 +93,8 @@ class Docstring:
     area: str
     text: str  # "TarFile.makedir: Make a directory called targetpath."
     home: str  # the area of the module that defines the object, or OFF_TOPIC
+    name: str  # "tarfile.TarFile.makedir", with the module that defines it
+    lead: str  # the docstring's first paragraph, on one line
 
 
 def read_stdlib(
@@ -204,14 +206,17 @@ def docstrings() -> tuple[Docstring, ...]:
                 for module in _with_submodules(name):
                     for qualname, doc, owner in _objects(module):
                         top = owner.split(".")[0].lstrip("_")
-                        text = f"{qualname}: {doc}"
-                        found.append(Docstring(area, text, home.get(top, OFF_TOPIC)))
+                        text = f"{qualname}: {_on_one_line(doc)[:600]}"
+                        lead = _on_one_line(doc.strip().partition("\n\n")[0])
+                        where = home.get(top, OFF_TOPIC)
+                        full_name = f"{owner.lstrip('_')}.{qualname}"
+                        found.append(Docstring(area, text, where, full_name, lead))
     shared: dict[str, set[str]] = defaultdict(set)
     for d in found:
         shared[d.text.partition(": ")[2]].add(d.home)
     return tuple(
         # a docstring found under several homes is boilerplate: it says nothing about any of them
-        Docstring(d.area, d.text, OFF_TOPIC)
+        replace(d, home=OFF_TOPIC)
         if len(shared[d.text.partition(": ")[2]] - {OFF_TOPIC}) > 1
         else d
         for d in found
@@ -234,7 +239,7 @@ def _with_submodules(name: str) -> Iterator[ModuleType]:
 
 
 def _objects(module: ModuleType) -> Iterator[tuple[str, str, str]]:
-    """(qualified name, docstring on one line, defining module) of everything callable inside."""
+    """(qualified name, docstring, defining module) of everything callable inside."""
     for name in sorted({*vars(module), *dir(module)}):  # dir also names what is bound lazily
         value = getattr(module, name, None)
         members = [(name, value)]
@@ -250,4 +255,8 @@ def _objects(module: ModuleType) -> Iterator[tuple[str, str, str]]:
                 if (
                     owner.partition(".")[0] in sys.stdlib_module_names
                 ):  # else a library put it there
-                    yield qualname, " ".join(doc.split())[:600], owner
+                    yield qualname, doc, owner
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

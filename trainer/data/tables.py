@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,44 @@ from trainer.data.samples import DataError
 
 ROWS_AT_ONCE = 64
 """Of a parquet file; a row may hold an image of some MB."""
+KEYS = ("text", "image", "label", "id", "truth")
 
 
-def read_rows(source: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def read_rows(
+    source: str, columns: Sequence[str], keys: Sequence[str] = KEYS
+) -> Iterator[dict[str, Any]]:
     """The rows of `source` (`csv:`, `jsonl:`, `parquet:` path or `hf:name[:config][@split]`).
+
+    Args:
+        source: as a spec names it.
+        columns: those wanted.
+        keys: of the spec's `data`, which name columns; told where one is missing.
 
     Raises:
         DataError: unreadable, or without one of `columns`.
     """
     reader, _, where = source.partition(":")
-    if reader == "hf":
-        yield from _hub_rows(where, columns)
-        return
-    if not Path(where).is_file():
-        raise DataError(f"no data file at {where}; check the path in the spec")
-    if reader == "jsonl":
-        yield from _json_rows(where, columns)
-    else:
-        yield from _table_rows(reader, where, columns)
+    try:
+        if reader == "hf":
+            yield from _hub_rows(where, columns)
+        elif not Path(where).is_file():
+            raise DataError(f"no data file at {where}; check the path in the spec")
+        elif reader == "jsonl":
+            yield from _json_rows(where, columns)
+        else:
+            yield from _table_rows(reader, where, columns)
+    except _MissingError as err:
+        *others, last = (f"data.{key}" for key in keys)
+        raise DataError(f"{err}: set {', '.join(others)} or {last} in the spec") from None
+
+
+def as_text(value: object) -> str:
+    """What one cell says, without the white space around it; empty where nothing can be seen."""
+    if isinstance(value, bool):
+        return str(value).lower()  # as csv files spell it
+    text = "" if value is None else str(value).strip()
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
+    return text if any(unicodedata.category(c)[0] not in "CZ" for c in text) else ""
 
 
 def folders_of(source: str) -> tuple[Path, ...]:
@@ -40,6 +61,10 @@ def folders_of(source: str) -> tuple[Path, ...]:
 
     # what a row of the hub names must have come from there: it may name any file of this machine
     return (Path(_hub_name(where)).resolve(), Path(config.HF_CACHE_HOME).resolve())
+
+
+class _MissingError(Exception):
+    """Columns are missing; the text says which, and which there are."""
 
 
 def _json_rows(path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -138,8 +163,7 @@ def _require(where: str, found: Sequence[str], columns: Sequence[str]) -> None:
         )
     missing = [column for column in columns if column not in found]
     if missing:
-        raise DataError(
+        raise _MissingError(
             f"{where} has no column {', '.join(map(repr, missing))}; "
-            f"it has {', '.join(map(repr, found))}: set data.text, data.image, "
-            "data.label, data.id or data.truth in the spec"
+            f"it has {', '.join(map(repr, found))}"
         )
