@@ -177,7 +177,7 @@ class Board(Plain):
 
 
 CANONICAL_EMOJI = (
-    "up", "down", "unsure", "bad", "fire",
+    "up", "down", "unsure", "bad", "fire", "same",
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     *"abcdefghijkl",
 )  # fmt: skip

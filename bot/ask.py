@@ -10,18 +10,23 @@ from string import ascii_uppercase
 from types import MappingProxyType
 
 from bot import messages, outgoing
+from bot.wording import FITS, HAPPY, WORTH, prefer
 from storage.models import (
     Arm,
+    Ask,
     Ballot,
+    Choice,
     FeatureView,
     OutboxItem,
     Round,
     RoundState,
     Run,
     Sample,
+    SampleView,
     Subject,
     SubjectKind,
 )
+from trainer.kinds import KINDS, Kind
 from trainer.segment import Candidate, SegmentReport
 from trainer.spec import AskSpec, RunSpec
 
@@ -78,12 +83,18 @@ def questions(
         closes_at=now + timedelta(seconds=spec.ask.deadline),
         quorum=spec.ask.quorum,
     )
+    kind = KINDS[spec.task]
+    words_for = report.labels if kind.asks == "label" else ()  # labels people can explain
     ballots = [
-        _sample_ballot(round_, i, candidate, report.labels, spec.ask)
+        _sample_ballot(round_, i, candidate, report.labels, spec)
         for i, candidate in enumerate(report.candidates)
     ]
     ballots += [
-        _feature_ballot(round_, len(ballots) + i, view, report.labels, run.folder)
+        _own_ballot(round_, len(ballots) + i, view, spec.ask)
+        for i, view in enumerate(report.generations)
+    ]
+    ballots += [
+        _feature_ballot(round_, len(ballots) + i, view, words_for, run.folder)
         for i, view in enumerate(report.features)
     ]
     ballots += [
@@ -91,13 +102,7 @@ def questions(
         for i, ballot in enumerate(to_repeat(earlier, spec.ask.repeats, round_.round_id))
     ]
     closes = f"closes by {closing_time(round_)}"
-    opened = messages.round_opened(
-        number + 1,
-        len(ballots) - len(report.features),
-        len(report.features),
-        closes,
-        quorum=round_.quorum,
-    )
+    opened = messages.round_opened(ballots, round_, closes, kind)
     items = outgoing.in_thread(channels, run.run_id, f"round:{round_.round_id}", opened)
     items += [
         outgoing.post(
@@ -156,9 +161,10 @@ def closing_time(round_: Round) -> str:
 
 
 def _sample_ballot(
-    round_: Round, number: int, candidate: Candidate, labels: Sequence[str], ask: AskSpec
+    round_: Round, number: int, candidate: Candidate, labels: Sequence[str], spec: RunSpec
 ) -> Ballot:
-    view, options = candidate.view, _options(candidate, labels)
+    view = candidate.view
+    ask, choices = _question(candidate, labels, KINDS[spec.task])
     subject = Subject(
         key="1",
         kind=SubjectKind.SAMPLE,
@@ -171,10 +177,38 @@ def _sample_ballot(
         ballot_id=f"{round_.round_id}.{number}",
         round_id=round_.round_id,
         run_id=round_.run_id,
-        ask="which" if options else "fits",
+        ask=ask,
         subjects=(subject,),
-        choices=messages.which(options, view.label) if options else messages.FITS,
-        labels=tuple(labels),
+        choices=choices,
+        labels=() if KINDS[spec.task].asks == "answer" else tuple(labels),
+        is_blind=spec.ask.style == "buttons",
+        view=view.model_dump(),
+    )
+
+
+def _question(
+    candidate: Candidate, labels: Sequence[str], kind: Kind
+) -> tuple[Ask, tuple[Choice, ...]]:
+    """What is asked about a sample, and the answers to choose from."""
+    given = candidate.view.label
+    if kind.asks == "answer":
+        return "fits", WORTH
+    if kind.asks == "pair":
+        return "prefer", prefer(given)
+    options = _options(candidate, labels)
+    return ("which", messages.which(options, given)) if options else ("fits", FITS)
+
+
+def _own_ballot(round_: Round, number: int, view: SampleView, ask: AskSpec) -> Ballot:
+    """What people think of an answer of the model: logged, never trained on."""
+    subject = Subject(key="1", kind=SubjectKind.GENERATION, target=view.sample_id)
+    return Ballot(
+        ballot_id=f"{round_.round_id}.{number}",
+        round_id=round_.round_id,
+        run_id=round_.run_id,
+        ask="happy",
+        subjects=(subject,),
+        choices=HAPPY,
         is_blind=ask.style == "buttons",
         view=view.model_dump(),
     )

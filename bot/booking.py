@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot import messages, outgoing
+from bot.wording import kind_of
 from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Run
 from trainer.marks import SelectionMark
 from trainer.segment import SegmentReport
@@ -61,4 +62,5 @@ def selection_items(
     said = mark.report
     what = f"{said.votes}-{said.dropped}-{said.reweighted}-{said.relabelled}"
     key = f"selection:{arm.arm_id}:{what}"
-    return outgoing.in_thread(channels, run.run_id, key, messages.selection_said(said))
+    text = messages.selection_said(said, kind_of(run.spec))
+    return outgoing.in_thread(channels, run.run_id, key, text)

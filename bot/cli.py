@@ -251,7 +251,7 @@ def study(
 
 def _live(settings: Settings, spec: RunSpec) -> str:
     """A live study's run, with real participants; its id, once it has ended."""
-    bars = Bars(out)
+    bars = Bars(out, spec)
 
     def announce(url: str) -> None:
         bars.say(f"Give this link to participants: {url}", style="bold")
@@ -309,7 +309,7 @@ def _compare(
         )
     if report is not None:
         _write(report, "")  # rather now than after the work
-    bars = Bars(out)
+    bars = Bars(out, spec)
     is_done = False
 
     def announce(url: str) -> None:

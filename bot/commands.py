@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.base import CommandInvoked, ThreadReply
-from bot import messages, outgoing, words
+from bot import messages, metrics, outgoing, words
 from bot.access import Access
 from bot.house import House
 from bot.rounds import Rounds
+from bot.wording import arm_said, kind_of
 from storage import energy
 from storage.database import StoreError
 from storage.models import Posting, Run
@@ -188,7 +189,7 @@ class Commands:
     async def _status(self, _: str, __: Command, run: Run | None) -> str:
         if run is None:
             return "No runs yet. Say start SPEC."
-        store = self._house.store.runs
+        store, kind = self._house.store.runs, kind_of(run.spec)
         lines = [f"Run {run.run_id} ({run.name}) is {run.state}: {run.reason or 'just created'}."]
         for arm in await self._house.call(store.arms, run.run_id):
             evaluations = await self._house.call(store.evaluations, arm.arm_id)
@@ -197,9 +198,9 @@ class Commands:
                 last, planned = evaluations[-1], arm.planned_samples or 0
                 said = (
                     f"{words.count(last.samples)} of {words.count(planned)} samples, "
-                    f"accuracy {words.metric(last.metric)}"
+                    f"{kind.metric} {metrics.said(last.metric, kind)}"
                 )
-            lines.append(f"• {messages.ARM_WORDS.get(arm.name, arm.name)}: {said}")
+            lines.append(f"• {arm_said(arm.name, run.spec)}: {said}")
         return "\n".join(lines)
 
     async def _energy(self, _: str, __: Command, run: Run | None) -> str:
@@ -212,7 +213,7 @@ class Commands:
         votes = await house.call(house.store.votes.current, [b.ballot_id for b in ballots])
         settings = house.settings
         people_j = len(votes) * settings.seconds_per_vote * settings.device_watts
-        return f"Run {run.run_id}:\n" + messages.energy_said(totals, len(votes), people_j)
+        return f"Run {run.run_id}:\n" + messages.energy_said(run.spec, totals, len(votes), people_j)
 
     async def _help(self, _: str, __: Command, ___: Run | None) -> str:
         return messages.HELP

@@ -90,7 +90,7 @@ async def compared(
             picture = conclusion.picture_path(run)
             if comparison is not None:
                 picture = settings.data_dir.resolve() / f"{comparison}.png"
-                await pictures.draw(pictures.accuracy_over_energy(whole, spec.name), picture)
+                await pictures.draw(pictures.metric_over_energy(whole, spec.name), picture)
             await bot.house.office.drained(timeout_s=30)
         yield Outcome(whole, picture)
 

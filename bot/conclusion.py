@@ -13,6 +13,7 @@ from bot.history import histories, is_of
 from bot.house import House
 from bot.verdict import ArmRecord, RunRecord
 from bot.weighing import terms
+from bot.wording import kind_of
 from storage import energy
 from storage.models import OutboxItem, Run, SegmentState
 from trainer.files import write_whole
@@ -22,7 +23,7 @@ from trainer.spec import RunSpec
 
 def picture_path(run: Run) -> Path:
     """Where the picture of a finished run lies."""
-    return Path(run.folder) / "accuracy-over-energy.png"
+    return Path(run.folder) / f"{kind_of(run.spec).metric}-over-energy.png"
 
 
 def read_report(run: Run) -> dict[str, Any]:
@@ -39,8 +40,9 @@ async def conclude(house: House, run: Run) -> list[OutboxItem]:
     await asyncio.to_thread(write_whole, path, text)
     title = f"{run.name}: what the votes changed"
     picture = picture_path(run)
-    is_drawn = await pictures.draw(pictures.accuracy_over_energy(found, title), picture)
-    shown = (Picture(path=str(picture), alt=f"{title}: accuracy over energy"),) if is_drawn else ()
+    is_drawn = await pictures.draw(pictures.metric_over_energy(found, title), picture)
+    alt = f"{title}: {kind_of(run.spec).metric} over energy"
+    shown = (Picture(path=str(picture), alt=alt),) if is_drawn else ()
     verdict = "\n".join(found["verdict"])
     return outgoing.in_thread(house.channels, run.run_id, f"verdict:{run.run_id}", verdict, shown)
 

@@ -69,7 +69,8 @@ def dirt_share(cards: Iterable[Sequence[Judgement]]) -> Dirt | None:
 
 def is_audit(ballots: Sequence[Ballot]) -> bool:
     """Whether a round is one of random cards alone (gold ones among them)."""
-    roles = {s.role for b in ballots for s in b.subjects}
+    asked = (s for b in ballots for s in b.subjects)
+    roles = {s.role for s in asked if s.kind is not SubjectKind.GENERATION}
     return "audit" in roles and roles <= {"audit", "gold"}
 
 

@@ -1,6 +1,6 @@
 """The closed language of card threads: `refund 5`, `+refund -typo`, `3: yes`, `label: X`. Pure.
 
-On a 'which of these?' card a label's name or its number is the whole answer.
+On a 'which of these?' card a label's name or its number is the whole answer, on a pair its side.
 
 Only names that stand on the card count, so that a thread can be talked in freely: `price is 5
 dollars` is prose, `refund=5` is a vote.
@@ -62,7 +62,7 @@ class _Reader:
 
     def __init__(self, ballot: Ballot) -> None:
         self._ballot = ballot
-        self._samples = [s for s in ballot.subjects if s.kind is SubjectKind.SAMPLE]
+        self._samples = [s for s in ballot.subjects if s.kind is not SubjectKind.FEATURE]
         features = [s for s in ballot.subjects if s.kind is SubjectKind.FEATURE]
         self._features = {_fold(s.target): s.key for s in features}
         self._numbers = {str(i): s.key for i, s in enumerate(features, start=1)}
@@ -110,8 +110,8 @@ class _Reader:
     # --- label: X, words X: a, b, about X: a sentence -------------------------------------------
 
     def _about_labels(self, verb: str, rest: str) -> tuple[list[Said], str]:
-        if not self._labels:
-            return [], ""
+        if not self._labels or (verb != "label" and self._ballot.ask == "prefer"):
+            return [], ""  # sides mean something else on every card
         if verb == "label":
             match = re.fullmatch(r"(?:#?(\w+)\s*)?:\s*(.+)", rest)
             if match is None or not self._samples:

@@ -11,12 +11,13 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.web.client import Guest, GuestRefused
+from trainer.kinds import ANSWER, SIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ FILLERS = frozenset((
 OFF_TOPIC = "(off topic)"
 """How the truth calls what belongs under no label (`trainer.data.samples`, which loads numpy)."""
 
+HAPPY_WITH = "Would you be happy with this answer?"
+"""What is asked of the model's own answers (`bot.wording`, which loads the database's nouns)."""
+
 
 def answer(
     message: Mapping[str, Any], truth: Mapping[str, str], who: Colleague, rng: random.Random
@@ -49,10 +53,12 @@ def answer(
     """`up` or `down` for a sample card, None when the colleague knows nothing of it. Pure."""
     if who.is_lazy:
         return "up"
+    if message["title"] == HAPPY_WITH:  # nobody knows how the model does
+        return rng.choice(("up", "down"))
     sample_id = message["footer"].split(" · ")[1]
     right = truth.get(sample_id)
-    label = _asked_about(message)
-    if right is None or not label:
+    label = _asked_about(message) or ANSWER
+    if right is None:
         return None
     fits = right == label
     if rng.random() > who.accuracy:
@@ -75,9 +81,30 @@ def choose(
         return None
     labelled = [b for b in message["buttons"] if b["id"].startswith("#")]
     picked = next((b["id"] for b in labelled if _shows(b["label"], right)), "none")
-    if rng.random() > who.accuracy:
-        picked = rng.choice([i for i in (*(b["id"] for b in labelled), "none") if i != picked])
-    return str(picked)
+    return _or_a_mistake(picked, [*(b["id"] for b in labelled), "none"], who, rng)
+
+
+def prefer(
+    message: Mapping[str, Any], truth: Mapping[str, str], who: Colleague, rng: random.Random
+) -> str | None:
+    """The id of a button of a 'which answer is better?' card, None like `answer`. Pure.
+
+    What belongs under neither side is a bad pair; mistakes are made as in `choose`.
+    """
+    if who.is_lazy:
+        return SIDES[0]
+    right = truth.get(message["footer"].split(" · ")[1])
+    if right is None:
+        return None
+    picked = right if right in SIDES else "bad"
+    return _or_a_mistake(picked, [*SIDES, "tie", "bad"], who, rng)
+
+
+def _or_a_mistake(picked: str, answers: Sequence[str], who: Colleague, rng: random.Random) -> str:
+    """What was picked, or now and then any other answer."""
+    if rng.random() <= who.accuracy:
+        return picked
+    return rng.choice([answer for answer in answers if answer != picked])
 
 
 def _shows(button: str, label: str) -> bool:
@@ -93,7 +120,7 @@ def better_label(
     Nobody has a better name for what belongs under no label, or for what fits after all.
     """
     right = truth.get(message["footer"].split(" · ")[1])
-    is_better = right not in (None, OFF_TOPIC, _asked_about(message))
+    is_better = right not in (None, ANSWER, OFF_TOPIC, _asked_about(message))
     return right if given == "down" and is_better and rng.random() < p else None
 
 
@@ -115,10 +142,14 @@ def _asked_about(message: Mapping[str, Any]) -> str:
     return str(message["title"]).partition("“")[2].rpartition("”")[0]
 
 
-def levels(menu: Mapping[str, Any], who: Colleague, rng: random.Random) -> dict[str, str]:
-    """How much each word of a feature card matters to the colleague. Pure."""
+def levels(
+    menu: Mapping[str, Any], who: Colleague, rng: random.Random, *, of_topics: bool = False
+) -> dict[str, str]:
+    """How much each word of a feature card matters to the colleague; of topics all do, somewhat. Pure."""
     if who.is_lazy:
         return {key: "5" for key, _ in menu["options"]}
+    if of_topics:
+        return {key: str(rng.choice((2, 3))) for key, _ in menu["options"]}
     return {
         key: str(rng.choice((0, 0, 1)) if word in FILLERS else rng.choice((3, 4, 5)))
         for key, word in menu["options"]
@@ -178,9 +209,9 @@ class Voter:
 
     async def _weigh(self, message: Mapping[str, Any]) -> None:
         """Answer a feature card; what a label means is said once."""
-        chosen = levels(message["menu"], self._who, self._rng)
-        await self._guest.submit(message["id"], chosen)
         label = _asked_about(message)
+        chosen = levels(message["menu"], self._who, self._rng, of_topics=not label)
+        await self._guest.submit(message["id"], chosen)
         if label not in self._explained and not self._who.is_lazy:
             for text in texts(label, self._known):
                 await self._guest.say(text, thread=message["id"])
@@ -189,11 +220,12 @@ class Voter:
     async def _judge(self, message: Mapping[str, Any]) -> None:
         """Answer a card about a sample."""
         truth = self._truth(message["footer"].split(" · ")[0])
-        is_which = any(button["id"] == "#1" for button in message["buttons"])
-        given = (choose if is_which else answer)(message, truth, self._who, self._rng)
+        ids = {button["id"] for button in message["buttons"]}
+        asked = choose if "#1" in ids else prefer if SIDES[0] in ids else answer
+        given = asked(message, truth, self._who, self._rng)
         if given is None:
             return
-        key = "id" if is_which else "emoji"
+        key = "emoji" if asked is answer else "id"
         await self._give(message, next(b for b in message["buttons"] if b[key] == given))
         name = better_label(message, given, truth, self._task.names_label, self._rng)
         if name is not None:

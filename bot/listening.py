@@ -14,6 +14,7 @@ from bot import ask, messages, outgoing, post, votes, weighing
 from bot.access import Access
 from bot.house import House
 from bot.opinions import Tally, counted, opinions
+from bot.wording import kind_of
 from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run, Vote
 from trainer.spec import RunSpec
 
@@ -145,7 +146,7 @@ class Listening:
         items += await house.call(self._more_items, run, round_, current)
         if await house.call(store.close, round_.round_id, outcome, house.now(), items):
             house.office.wake()
-            told = [messages.round_closed(round_.n + 1, heard.tally, closed_by)]
+            told = [messages.round_closed(round_.n + 1, heard.tally, closed_by, kind_of(run.spec))]
             told += [messages.decided(decision)] if decision is not None else []
             for watcher in house.watchers:
                 for text in told:
@@ -159,7 +160,7 @@ class Listening:
         importance = {b.ballot_id for b in ballots if b.ask == "importance"}
         items = []
         if any(vote.ballot_id in importance for vote in current):
-            said = messages.ranking_said(heard.ranking)
+            said = messages.ranking_said(heard.ranking, kind_of(run.spec))
             items += outgoing.in_thread(channels, run.run_id, f"ranking:{round_.round_id}", said)
         ignored = {vote.person: vote for vote in current if vote.person in heard.ignored}
         for person, vote in sorted(ignored.items()):
@@ -227,7 +228,7 @@ class Listening:
                 )
                 for platform, channel in channels.items()
             ]
-        said = messages.round_closed(round_.n + 1, tally, closed_by)
+        said = messages.round_closed(round_.n + 1, tally, closed_by, kind_of(run.spec))
         return items + outgoing.in_thread(channels, run.run_id, f"closed:{round_.round_id}", said)
 
 

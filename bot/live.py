@@ -8,9 +8,10 @@ import threading
 from collections.abc import Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
-from bot import messages, outgoing, words
+from bot import messages, metrics, outgoing, words
 from bot.history import ArmHistory, Point, histories, is_of
 from bot.house import House
+from bot.wording import arm_said, kind_of
 from storage import energy
 from storage.models import Arm, Run, RunState
 from trainer.spec import RunSpec
@@ -134,7 +135,8 @@ class Live:
         share = done / total if total and what == "training" else 0.0
         said = [f"{share:.0%}" if share else (what or "waiting")]
         if curve.final_metric is not None:
-            said.append(f"accuracy {words.metric(curve.final_metric)}")
+            kind = kind_of(run.spec)
+            said.append(f"{kind.metric} {metrics.said(curve.final_metric, kind)}")
         said.append(words.energy_total(curve.total, unit))
         return arm.name, share, " · ".join(said)
 
@@ -152,26 +154,24 @@ class Live:
         return f"{run.state.capitalize()}: {run.reason}."
 
     async def _draw_board(self, run: Run, curves: Sequence[ArmHistory], unit: words.Unit) -> None:
+        kind = kind_of(run.spec)
         board = Board(
             board_id=run.run_id,
-            title=f"Run {run.run_id} {run.name}: accuracy over energy",
+            title=f"Run {run.run_id} {run.name}: {kind.metric} over energy",
             x_label=f"energy, {unit.name}{_label(curves)}",
-            y_label="accuracy, %",
+            y_label=metrics.axis(kind),
             series=tuple(
                 Series(
-                    name=messages.ARM_WORDS.get(c.name, c.name),
+                    name=arm_said(c.name, run.spec),
                     x=tuple(p.energy_j / unit.size_j for p in c.points),
-                    y=tuple(100 * p.metric for p in c.points),
+                    y=tuple(metrics.on_axis(p.metric, kind) for p in c.points),
                     is_dashed=c.name != "human",
                 )
                 for c in curves
             ),
             facts=(
                 ("now", self._note(run)),
-                *(
-                    (messages.ARM_WORDS.get(c.name, c.name), words.energy_total(c.total, unit))
-                    for c in curves
-                ),
+                *((arm_said(c.name, run.spec), words.energy_total(c.total, unit)) for c in curves),
             ),
         )
         for platform in self._house.office.platforms.values():

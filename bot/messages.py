@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
+from typing import Any
 
 from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
 from bot import words
 from bot.opinions import Tally
+from bot.wording import HAPPY_WITH, HOW_MUCH, LEARN_FROM, PREFER, arm_said, wording
 from bot.worth import Decision
 from storage.consensus import Importance
-from storage.energy import SHARED, EnergyTotal
-from storage.models import PROVENANCE_WORDS, Ballot, Choice, FeatureView, Run, RunState, SampleView
+from storage.energy import EnergyTotal
+from storage.models import (
+    PROVENANCE_WORDS,
+    Ballot,
+    Choice,
+    FeatureView,
+    Round,
+    Run,
+    RunState,
+    SampleView,
+)
+from trainer.kinds import KINDS, Kind
 from trainer.segment import SelectionReport
 from trainer.spec import RunSpec
 
 MAX_SAMPLE_TEXT = 1500
+MAX_PARTS_TEXT = 2400
+"""All parts of a card together: each of three may have 800 characters, or what others leave."""
 MAX_RANKED = 6
 """Features per label that a thread is told of."""
-
-FITS = (
-    Choice(id="yes", label="Fits", value=1.0, emoji=("up",)),
-    Choice(id="no", label="Does not fit", value=-1.0, emoji=("down",)),
-    Choice(id="unsure", label="Can't tell", value=None, emoji=("unsure",)),
-    Choice(id="bad", label="Bad card", value=None, emoji=("bad",)),
-)
-"""Answers to 'does the label fit?'."""
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 """The emoji of the labels on a 'which of these?' card."""
 MAX_BUTTON_TEXT = 70  # Slack refuses 76
-
-LEVELS = tuple((str(i), text) for i, text in enumerate(
-    ("does not matter", "hardly", "a little", "somewhat", "much", "matters most")
-))  # fmt: skip
-
-ARM_WORDS = {
-    "human": "with your votes",
-    "control": "control (nobody asked)",
-    "no_votes": "label names only (nobody asked)",
-    SHARED: "shared by all arms",
-}
 
 HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:
 • start SPEC [seed=1] [--control] – begin a run; with a control arm beside it
@@ -50,7 +46,8 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • energy [RUN] – its joules so far
 • help – this
 On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
-`words NAME: a, b` and `about NAME: one sentence` say what a label means."""
+`words NAME: a, b` and `about NAME: one sentence` say what a label means.
+Of two answers: `A`, `B`, `tie` or `bad`."""
 
 
 # --- cards --------------------------------------------------------------------------------------
@@ -89,8 +86,10 @@ def question(ballot: Ballot, spec: RunSpec, *, closes: str, experts: Sequence[st
         closes: until when, in words.
         experts: names of people who know the ballot's label well, best first.
     """
+    kind = KINDS[spec.task]
     if ballot.ask == "importance":
-        return _feature_card(ballot, FeatureView.model_validate(ballot.view), closes, experts)
+        view = FeatureView.model_validate(ballot.view)
+        return _feature_card(ballot, view, kind, closes, experts)
     return _sample_card(ballot, SampleView.model_validate(ballot.view), spec, closes, experts)
 
 
@@ -98,11 +97,12 @@ def _sample_card(
     ballot: Ballot, view: SampleView, spec: RunSpec, closes: str, experts: Sequence[str]
 ) -> Card:
     with_reactions = spec.ask.style in ("reactions", "both")
-    text = cut(view.text)
+    asked, parts = _asked(ballot, view, KINDS[spec.task]), _parts(ballot, view, experts)
+    text = " ".join(f"{p.title}: {p.text}" if p.title else p.text for p in parts)
     return Card(
-        text=f"{_asked(ballot, view)} {text}".strip(),
-        title=f"{_which(view)}?" if ballot.ask == "which" else _asked(ballot, view),
-        parts=(CardPart(key=ballot.subjects[0].key, text=text, note=_note(ballot, view, experts)),),
+        text=f"{asked} {text}".strip(),
+        title=f"{_which(view)}?" if ballot.ask == "which" else asked,
+        parts=parts,
         pictures=_pictures(ballot, view),
         buttons=tuple(Button(id=c.id, label=c.label, emoji=c.emoji[0]) for c in ballot.choices),
         seeds=tuple(c.emoji[0] for c in ballot.choices) if with_reactions else (),
@@ -112,13 +112,37 @@ def _sample_card(
     )
 
 
-def _asked(ballot: Ballot, view: SampleView) -> str:
-    if ballot.ask != "which" and view.image_path:
+def _asked(ballot: Ballot, view: SampleView, kind: Kind) -> str:
+    if ballot.ask == "which":
+        names = ", ".join(c.label for c in ballot.choices if c.names is not None)
+        return f"{_which(view)}: {names}, or none?"
+    if ballot.ask == "happy":
+        return HAPPY_WITH
+    if ballot.ask == "prefer":
+        return PREFER
+    if kind.asks == "answer":
+        return LEARN_FROM
+    if view.image_path:
         return f"Does the label “{view.label}” fit this picture?"
-    if ballot.ask != "which":
-        return f"Does “{view.label}” fit?"
-    names = ", ".join(c.label for c in ballot.choices if c.names is not None)
-    return f"{_which(view)}: {names}, or none?"
+    return f"Does “{view.label}” fit?"
+
+
+def _parts(ballot: Ballot, view: SampleView, experts: Sequence[str]) -> tuple[CardPart, ...]:
+    """The sample as it is shown: one text, or its named parts; what can be chosen has its key."""
+    note = _note(ballot, view, experts)
+    if not view.parts:
+        return (CardPart(key=ballot.subjects[0].key, text=cut(view.text), note=note),)
+    answers = {c.names for c in ballot.choices}
+    shown = cut_all([text.strip() or "(empty)" for _, text in view.parts])
+    return tuple(
+        CardPart(
+            key=name if name in answers else "",
+            title=name,
+            text=text,
+            note=note if i == len(shown) else "",
+        )
+        for i, ((name, _), text) in enumerate(zip(view.parts, shown, strict=True), 1)
+    )
 
 
 def _which(view: SampleView) -> str:
@@ -129,19 +153,19 @@ def _pictures(ballot: Ballot, view: SampleView) -> tuple[Picture, ...]:
     """The sample's picture; its words say no more than the card, so not what it shows."""
     if not view.image_path:
         return ()
-    filed = ballot.ask != "which" and view.label is not None
+    filed = ballot.ask == "fits" and view.label is not None
     under = f", filed under {cut(view.label or '', MAX_BUTTON_TEXT)}" if filed else ""
     return (Picture(path=view.image_path, alt=f"Sample {view.sample_id}{under}"),)
 
 
 def _note(ballot: Ballot, view: SampleView, experts: Sequence[str]) -> str:
     """What an answer is worth where copies were grouped, and who would know it."""
-    n, is_which = view.stands_for, ballot.ask == "which"
+    n = view.stands_for
     alike = "look" if view.image_path else "read"
     worth = (
         f"Stands for {words.count(n)} samples that {alike} the same, or nearly so." if n > 1 else ""
     )
-    known = "" if is_which else _known_by(experts, view.label)  # would give the label away
+    known = _known_by(experts, view.label) if ballot.ask == "fits" else ""  # else gives it away
     return f"{worth} {known}".strip()
 
 
@@ -161,24 +185,33 @@ def _ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
     return ("or reply with a name" if is_all else "another label? reply “label: NAME”",)
 
 
-def _feature_card(ballot: Ballot, view: FeatureView, closes: str, experts: Sequence[str]) -> Card:
+def _feature_card(
+    ballot: Ballot, view: FeatureView, kind: Kind, closes: str, experts: Sequence[str]
+) -> Card:
     top = max(view.shares, default=1.0) or 1.0
-    noun = "cell" if view.grid else "word"
+    levels = wording(kind).levels
+    has_labels = kind.asks == "label"
+    title = f"What matters for “{view.label}”?" if has_labels else HOW_MUCH
+    what = "The model leans on" if has_labels else "The pool is about"
+    each = f"How much does each {'cell' if view.grid else 'word'} matter?"
+    lines = (*_leans_on(view), _known_by(experts, view.label)) if has_labels else _topics(view)
     return Card(
-        text=f"What matters for “{view.label}”? The model leans on: {', '.join(view.features)}",
-        title=f"What matters for “{view.label}”?",
-        lines=(*_leans_on(view), *filter(None, [_known_by(experts, view.label)])),
+        text=f"{title} {what}: {', '.join(view.features)}",
+        title=title,
+        lines=tuple(filter(None, lines)),
         pictures=_sheet(view),
         bars=tuple(
             (word, share / top, f"{100 * share:.1f} %")
             for word, share in zip(view.features, view.shares, strict=True)
         ),
         menu=Menu(
-            title=f"How much does each {noun} matter?",
+            title=each if has_labels else "How much of it?",
             options=tuple((s.key, s.target) for s in ballot.subjects),
-            levels=LEVELS,
+            levels=levels,
         ),
-        footer=f"0 = does not matter, 5 = matters most · or reply “{view.features[0]} 5” · {closes}",
+        footer=(
+            f"0 = {levels[0][1]}, 5 = {levels[-1][1]} · or reply “{view.features[0]} 5” · {closes}"
+        ),
         is_blind=ballot.is_blind,
         tone="question",
     )
@@ -191,6 +224,13 @@ def _leans_on(view: FeatureView) -> tuple[str, ...]:
         "The model leans on these words. Should it?",
         f"In the thread, “words: ...” and “about: one sentence” say what “{view.label}” means.",
     )
+
+
+def _topics(view: FeatureView) -> tuple[str, ...]:
+    """What the bars are, and an example of each topic."""
+    bars = "The bars say how much of the pool each topic makes now."
+    examples = zip(view.features, view.examples, strict=False)
+    return (bars, *(f"{topic}, e.g. “{cut(example, 120)}”" for topic, example in examples))
 
 
 def _sheet(view: FeatureView) -> tuple[Picture, ...]:
@@ -256,7 +296,7 @@ def head(
         text=f"Run {run.run_id} {run.name}: {run.state}. {note}",
         title=f"Run {run.run_id} · {run.name} · {run.state}",
         lines=(note, f"{spec.task}, {spec.model}, seed {run.seed}"),
-        bars=tuple((ARM_WORDS.get(name, name), share, shows) for name, share, shows in arms),
+        bars=tuple((arm_said(name, run.spec), share, shows) for name, share, shows in arms),
         footer="Energy on this host: " + "; ".join(facts),
         tone=tones.get(run.state, "run"),
         is_closed=run.state.is_final,
@@ -266,29 +306,39 @@ def head(
 # --- sentences ----------------------------------------------------------------------------------
 
 
-def round_opened(n: int, cards: int, feature_cards: int, closes: str, *, quorum: int) -> str:
+def round_opened(asked: Sequence[Ballot], round_: Round, closes: str, kind: Kind) -> str:
     """What is asked now, and what happens if nobody answers."""
-    what = words.plural(cards, "sample card")
-    if feature_cards:
-        what += f" and {words.plural(feature_cards, 'feature card')}"
+    counts = Counter(ballot.ask for ballot in asked)
+    n_features, n_own = counts["importance"], counts["happy"]
+    what = [words.plural(counts.total() - n_features - n_own, "sample card")]
+    if n_features:
+        what.append(words.plural(n_features, wording(kind).feature_card))
+    own = (
+        f" And {words.count(n_own)} of the model's own answers, to see how it does."
+        if n_own
+        else ""
+    )
+    every = f"every {'sample and topic ' if n_own else ''}card"
     return (
-        f"Round {n}: {what}. Training goes on once every card has "
-        f"{words.plural(quorum, 'vote')}, or {closes}. No votes: go on unchanged."
+        f"Round {round_.n + 1}: {words.listed(what)}.{own} Training goes on once {every} has "
+        f"{words.plural(round_.quorum, 'vote')}, or {closes}. No votes: go on unchanged."
     )
 
 
-def round_closed(n: int, tally: Tally, closed_by: str) -> str:
+def round_closed(n: int, tally: Tally, closed_by: str, kind: Kind) -> str:
     """The count of a round."""
+    said = wording(kind)
     why = {"quorum": "quorum reached", "deadline": "deadline passed"}.get(closed_by, closed_by)
     if tally.is_silent:
         return f"Round {n} closed ({why}): no votes, so nothing changes."
     text = (
         f"Round {n} closed ({why}): {words.plural(tally.votes, 'vote')} by "
-        f"{words.plural(tally.voters, 'person', 'people')}: {tally.yes} fit, "
-        f"{tally.no} do not, {tally.abstained} can't tell"
+        f"{words.plural(tally.voters, 'person', 'people')}: {tally.yes} {said.yes}, "
+        f"{tally.no} {said.no}, {tally.abstained} can't tell"
     )
     if tally.levels:
-        text += f", {tally.levels} on what matters"
+        weighed = f"{said.weighed[0].lower()}{said.weighed[1:]}"
+        text += f", {tally.levels} on {weighed}"
     if tally.words:
         text += f", {tally.words} on what a label means"
     return f"{text}; agreement α {tally.alpha:.2f}." if tally.alpha is not None else f"{text}."
@@ -331,7 +381,7 @@ def ignored_said(right: int, asked: int) -> str:
     )
 
 
-def selection_said(report: SelectionReport) -> str:
+def selection_said(report: SelectionReport, kind: Kind) -> str:
     """What the votes did to the pool."""
     if report.note:
         return f"{words.plural(report.votes, 'vote')}: not followed, {report.note}. The whole pool is used."
@@ -340,9 +390,9 @@ def selection_said(report: SelectionReport) -> str:
         f"{words.count(report.pool)} samples set aside, the rest weighted by how sure the team is"
     )
     if report.reweighted:
-        text += f"; {words.count(report.reweighted)} re-weighted for the words they lean on"
+        text += f"; {words.count(report.reweighted)} re-weighted {wording(kind).reweighted}"
     if report.relabelled:
-        text += f"; {words.count(report.relabelled)} relabelled"
+        text += f"; {words.count(report.relabelled)} {wording(kind).relabelled}"
     return f"{text}."
 
 
@@ -354,7 +404,9 @@ def skipped_said(skipped: Sequence[tuple[str, int, str]]) -> str:
     return f"Left out: {'; '.join(parts)}."
 
 
-def energy_said(totals: Mapping[str, EnergyTotal], votes: int, people_j: float) -> str:
+def energy_said(
+    spec: Mapping[str, Any], totals: Mapping[str, EnergyTotal], votes: int, people_j: float
+) -> str:
     """A run's joules by arm and phase, people's devices on their own line."""
     if not totals:
         return "No energy was booked yet."
@@ -366,7 +418,7 @@ def energy_said(totals: Mapping[str, EnergyTotal], votes: int, people_j: float) 
             for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])
             if joules >= 0.005 * total.energy_j
         )
-        lines.append(f"{ARM_WORDS.get(arm, arm)}: {words.energy_total(total, unit)} – {phases}")
+        lines.append(f"{arm_said(arm, spec)}: {words.energy_total(total, unit)} – {phases}")
     labels = sorted({label for total in totals.values() for label in total.by_provenance})
     lines.append("Sources: " + "; ".join(PROVENANCE_WORDS[label] for label in labels))
     if votes:
@@ -381,23 +433,34 @@ def cut(text: str, limit: int = MAX_SAMPLE_TEXT) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
+def cut_all(texts: Sequence[str], limit: int = MAX_PARTS_TEXT) -> list[str]:
+    """Texts that share one limit, cut so that all stay readable: the long ones give first."""
+    left, shares = limit, dict.fromkeys(range(len(texts)), 0)
+    for place, i in enumerate(sorted(shares, key=lambda i: len(texts[i]))):
+        shares[i] = min(len(texts[i]), left // (len(texts) - place))
+        left -= shares[i]
+    return [cut(text, shares[i]) for i, text in enumerate(texts)]
+
+
 def plain_name(name: str) -> str:
     """A person's name as mere text: nothing in it may call anybody or look like markup."""
     kept = "".join(" " if c in "@<>#*_~`|[]()" else c for c in name)
     return cut(" ".join(kept.split()), 40)
 
 
-def ranking_said(ranking: Mapping[str, Sequence[Importance]]) -> str:
+def ranking_said(ranking: Mapping[str, Sequence[Importance]], kind: Kind) -> str:
     """What the votes say of features, most important first: a line per label; "" without votes.
 
     Args:
         ranking: label -> its features in order (`bot.opinions.Heard.ranking`).
+        kind: says what is weighed.
     """
     lines = [_ranked(label, ranks) for label, ranks in sorted(ranking.items()) if ranks]
     if not lines:
         return ""
-    what = "What matters, from 0 = does not matter to 5 = matters most, with 90 % intervals:"
-    return "\n".join((what, *lines))
+    said = wording(kind)
+    scale = f"from 0 = {said.levels[0][1]} to 5 = {said.levels[-1][1]}"
+    return "\n".join((f"{said.weighed}, {scale}, with 90 % intervals:", *lines))
 
 
 def _ranked(label: str, ranks: Sequence[Importance]) -> str:

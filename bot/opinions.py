@@ -1,7 +1,8 @@
 """From the votes on cards to what the trainer is told. Pure.
 
-Both kinds of card end in one posterior per sample: 'does the label fit?' says yes or no to the
-given label, 'which of these?' and `label: X` name one. Everybody has one answer per sample.
+All cards end in one posterior per sample: 'does the label fit?' says yes or no to the given label,
+'which of these?' and `label: X` name one, 'which answer is better?' a side: the given label is then
+the side that the data prefers. Everybody has one answer per sample.
 """
 
 from __future__ import annotations
@@ -216,7 +217,9 @@ def _sorted(votes: Iterable[Vote], cards: Mapping[tuple[str, str], _Asked]) -> _
             said.words.setdefault(rest, []).append(vote.answer or "")
         elif asked is not None and asked.subject.kind is SubjectKind.SAMPLE:
             said.readings.append(_read(vote, asked, is_name=rest == "label"))
-        elif asked is not None and vote.value is not None:
+        elif asked is None or asked.subject.kind is not SubjectKind.FEATURE:
+            continue  # what the model answers by itself is no sample: see `bot.pleased`
+        elif vote.value is not None:
             said.levels.append((asked.subject, vote.person, vote.value))
     return said
 

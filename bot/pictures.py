@@ -12,38 +12,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bot import messages
+from bot import metrics
 from bot.report import is_mostly_estimated
+from bot.wording import arm_said, kind_of
 
 COLOURS = {"human": "#0f7b6c", "control": "#8a8f98", "no_votes": "#c2772b"}
 SIZE_INCH, DPI = (7.2, 4.2), 150
 
 
-def accuracy_over_energy(report: Mapping[str, Any], title: str) -> dict[str, Any]:
+def metric_over_energy(report: Mapping[str, Any], title: str) -> dict[str, Any]:
     """The chart of a report as plain data; of several seeds the mean, each seed faint behind. Pure."""
     seeds = report.get("seeds", [report])
     one_seed = len(seeds) == 1
-    behind = [] if one_seed else [line for seed in seeds for line in _lines(seed, is_faint=True)]
+    spec = report["provenance"]["spec"]
+    kind = kind_of(spec)
+    behind = [] if one_seed else [x for seed in seeds for x in _lines(seed, spec, is_faint=True)]
     totals = [arm["energy_j"]["total"] for seed in seeds for arm in seed["arms"].values()]
     is_estimated = any(is_mostly_estimated(total) for total in totals)
     target = seeds[0]["target"] if one_seed else None
     return {
         "title": title if one_seed else f"{title} (mean of {len(seeds)} seeds)",
-        "lines": behind + _lines(report, is_faint=False),
-        "target": None if target is None else 100 * target,
+        "lines": behind + _lines(report, spec, is_faint=False),
+        "target": None if target is None else metrics.on_axis(target, kind),
         "x_label": f"machine energy so far, J{' (estimated)' if is_estimated else ''}",
+        "y_label": metrics.axis(kind),
     }
 
 
-def _lines(report: Mapping[str, Any], *, is_faint: bool) -> list[dict[str, Any]]:
+def _lines(
+    report: Mapping[str, Any], spec: Mapping[str, Any], *, is_faint: bool
+) -> list[dict[str, Any]]:
     return [
         {
-            "name": messages.ARM_WORDS.get(name, name),
+            "name": arm_said(name, spec),
             "colour": COLOURS.get(name, "#5b6abf"),
             "is_dashed": name != "human",
             "is_faint": is_faint,
             "x": [p["energy_j"] for p in arm["history"] or []],
-            "y": [100 * p["metric"] for p in arm["history"] or []],
+            "y": [metrics.on_axis(p["metric"], kind_of(spec)) for p in arm["history"] or []],
         }
         for name, arm in report["arms"].items()
     ]

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from statistics import mean
 from typing import Any
 
-from bot import messages, words
+from bot import metrics, words
 from bot.history import ratio_to_target
 from bot.verdict import (
     ArmRecord,
@@ -18,6 +18,7 @@ from bot.verdict import (
     verdict,
     verdicts,
 )
+from bot.wording import arm_said, kind_of
 from bot.worth import decisions
 from storage import energy
 from storage.models import EnergySum
@@ -98,7 +99,8 @@ def comparison_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = reports[0]
     if len(reports) == 1:
         return {**first, "seeds": list(reports)}
-    found = mean_verdicts([r["verdicts"] for r in reports])
+    kind = kind_of(first["provenance"]["spec"])
+    found = mean_verdicts([r["verdicts"] for r in reports], kind)
     ratios = [r["energy_to_target_ratio"] for r in reports]
     return {
         "arms": {name: _mean([r["arms"][name] for r in reports]) for name in first["arms"]},
@@ -128,18 +130,20 @@ def _mean(values: Sequence[Any]) -> Any:
 
 def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Rows of words: a heading, then a row per arm."""
+    kind = kind_of(report["provenance"]["spec"])
     rows: list[tuple[str, ...]] = [
-        ("arm", "accuracy", "best", "energy (95 %)", "to target", "samples", "CPU")
+        ("arm", kind.metric, "best", "energy (95 %)", "to target", "samples", "CPU")
     ]
     unit = words.unit_for(arm["energy_j"]["total"]["j"] for arm in report["arms"].values())
+    spec = report["provenance"]["spec"]
     for name, arm in report["arms"].items():
         total = arm["energy_j"]["total"]
         to_target = arm["energy_to_target_j"]
         rows.append(
             (
-                messages.ARM_WORDS.get(name, name),
-                words.metric(arm["final_metric"]),
-                words.metric(arm["best_metric"]),
+                arm_said(name, spec),
+                metrics.said(arm["final_metric"], kind),
+                metrics.said(arm["best_metric"], kind),
                 f"{_sign(total)}{words.energy(total['j'], total['u_j'], unit)}",
                 _to_target(report, name)
                 if to_target is None
@@ -159,17 +163,19 @@ def _to_target(report: Mapping[str, Any], arm: str) -> str:
 
 
 def curves(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Rows of words: accuracy against the energy so far, an evaluation a row, an arm a column."""
+    """Rows of words: the metric against the energy so far, an evaluation a row, an arm a column."""
     arms = report["arms"]
     unit = words.unit_for(arm["energy_j"]["total"]["j"] for arm in arms.values())
-    rows: list[tuple[str, ...]] = [
-        ("samples", *(messages.ARM_WORDS.get(name, name) for name in arms))
-    ]
+    spec = report["provenance"]["spec"]
+    kind = kind_of(spec)
+    rows: list[tuple[str, ...]] = [("samples", *(arm_said(name, spec) for name in arms))]
     histories = [arm["history"] or [] for arm in arms.values()]
     for points in zip_longest(*histories):
         at = next(point["samples"] for point in points if point)
         cells = [
-            f"{words.metric(p['metric'])} at {words.energy(p['energy_j'], unit=unit)}" if p else ""
+            f"{metrics.said(p['metric'], kind)} at {words.energy(p['energy_j'], unit=unit)}"
+            if p
+            else ""
             for p in points
         ]
         rows.append((words.count(round(at)), *cells))

@@ -8,13 +8,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from bot import messages, words
+from bot import metrics, words
+from bot.wording import arm_said
+from trainer.kinds import KINDS
+from trainer.spec import RunSpec
 
 
 class Bars:
-    """A watcher that draws; progress may come in from any thread."""
+    """A watcher that draws runs of one spec; progress may come in from any thread."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, spec: RunSpec) -> None:
+        self._spec, self._kind = spec.model_dump(mode="json"), KINDS[spec.task]
         self._progress = Progress(
             TextColumn("{task.description:<34}"),
             BarColumn(bar_width=30),
@@ -49,7 +53,7 @@ class Bars:
 
     def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
         """An arm got further."""
-        name = f"{run_id} {messages.ARM_WORDS.get(arm, arm)}"
+        name = f"{run_id} {arm_said(arm, self._spec)}"
         task = self._task((run_id, arm), name)
         self._progress.update(task, completed=done, total=total)
         if what != "training":
@@ -57,8 +61,8 @@ class Bars:
 
     def evaluated(self, run_id: str, arm: str, samples: int, metric: float) -> None:
         """An arm was evaluated."""
-        task = self._task((run_id, arm), f"{run_id} {messages.ARM_WORDS.get(arm, arm)}")
-        self._progress.update(task, note=f"accuracy {words.metric(metric)}")
+        task = self._task((run_id, arm), f"{run_id} {arm_said(arm, self._spec)}")
+        self._progress.update(task, note=f"{self._kind.metric} {metrics.said(metric, self._kind)}")
 
     def votes(self, run_id: str, cards_done: int, cards: int, votes: int) -> None:
         """Votes came in."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any, get_args
 
-from bot import messages, words
+from bot import metrics, words
 from bot.history import ArmHistory, ratio_to_target
-from bot.worth import UNITS, Effort, Terms, amount_said, decisions, net
+from bot.wording import alone_said, arm_said
+from bot.worth import Effort, Terms, amount_said, decisions, net, unit_of
 from storage import energy
 from storage.energy import EnergyTotal
 from storage.models import EnergySum, Round, Run
+from trainer.kinds import Kind
 from trainer.segment import SegmentReport
 from trainer.spec import Value
 
@@ -23,8 +25,6 @@ VALUE_WORDS: Mapping[Value, str] = {
     "energy-with-devices": "energy with people's devices",
     "money": "money",
 }
-ALONE: Mapping[str, str] = {"control": "the control", "no_votes": "label names only"}
-"""Arms in which nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class RunRecord:
     notes: Sequence[str]  # what is measured and what is guessed
 
     @property
+    def kind(self) -> Kind:
+        """What its metric is."""
+        return self.terms.kind
+
+    @property
     def effort(self) -> Effort:
         """People's time and devices, as assumed per vote; what the machine waited its ledger has."""
         human_s = self.votes * self.terms.seconds_per_vote
@@ -67,13 +72,13 @@ def verdicts(record: RunRecord) -> dict[str, dict[str, Any]]:
     """
     human, control = record.arms.get("human"), record.arms.get("control")
     if human is None or control is None or control.history.final_metric is None:
-        return {v: _verdict(v, None, None, "no control was trained") for v in VALUES}
+        return {v: _verdict(v, None, None, "no control was trained", record.kind) for v in VALUES}
     if record.votes == 0:
-        return {v: _verdict(v, None, None, "nobody voted") for v in VALUES}
+        return {v: _verdict(v, None, None, "nobody voted", record.kind) for v in VALUES}
     alone = [arm.history for name, arm in record.arms.items() if name != "human"]
-    points, quality = _points_at_equal_energy(human.history, alone)
-    saved_j, saving = _saved(human.history, control.history, alone, record.terms)
-    whys = {"quality-at-equal-energy": quality, "machine-energy": saving}
+    quality, at_equal = _gain_at_equal_energy(record, human.history, alone)
+    saved_j, saving = _saved(record, human.history, control.history, alone)
+    whys = {"quality-at-equal-energy": at_equal, "machine-energy": saving}
     spent = record.effort
     if saved_j is not None:
         whys["energy-with-devices"] = f"{saving}, for {_devices(spent)}"
@@ -82,45 +87,48 @@ def verdicts(record: RunRecord) -> dict[str, dict[str, Any]]:
         whys["money"] = f"{euros} of energy {verb}, for {_labour(spent, record.terms)}"
     found: dict[str, dict[str, Any]] = {}
     for value in VALUES:
-        gain = net(value, record.terms, spent, points=points, saved_j=saved_j)
+        gain = net(value, record.terms, spent, quality=quality, saved_j=saved_j)
         pays = gain is not None and gain > 0
-        found[value] = _verdict(value, pays, gain, whys.get(value, saving))
+        found[value] = _verdict(value, pays, gain, whys.get(value, saving), record.kind)
     return found
 
 
-def _verdict(value: Value, pays: bool | None, gain: float | None, why: str) -> dict[str, Any]:
-    return {"pays": pays, "gain": gain, "unit": UNITS[value], "why": why}
+def _verdict(
+    value: Value, pays: bool | None, gain: float | None, why: str, kind: Kind
+) -> dict[str, Any]:
+    return {"pays": pays, "gain": gain, "unit": unit_of(value, kind), "why": why}
 
 
-def _points_at_equal_energy(
-    human: ArmHistory, alone: Sequence[ArmHistory]
+def _gain_at_equal_energy(
+    record: RunRecord, human: ArmHistory, alone: Sequence[ArmHistory]
 ) -> tuple[float | None, str]:
-    """Points of accuracy over the best arm without people, at the joules that one took."""
+    """What the metric gained over the best arm without people, at the joules that one took."""
+    kind = record.kind
     best = max((arm for arm in alone if arm.points), key=lambda arm: arm.points[-1].metric)
     joules, metric = best.points[-1].energy_j, best.points[-1].metric
     reached = human.metric_at(joules)
-    name = ALONE.get(best.name, best.name)
+    name = alone_said(best.name, record.run.spec)
     if reached is None:
         return None, f"{name} had ended before training with votes began"
-    points = 100 * (reached - metric)
-    shown = f"{words.metric(reached)} against {words.metric(metric)} of {name}"
-    return points, f"{points:+.1f} points at {words.energy(joules)}, {shown}"
+    gain = metrics.gain(reached, metric, kind)
+    shown = f"{metrics.said(reached, kind)} against {metrics.said(metric, kind)} of {name}"
+    return gain, f"{metrics.gain_said(gain, kind)} at {words.energy(joules)}, {shown}"
 
 
 def _saved(
-    human: ArmHistory, control: ArmHistory, alone: Sequence[ArmHistory], terms: Terms
+    record: RunRecord, human: ArmHistory, control: ArmHistory, alone: Sequence[ArmHistory]
 ) -> tuple[float | None, str]:
-    """Joules to the control's accuracy, against the cheapest way without people; later runs too."""
-    target = control.final_metric
+    """Joules to the control's metric, against the cheapest way without people; later runs too."""
+    target, terms = control.final_metric, record.terms
     assert target is not None
     needed = human.energy_to(target)
     if needed is None:
-        return None, "the control's accuracy was never reached"
+        return None, f"the control's {record.kind.metric} was never reached"
     ways = [(joules, arm.name) for arm in alone if (joules := arm.energy_to(target)) is not None]
     least, name = min(ways)  # the control is always among them
     saved_j = (least - needed) * (1 + terms.later_runs)
     verb = "saved" if saved_j > 0 else "lost"
-    text = f"{words.energy(abs(saved_j))} {verb} against {ALONE.get(name, name)}"
+    text = f"{words.energy(abs(saved_j))} {verb} against {alone_said(name, record.run.spec)}"
     if terms.later_runs:
         text += f", {words.plural(terms.later_runs, 'later run')} that go likewise included"
     return saved_j, text
@@ -135,7 +143,7 @@ def _labour(spent: Effort, terms: Terms) -> str:
     return f"{euros} of people's time ({words.duration(spent.people_s)}, assumed)"
 
 
-def mean_verdicts(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def mean_verdicts(seeds: Sequence[Mapping[str, Any]], kind: Kind) -> dict[str, dict[str, Any]]:
     """The verdicts over several seeds: mean gains, and in how many of them the votes paid."""
     found: dict[str, dict[str, Any]] = {}
     for value in VALUES:
@@ -146,8 +154,8 @@ def mean_verdicts(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any
         pays = None if any(v["pays"] is None for v in each) else gain is not None and gain > 0
         why = f"paid in {paid} of {words.plural(len(each), 'seed')}"
         if gain is not None:
-            why += f", mean gain {words.number(gain)} {UNITS[value]}"
-        found[value] = _verdict(value, pays, gain, why)
+            why += f", mean gain {words.number(gain)} {unit_of(value, kind)}"
+        found[value] = _verdict(value, pays, gain, why, kind)
     return found
 
 
@@ -172,17 +180,18 @@ def by_objective(
 def verdict(record: RunRecord) -> list[str]:
     """What the votes were worth, in plain sentences: the stated objective first."""
     human, control = record.arms.get("human"), record.arms.get("control")
+    kind, spec = record.kind, record.run.spec
     own = [arm.history for arm in record.arms.values()]
     unit = words.unit_for(h.total.energy_j for h in own)
     if human is None or control is None:
         spent = "; ".join(
-            f"{messages.ARM_WORDS.get(h.name, h.name)} {words.metric(h.final_metric)} "
+            f"{arm_said(h.name, spec)} {metrics.said(h.final_metric, kind)} "
             f"for {words.energy_total(h.total, unit)}"
             for h in own
         )
         return [
             *_decided(record),
-            f"Accuracy and machine energy: {spent}.",
+            f"{kind.metric.capitalize()} and machine energy: {spent}.",
             "No control was trained, so nothing is claimed about what the votes saved.",
         ]
     terms = record.terms
@@ -190,8 +199,8 @@ def verdict(record: RunRecord) -> list[str]:
     lines += _against_control(record, human.history, control.history, unit)
     no_votes = record.arms.get("no_votes")
     if no_votes is not None:
-        gain = _points(human.history, no_votes.history)
-        lines.append(f"Against label names alone (nobody asked): {gain}.")
+        gain = _gain(human.history, no_votes.history, kind)
+        lines.append(f"Against {arm_said('no_votes', spec)}: {gain}.")
     proof = cost_of_proof(record)
     lines.append(
         f"Cost of proof (arms trained only to compare): {words.energy_total(proof, unit)}."
@@ -208,23 +217,24 @@ def _decided(record: RunRecord) -> list[str]:
 def _against_control(
     record: RunRecord, a: ArmHistory, b: ArmHistory, unit: words.Unit
 ) -> list[str]:
-    accuracy = (
-        f"Accuracy: {words.metric(a.final_metric)} with votes, "
-        f"{words.metric(b.final_metric)} without ({_points(a, b)})."
+    kind = record.kind
+    reached = (
+        f"{kind.metric.capitalize()}: {metrics.said(a.final_metric, kind)} with votes, "
+        f"{metrics.said(b.final_metric, kind)} without ({_gain(a, b, kind)})."
     )
     _, ratio = ratio_to_target([a, b])
     if ratio is None:
         return [
-            accuracy,
-            "With votes the control's accuracy was never reached: the votes did not pay.",
+            reached,
+            f"With votes the control's {kind.metric} was never reached: the votes did not pay.",
         ]
     saved = (1 - ratio) * b.total.energy_j
     energy_line = (
-        f"Machine energy to the control's accuracy: {ratio:.0%} of the control's "
+        f"Machine energy to the control's {kind.metric}: {ratio:.0%} of the control's "
         f"({words.energy(abs(saved), unit=unit)} {'saved' if saved > 0 else 'lost'}, "
         "one pair, no interval)."
     )
-    return [accuracy, energy_line, _people(record, saved)]
+    return [reached, energy_line, _people(record, saved)]
 
 
 def cost_of_proof(record: RunRecord) -> EnergyTotal:
@@ -236,10 +246,10 @@ def cost_of_proof(record: RunRecord) -> EnergyTotal:
     return energy.total(part for name, arm in others for part in arm.parts if part.arm == name)
 
 
-def _points(a: ArmHistory, b: ArmHistory) -> str:
+def _gain(a: ArmHistory, b: ArmHistory, kind: Kind) -> str:
     if a.final_metric is None or b.final_metric is None:
         return "not evaluated"
-    return f"{100 * (a.final_metric - b.final_metric):+.1f} points"
+    return metrics.gain_said(metrics.gain(a.final_metric, b.final_metric, kind), kind)
 
 
 def _people(record: RunRecord, saved_j: float) -> str:

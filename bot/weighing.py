@@ -15,6 +15,7 @@ from bot.steps import cards_ahead
 from bot.worth import Decision, Effort, Forecast, Terms, decide, forecast, next_ballot
 from storage.consensus import Consensus
 from storage.models import Ballot, Round, RoundState, Run, SegmentState, Vote
+from trainer.kinds import KINDS
 from trainer.segment import SegmentReport
 from trainer.spec import RunSpec
 
@@ -31,6 +32,7 @@ def terms(settings: Settings, spec: RunSpec) -> Terms:
         device_w=settings.device_watts,
         eur_per_hour=settings.eur_per_hour,
         eur_per_kwh=settings.eur_per_kwh,
+        kind=KINDS[spec.task],
     )
 
 

@@ -87,8 +87,3 @@ def duration(seconds: float) -> str:
     if minutes:
         return f"{minutes} min {secs} s" if secs else f"{minutes} min"
     return f"{secs} s"
-
-
-def metric(value: float | None) -> str:
-    """A metric in percent points of [0, 1]: `63.1 %`."""
-    return "-" if value is None else f"{100 * value:.1f} %"

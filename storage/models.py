@@ -177,7 +177,7 @@ class Choice(Value):
     label: str
     value: float | None  # in [-1, 1]; None abstains
     emoji: tuple[str, ...] = ()  # canonical names, e.g. ("up", "fire")
-    names: str | None = None  # on 'which of these?': the label it stands for, whole
+    names: str | None = None  # on 'which of these?': the label, or side, it stands for, whole
 
 
 class SubjectKind(StrEnum):
@@ -185,6 +185,7 @@ class SubjectKind(StrEnum):
 
     SAMPLE = "sample"
     FEATURE = "feature"
+    GENERATION = "generation"  # an answer of the model as it stands; never trained on
 
 
 class Subject(Value):
@@ -227,8 +228,9 @@ class Round(Value):
     outcome: dict[str, Any] | None = None  # tally and agreement at close
 
 
-Ask = Literal["fits", "which", "prefer", "importance"]
-"""What a card asks: does the label fit, which label, which side, what matters."""
+Ask = Literal["fits", "which", "prefer", "importance", "happy"]
+"""What a card asks: does the label fit (is an answer worth learning from), which label, which side,
+what matters, does an answer of the model please."""
 
 
 class Ballot(Value):
@@ -240,7 +242,8 @@ class Ballot(Value):
     ask: Ask
     subjects: tuple[Subject, ...]  # 1 to 12
     choices: tuple[Choice, ...]
-    labels: tuple[str, ...] = ()  # closed vocabulary of `label: X`, `words X:` and `about X:`
+    labels: tuple[str, ...] = ()  # closed vocabulary of `label: X`; but on sides also of
+    # `words X:` and `about X:`
     is_blind: bool = False
     view: dict[str, Any]  # what the card shows: SampleView or FeatureView as JSON
 

@@ -21,6 +21,7 @@ WORDS: Final[Mapping[str, str]] = {
     "unsure": "Can't tell",
     "bad": "Bad data",
     "fire": "Excellent",
+    "same": "About the same",
     **{
         word: str(number)
         for number, word in enumerate(

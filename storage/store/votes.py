@@ -144,9 +144,14 @@ class VoteStore:
             return query(connection, Vote, wanted.order_by(c.ballot_id, c.person, c.subject))
 
     def answered(self, round_id: str) -> dict[str, tuple[int, int]]:
-        """Ballot -> (people who answered it, abstentions included; their votes)."""
+        """Ballot -> (people who answered it, abstentions included; their votes).
+
+        Cards that ask how the model does are left out: nobody need answer them.
+        """
         c = CURRENT_VOTE.c
-        ballots = select(col(BallotRow.ballot_id)).where(col(BallotRow.round_id) == round_id)
+        ballots = select(col(BallotRow.ballot_id)).where(
+            col(BallotRow.round_id) == round_id, col(BallotRow.ask) != "happy"
+        )
         with self._transactions.read() as connection:
             ids = list(connection.execute(ballots).scalars())
             # by literal ids: both databases then look at these ballots' votes alone, not at all

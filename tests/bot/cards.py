@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters import base
-from bot.messages import FITS, which
+from bot.messages import which
+from bot.wording import FITS
 from storage.models import Ballot, Subject, SubjectKind, Vote
+from trainer.kinds import KINDS
 from trainer.spec import RunSpec
 
+TEXTS, PROMPTS, PAIRS = (KINDS[k] for k in ("text-classification", "causal-lm", "preference"))
 T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 REF = base.Ref(platform="memory", channel="c", message="1")
 

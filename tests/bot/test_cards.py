@@ -6,6 +6,7 @@ import pytest
 
 from bot import messages
 from bot.ask import questions
+from bot.wording import FITS
 from storage.models import Arm, ArmState, Run, RunState, SampleView
 from tests.bot.cards import T0, feature_ballot, sample_ballot, spec, which_ballot
 from trainer.segment import Candidate, SegmentReport
@@ -50,7 +51,7 @@ def test_labels_to_choose_from_make_which_of_these_else_the_given_label_is_asked
 
 @pytest.mark.parametrize("options", [LABELS[:1], LABELS[:11]])
 def test_too_few_or_too_many_labels_are_not_offered(options):
-    assert ballot_for(candidate(*options)).choices == messages.FITS
+    assert ballot_for(candidate(*options)).choices == FITS
 
 
 def test_a_label_has_one_button_and_counts_for_the_given_one_alone():

@@ -8,7 +8,7 @@ from bot.messages import ignored_said, ranking_said
 from bot.opinions import counted, experts, opinions
 from storage.consensus import Consensus, Importance, Reliability, Share
 from storage.models import Subject, SubjectKind
-from tests.bot.cards import at, chose, feature_ballot, sample_ballot, vote, which_ballot
+from tests.bot.cards import TEXTS, at, chose, feature_ballot, sample_ballot, vote, which_ballot
 
 
 def ballots(n):
@@ -434,7 +434,7 @@ def test_features_are_ranked_per_label_with_intervals():
 
     assert [one.feature for one in ranking["maths"]] == ["refund", "typo"]
     assert all(one.low < one.mean < one.high for one in ranking["maths"])
-    said = ranking_said(ranking)
+    said = ranking_said(ranking, TEXTS)
     assert said.splitlines()[1].startswith("“maths”: refund ")
     assert len(said.splitlines()) == 2
 
@@ -443,11 +443,11 @@ def test_a_word_that_misleads_is_below_nothing_and_long_rankings_are_cut():
     def one(number):
         return Importance(f"word{number}", -0.5, -0.62, 0.004, 3, (1, 9), 0.1)
 
-    said = ranking_said({"maths": tuple(map(one, range(9))), "text": ()})
+    said = ranking_said({"maths": tuple(map(one, range(9))), "text": ()}, TEXTS)
 
     assert "word0 \N{MINUS SIGN}2.5 (\N{MINUS SIGN}3.1 to 0.0) · word1" in said
     assert said.endswith("word5 \N{MINUS SIGN}2.5 (\N{MINUS SIGN}3.1 to 0.0) · and 3 more")
 
 
 def test_without_votes_on_features_there_is_no_ranking_to_tell():
-    assert ranking_said(opinions([feature_ballot("refund")], []).ranking) == ""
+    assert ranking_said(opinions([feature_ballot("refund")], []).ranking, TEXTS) == ""

@@ -10,7 +10,7 @@ from bot.verdict import ArmRecord, RunRecord, verdict, verdicts
 from bot.worth import Decision, Terms
 from storage import energy
 from storage.models import EnergySum, Round, RoundState, Run, RunState
-from tests.bot.cards import T0
+from tests.bot.cards import T0, TEXTS
 
 
 def part(arm, joules, phase="train", provenance="E-tdp"):
@@ -26,7 +26,7 @@ def arm(name, points, joules, provenance="E-tdp"):
     return ArmRecord(history=history, parts=parts, reports=[], wall_s=1.0)
 
 
-TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25)
+TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25, TEXTS)
 """10 votes of 8 s at 30 W: 80 s of people's time, 2400 J of their devices."""
 
 

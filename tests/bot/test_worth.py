@@ -21,9 +21,10 @@ from bot.worth import (
     predicted_ratio,
 )
 from storage.models import EnergySum, Round, RoundState
+from tests.bot.cards import TEXTS
 from trainer.segment import SegmentReport
 
-TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25)
+TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25, TEXTS)
 VALUES = ("quality-at-equal-energy", "machine-energy", "energy-with-devices", "money")
 LAPTOP = Forecast(control_j=400.0, left_j=300.0, wait_w=5.0)
 CLUSTER = Forecast(control_j=400e6, left_j=300e6, wait_w=5.0)
@@ -50,17 +51,17 @@ def test_the_effort_of_sixty_cards_with_two_votes_each():
     ],
 )
 def test_one_gain_in_four_currencies(value, gain):
-    assert net(value, TERMS, EFFORT, points=2.0, saved_j=36_000.0) == pytest.approx(gain)
+    assert net(value, TERMS, EFFORT, quality=2.0, saved_j=36_000.0) == pytest.approx(gain)
 
 
 def test_what_could_not_be_measured_is_not_zero():
-    assert net("machine-energy", TERMS, EFFORT, points=2.0, saved_j=None) is None
+    assert net("machine-energy", TERMS, EFFORT, quality=2.0, saved_j=None) is None
 
 
 def test_the_predicted_ratio_is_the_designs():
     """1/(2.2 x 3) + .33 x .6 = .1515 + .198."""
-    assert predicted_ratio(3, 0.6) == pytest.approx(0.3495, abs=1e-4)
-    assert predicted_ratio(3, 0.6, scored=0.5, scorer=0.1) == pytest.approx(0.2056, abs=1e-4)
+    assert predicted_ratio(3, 0.6, 0.33) == pytest.approx(0.3495, abs=1e-4)
+    assert predicted_ratio(3, 0.6, 0.33, scored=0.5, scorer=0.1) == pytest.approx(0.2056, abs=1e-4)
 
 
 # --- after the audit ----------------------------------------------------------------------------

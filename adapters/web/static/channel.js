@@ -107,7 +107,7 @@ document.addEventListener("submit", (event) => {
 // --- keys --------------------------------------------------------------------------------------
 
 const NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
-const KEYS = { y: "up", n: "down", u: "unsure" };
+const KEYS = { y: "up", n: "down", u: "unsure", a: "a", b: "b", t: "same" };
 NUMBERS.forEach((name, index) => { KEYS[(index + 1) % 10] = name; }); // 0 is the tenth
 const openCards = () => [...feed.querySelectorAll(".card.is-open")];
 const isUnanswered = (card) => !card.querySelector("[aria-pressed=true], .given");
