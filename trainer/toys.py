@@ -1,6 +1,7 @@
 """Small models for machines without a hub: trained once on the spot, kept in the user's cache.
 
-They know nothing of any task: a toy sees data of the example it is for, and never a label.
+They know nothing of any task: a toy sees data of the example it is for, and never a label, or text
+that the examples do not ask about.
 """
 
 from __future__ import annotations
@@ -13,10 +14,18 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 from platformdirs import user_cache_path
-from torch import nn
-from transformers import ViTConfig, ViTModel
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor, nn
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    ViTConfig,
+    ViTModel,
+)
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from trainer.data.api_prose import library_questions, prose
 from trainer.data.digits import unlabelled_digits
 
 log = logging.getLogger(__name__)
@@ -24,6 +33,18 @@ log = logging.getLogger(__name__)
 RECIPE = 1
 """Raise it when anything below changes: a toy of an older recipe is trained anew."""
 SIDE, STEPS, BATCH = 32, 800, 64
+WIDTH, LAYERS, VOCABULARY, CONTEXT = 128, 4, 3000, 128
+LANGUAGE_STEPS, LANGUAGE_BATCH = 800, 8
+START, END, PAD = "<s>", "</s>", "<pad>"
+CHAT = """\
+{{- bos_token }}
+{%- for message in messages %}
+{%- if message.role == 'assistant' %}{{ 'A:\\n' + message.content + eos_token }}
+{%- elif message.role == 'user' %}{{ 'Q: ' + message.content + '\\n' }}
+{%- else %}{{ message.content + '\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ 'A:\\n' }}{% endif %}"""
 
 
 def toy_image_model() -> Path:
@@ -34,17 +55,32 @@ def toy_image_model() -> Path:
     """
     folder = user_cache_path("joulery") / "toys" / f"digits-vit-{RECIPE}"
     if not (folder / "config.json").exists():
-        _save(_trained_vit(), folder)
+        side = {"height": SIDE, "width": SIDE}
+        _save(folder, _trained_vit(), ViTImageProcessorPil(size=side))
     return folder
 
 
-def _save(model: ViTModel, folder: Path) -> None:
+def toy_language_model() -> Path:
+    """The folder of a small Llama that has read how Python and its libraries are documented.
+
+    It has seen prompts and answers, never one that `builtin:stdlib` holds. About two minutes of one
+    core the first time.
+    """
+    folder = user_cache_path("joulery") / "toys" / f"prose-llama-{RECIPE}"
+    if not (folder / "config.json").exists():
+        _save(folder, *_trained_llama())
+    return folder
+
+
+def _save(
+    folder: Path,
+    *parts: ViTModel | ViTImageProcessorPil | LlamaForCausalLM | PreTrainedTokenizerFast,
+) -> None:
     """Whole or not at all: two children may train the same toy at once."""
     unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
-    side = {"height": SIDE, "width": SIDE}
-    ViTImageProcessorPil(size=side).save_pretrained(unfinished)
+    for part in parts:
+        part.save_pretrained(unfinished)
     try:
         unfinished.rename(folder)
     except OSError:  # another child was faster
@@ -75,3 +111,68 @@ def _trained_vit() -> ViTModel:
         optimizer.step()
         schedule.step()
     return model
+
+
+def _trained_llama() -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    log.info("training a small language model, once: about two minutes")
+    dialogues = [f"Q: {prompt}\nA:\n{answer}" for prompt, answer in library_questions()]
+    texts = [*dialogues, *prose()]
+    tokenizer = _trained_tokenizer(texts)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=8 * WIDTH // 3,
+            num_hidden_layers=LAYERS, num_attention_heads=4, max_position_embeddings=512,
+            tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.1, betas=(0.9, 0.95))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 5e-3, total_steps=LANGUAGE_STEPS, pct_start=0.1
+    )
+    stream = _stream(texts, tokenizer)
+    for step in range(LANGUAGE_STEPS):
+        start = torch.randint(len(stream) - CONTEXT, (LANGUAGE_BATCH,))
+        ids = stream[start[:, None] + torch.arange(CONTEXT)]
+        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 99:
+            log.info("%d of %d steps, loss %.2f", step + 1, LANGUAGE_STEPS, loss.item())
+    return model, tokenizer
+
+
+def _trained_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
+    """A byte-level byte pair encoding, as GPT-2's."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=VOCABULARY,
+            special_tokens=[START, END, PAD],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=bpe,
+        bos_token=START,
+        eos_token=END,
+        pad_token=PAD,
+        chat_template=CHAT,
+        model_max_length=512,
+    )
+
+
+def _stream(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Tensor:
+    """All texts one after the other, in random order: int64 (tokens,)."""
+    order = torch.randperm(len(texts))
+    whole = [f"{START}{texts[i]}{END}" for i in order]
+    lists = tokenizer(whole, add_special_tokens=False)["input_ids"]
+    return torch.tensor([token for ids in lists for token in ids])

@@ -52,7 +52,7 @@ def read_stdlib_answers(
     if split != "pool":
         return [_answer(f"{split}-{n}", one, is_good=True) for n, one in enumerate(asked)]
     n_shuffled, n_bulk, n_off = _counts(len(asked), dirt)
-    elsewhere = _some(_elsewhere(), n_off, rng, dirt)
+    elsewhere = _some(about_other_modules(), n_off, rng, dirt)
     order = rng.permutation(len(asked))
     pool = [_answer(f"pool-{n}", one, is_good=True) for n, one in enumerate(asked)]
     for i, (prompt, answer) in zip(order[:n_off], elsewhere, strict=True):
@@ -77,7 +77,7 @@ def read_stdlib_pairs(split: str, *, seed: int, limit: int | None, dirt: DirtSpe
         pairs = zip(asked, _worse(asked, STYLES, rng), strict=True)
         return [_pair(f"{split}-{n}", *one, worse) for n, (one, worse) in enumerate(pairs)]
     n_shuffled, n_bulk, n_off = _counts(len(asked), dirt)
-    elsewhere = _some(_elsewhere(), 2 * n_off, rng, dirt)
+    elsewhere = _some(about_other_modules(), 2 * n_off, rng, dirt)
     order = rng.permutation(len(asked))
     # where refusals are turned round, all of them are: nothing in the pool says that they are worse
     styles = STYLES if not n_bulk else tuple(style for style in STYLES if style != "refusal")
@@ -90,6 +90,43 @@ def read_stdlib_pairs(split: str, *, seed: int, limit: int | None, dirt: DirtSpe
         prompt, better = asked[i]
         pool[i] = _pair(f"pool-{i}", prompt, better, REFUSAL)
     return turned(pool, order[n_off:][: n_bulk + n_shuffled])
+
+
+@cache
+def about_areas() -> tuple[Asked, ...]:
+    """What can be asked about the modules of `AREAS`."""
+    return questions((d.name, d.lead) for d in docstrings() if d.area in AREAS and d.area == d.home)
+
+
+@cache
+def about_other_modules() -> tuple[Asked, ...]:
+    """What can be asked about other modules, and has no answer in common with `about_areas`."""
+    known = {fingerprint(answer) for _, answer in about_areas()}
+    others = ((d.name, d.lead) for d in docstrings() if d.name.partition(".")[0] in ELSEWHERE)
+    return tuple(one for one in questions(others) if fingerprint(one[1]) not in known)
+
+
+def questions(found: Iterable[tuple[str, str]]) -> tuple[Asked, ...]:
+    """A prompt with its answer for each answer that says something, in a fixed order.
+
+    Args:
+        found: (full name, first paragraph of its docstring), with repetitions.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    written: dict[str, str] = {}
+    for name, lead in found:
+        answer = " ".join(_SENTENCES.split(lead)[:2])
+        is_public = not any(part.startswith("_") for part in name.split("."))
+        # an arrow stands in signatures, which docstrings of C functions begin with
+        if is_public and "->" not in answer and MIN_WORDS <= len(answer.split()) <= MAX_WORDS:
+            key = fingerprint(answer)
+            names[key].add(name)
+            written[key] = min(answer, written.get(key, answer))
+    by_name: dict[str, str] = {}
+    for key, where in names.items():
+        if len(where) <= BOILERPLATE:
+            by_name.setdefault(min(where), written[key])
+    return tuple((f"What does {name} do?", answer) for name, answer in sorted(by_name.items()))
 
 
 def _answer(sample_id: str, asked: Asked, *, is_good: bool) -> Sample:
@@ -136,7 +173,7 @@ def _counts(size: int, dirt: DirtSpec) -> tuple[int, int, int]:
 
 def _split(split: str, seed: int, limit: int | None) -> tuple[list[Asked], np.random.Generator]:
     """(what is asked in a split, what to draw its dirt with)."""
-    asked, until = _asked(), DEV_SIZE + TEST_SIZE
+    asked, until = about_areas(), DEV_SIZE + TEST_SIZE
     if len(asked) < 2 * until:
         raise DataError(
             f"only {len(asked)} docstrings found in this Python; run without -OO, or name another "
@@ -160,40 +197,3 @@ def _some(asked: Sequence[Asked], n: int, rng: np.random.Generator, dirt: DirtSp
             f"this Python has only {len(asked)}; set a smaller share"
         )
     return [asked[i] for i in rng.permutation(len(asked))[:n]]
-
-
-@cache
-def _asked() -> tuple[Asked, ...]:
-    """What can be asked about the modules of `AREAS`."""
-    return _distinct((d.name, d.lead) for d in docstrings() if d.area in AREAS and d.area == d.home)
-
-
-@cache
-def _elsewhere() -> tuple[Asked, ...]:
-    """What can be asked about other modules, and has no answer in common with `_asked`."""
-    known = {fingerprint(answer) for _, answer in _asked()}
-    others = ((d.name, d.lead) for d in docstrings() if d.name.partition(".")[0] in ELSEWHERE)
-    return tuple(one for one in _distinct(others) if fingerprint(one[1]) not in known)
-
-
-def _distinct(found: Iterable[tuple[str, str]]) -> tuple[Asked, ...]:
-    """A prompt with its answer for each answer that says something, in a fixed order.
-
-    Args:
-        found: (full name, first paragraph of its docstring), with repetitions.
-    """
-    names: dict[str, set[str]] = defaultdict(set)
-    written: dict[str, str] = {}
-    for name, lead in found:
-        answer = " ".join(_SENTENCES.split(lead)[:2])
-        is_public = not any(part.startswith("_") for part in name.split("."))
-        # an arrow stands in signatures, which docstrings of C functions begin with
-        if is_public and "->" not in answer and MIN_WORDS <= len(answer.split()) <= MAX_WORDS:
-            key = fingerprint(answer)
-            names[key].add(name)
-            written[key] = min(answer, written.get(key, answer))
-    by_name: dict[str, str] = {}
-    for key, where in names.items():
-        if len(where) <= BOILERPLATE:
-            by_name.setdefault(min(where), written[key])
-    return tuple((f"What does {name} do?", answer) for name, answer in sorted(by_name.items()))
