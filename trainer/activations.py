@@ -30,10 +30,19 @@ class Inputs(ABC):
 
     Without a cut (LoRA on all layers), or where the hidden states would take more than a quarter
     of the free memory, everything is computed anew each time.
+
+    Args:
+        model: what reads them.
+        offsets: int64 (n + 1,), where each sample's tokens begin.
+        compute: where and how precisely.
+        n_out: numbers that come out per sample; None = a pooled vector.
     """
 
-    def __init__(self, model: CutModel, offsets: Tensor, compute: Compute) -> None:
+    def __init__(
+        self, model: CutModel, offsets: Tensor, compute: Compute, n_out: int | None = None
+    ) -> None:
         self._model = model
+        self._n_out = model.width if n_out is None else n_out
         self._offsets = offsets
         self.compute = compute
         self.lengths: np.ndarray = offsets.diff().numpy()
@@ -53,11 +62,11 @@ class Inputs(ABC):
 
     @abstractmethod
     def _from_cut(self, index: np.ndarray, hidden: Tensor) -> Tensor:
-        """Pooled vectors from hidden states at the cut: float32 (batch, width)."""
+        """What comes out, from hidden states at the cut: float32, a row per sample."""
 
     @abstractmethod
     def _whole(self, index: np.ndarray) -> Tensor:
-        """Pooled vectors by the whole model: float32 (batch, width)."""
+        """What comes out of the whole model: float32, a row per sample."""
 
     def keep(self, values: Tensor) -> None:
         """Take hidden states that were saved from `hidden.values`."""
@@ -87,8 +96,8 @@ class Inputs(ABC):
             done += len(index)
             marks.progress(what, done, len(rows))
 
-    def vectors(self, index: np.ndarray) -> Tensor:
-        """Pooled vectors of some samples by the model as it stands: float32 (batch, width)."""
+    def outputs(self, index: np.ndarray) -> Tensor:
+        """What the model as it stands makes of some samples: float32, a row per sample."""
         with self.compute.autocast():
             if self.hidden is None:
                 return self._whole(index)
@@ -96,14 +105,14 @@ class Inputs(ABC):
             return self._from_cut(index, hidden)
 
     @torch.inference_mode()
-    def all_vectors(self, rows: np.ndarray | None = None) -> Tensor:
-        """Pooled vectors of all samples, or of `rows` in their order: float32 (r, width)."""
+    def all_outputs(self, rows: np.ndarray | None = None) -> Tensor:
+        """Of all samples, or of `rows` in their order: float32, a row per sample."""
         rows = np.arange(len(self)) if rows is None else rows
         place = np.zeros(len(self), dtype=np.int64)
         place[rows] = np.arange(len(rows))
-        out = torch.empty(len(rows), self._model.width)
+        out = torch.empty(len(rows), self._n_out)
         for index in length_batches(self.lengths, rows, 2 * BATCH):
-            out[torch.from_numpy(place[index])] = self.vectors(index).cpu()
+            out[torch.from_numpy(place[index])] = self.outputs(index).cpu()
         return out
 
     @property

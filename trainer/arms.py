@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.selection import Selection, whole_pool
+from trainer.selection import Selection, whole
 from trainer.signals import Array, PoolView
 
 
@@ -19,25 +19,29 @@ class Case:
     """What an arm may look at.
 
     Attributes:
-        pool: the samples.
+        labels: int64 (n,), as they were given.
+        group: int64 (n,), place of the first sample that says the same.
+        view: what the vote model knows of the samples; somebody pays for a look.
         is_right: bool (n,), whether each label is right; None where no truth is known. For the
             oracle alone.
         rng: draws what is left to chance.
     """
 
-    pool: PoolView
+    labels: Array
+    group: Array
+    view: Callable[[], PoolView]
     is_right: Array | None
     rng: np.random.Generator
 
 
 def _control(case: Case) -> Selection:
     """Everything, exact duplicates once."""
-    return whole_pool(case.pool)
+    return whole(case.labels, case.group)
 
 
 def _random(case: Case) -> Selection:
     """Half of it by lot: what training on less does by itself."""
-    return _only(case, case.rng.random(len(case.pool)) < 0.5)
+    return _only(case, case.rng.random(len(case.labels)) < 0.5)
 
 
 def _cleanlab(case: Case) -> Selection:
@@ -45,7 +49,8 @@ def _cleanlab(case: Case) -> Selection:
     from trainer.bench.rivals import confident_learning_keep  # scikit-learn: an extra
 
     seed = int(case.rng.integers(2**31))
-    return _only(case, confident_learning_keep(case.pool.embeddings, case.pool.labels, seed))
+    pool = case.view()
+    return _only(case, confident_learning_keep(pool.embeddings, pool.labels, seed))
 
 
 def _oracle(case: Case) -> Selection:
@@ -56,11 +61,11 @@ def _oracle(case: Case) -> Selection:
 
 
 def _only(case: Case, chosen: Array) -> Selection:
-    whole = whole_pool(case.pool)
-    weight = whole.weight * chosen
+    everything = _control(case)
+    weight = everything.weight * chosen
     if not weight.any():
-        return whole
-    return Selection(weight, np.where(chosen, 1.0, 0.0), case.pool.labels)
+        return everything
+    return Selection(weight, np.where(chosen, 1.0, 0.0), case.labels)
 
 
 ARMS: Mapping[str, Callable[[Case], Selection]] = {

@@ -38,7 +38,7 @@ class Backbone(CutModel):
         super().__init__(model, base, top_layers)
         self.is_causal = _is_causal(base)
         self.width: int = base.config.hidden_size
-        self.max_tokens = _max_tokens(base)
+        self.max_tokens = max_tokens_of(base)
 
     def lower(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Hidden states that enter the first LoRA layer."""
@@ -105,7 +105,7 @@ def minilm_path() -> str:
     return str(folder)
 
 
-def _max_tokens(base: PreTrainedModel) -> int:
+def max_tokens_of(base: PreTrainedModel) -> int:
     """The longest text the model's positions allow; longer ones are cut."""
     positions = getattr(base.config, "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:

@@ -44,7 +44,9 @@ def batches_of(
     """
     train = plan.spec.train
     if plan.arm not in CHOOSE_AS_THEY_GO:
-        return Sampler(selection.weight, learner.lengths, train.batch_size, plan.seed, cursor)
+        return Sampler(
+            selection.weight, learner.lengths, train.batch_size, plan.seed, cursor, learner.thins
+        )
     if cursor is not None:
         raise Refusal(
             f"the arm {plan.arm} belongs to benchmarks and keeps no state in checkpoints; "

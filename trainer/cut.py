@@ -67,7 +67,7 @@ class CutModel(nn.Module):
         """The transformers model itself."""
         return self._base[0]
 
-    def to_cut(self, **inputs: Tensor) -> Tensor:
+    def to_cut(self, **inputs: Any) -> Tensor:
         """Hidden states that enter the first LoRA layer."""
 
         def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ class CutModel(nn.Module):
             hook.remove()
         raise AssertionError("the forward pass never came to the cut")
 
-    def from_cut(self, hidden: Tensor, **inputs: Tensor) -> Tensor:
+    def from_cut(self, hidden: Tensor, **inputs: Any) -> Tensor:
         """Last hidden states, computed from those at the cut by the top layers alone.
 
         `inputs` give what does not depend on the hidden states: masks and shapes.
@@ -102,7 +102,7 @@ class CutModel(nn.Module):
         last: Tensor = out.last_hidden_state
         return last
 
-    def whole(self, **inputs: Tensor) -> Tensor:
+    def whole(self, **inputs: Any) -> Tensor:
         """Last hidden states of the whole model."""
         last: Tensor = self.base(**inputs).last_hidden_state
         return last
@@ -132,9 +132,15 @@ class CutModel(nn.Module):
 
 
 def load_pretrained(
-    model: str, path: str, revision: str | None, companion: Any, wanted: str, **options: Any
+    model: str,
+    path: str,
+    revision: str | None,
+    companion: Any,
+    wanted: str,
+    auto: Any = AutoModel,
+    **options: Any,
 ) -> tuple[PreTrainedModel, Any]:
-    """(model without its head, its tokenizer or image processor), float32, from safetensors alone.
+    """(model, its tokenizer or image processor), float32, from safetensors alone.
 
     Args:
         model: what the spec calls it, for the message.
@@ -142,6 +148,7 @@ def load_pretrained(
         revision: hub commit.
         companion: the class that reads what goes with the model.
         wanted: what else the spec may say, for the message.
+        auto: the class that reads the model; as it is, without its head.
         options: of the companion.
 
     Raises:
@@ -152,7 +159,7 @@ def load_pretrained(
         beside = companion.from_pretrained(
             path, revision=revision, trust_remote_code=False, **options
         )
-        base = AutoModel.from_pretrained(
+        base = auto.from_pretrained(
             path,
             revision=revision,
             config=config,

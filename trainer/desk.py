@@ -7,7 +7,7 @@ set.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from trainer.arms import ARMS, Case
 from trainer.marks import Marks
-from trainer.segment import Candidate, SegmentPlan, SelectionReport
+from trainer.segment import Candidate, SampleOpinion, SegmentPlan, SelectionReport
 from trainer.selection import (
     EVERYTHING,
     MIN_VOTES,
@@ -33,14 +33,12 @@ from trainer.tasks.base import Learner
 
 T = TypeVar("T")
 
-MIN_CHUNK = 400
-CHUNK_PER_LABEL = 8
 UNDECIDED = 0.1
 """A posterior so near to one half says nothing."""
+NEITHER = 0.5
+"""Where both sides together are less probable, the pair is thrown out."""
 HALF_A_MISS = 0.5
 """Nobody knows that a label is learnt for good from a few held-out samples (Jeffreys' prior)."""
-FEW_LABELS = 10
-"""Up to so many, a card asks which label it is; beyond, whether the given one fits."""
 
 
 class Desk:
@@ -63,15 +61,30 @@ class Desk:
         self._relabelled = {
             self._number[o.sample_id]: class_id[o.relabel] for o in known if o.relabel in class_id
         }
+        self._out: dict[int, None] = {}
+        if learner.is_two_sided:
+            self._take_sides(known)
         self._order = np.random.default_rng([plan.seed, 5]).permutation(n)
         self._tuned: Array | None = None
         self.openings = 0
         # without votes on samples all of them stay: the stated default
         is_unheard = plan.arm == "human" and not self._has_votes
         self._choose = ARMS["control"] if is_unheard else ARMS.get(plan.arm)
-        chunk = max(MIN_CHUNK, CHUNK_PER_LABEL * len(learner.splits.labels))
-        self.first_rows = np.sort(self._order[:chunk])
-        self.embed(n if self._choose and plan.until > 0 else chunk)
+        self.first_rows = np.sort(self._order[: learner.first_look])
+        self.embed(n if self._choose and plan.until > 0 else learner.first_look)
+
+    def _take_sides(self, known: Sequence[SampleOpinion]) -> None:
+        """Of two labels either is right, unless people say that none is: that tells of no other."""
+        for said in known:
+            i = self._number[said.sample_id]
+            given = self._learner.splits.labels[self._learner.labels[i]]
+            sides = dict(said.labels)
+            if either := sum(sides.values()):
+                self._voted[i] = sides.get(given, 0.0) / either
+                if either < NEITHER:
+                    self._out[i] = None
+                    del self._voted[i]
+        self._relabelled = {}  # the label follows from what is thought of the given one
 
     @property
     def _has_votes(self) -> bool:
@@ -142,6 +155,8 @@ class Desk:
             voted=self._here(self._voted),
             relabelled=self._here(self._relabelled),
             openings=self.openings,
+            out=tuple(self._here(self._out)),
+            is_two_sided=self._learner.is_two_sided,
         )
         is_little = 0 < len(self._voted) < MIN_VOTES
         if (chosen.note or is_little) and self.can_grow() and self._plan.until > 0:
@@ -152,8 +167,11 @@ class Desk:
     def _case(self) -> Case:
         pool = self._learner.splits.pool
         is_right = np.array([pool[i].truth == pool[i].label for i in self.rows])
+        rows, learner = self.rows, self._learner
         return Case(
-            self._learner.view(self.rows),
+            learner.labels[rows],
+            learner.group(rows),
+            lambda: learner.view(rows),
             is_right if self._learner.splits.has_truth else None,
             np.random.default_rng([self._plan.seed, 6]),
         )
@@ -224,7 +242,7 @@ class Desk:
         assert questions is not None
         labels = self._learner.splits.labels
         shown = {self._number[i]: None for i in questions.asked if i in self._number}
-        offers_labels = len(labels) <= FEW_LABELS
+        offers_labels = self._learner.offers_labels
         asked = what_to_ask(
             self.model,
             questions.cards,
@@ -286,13 +304,19 @@ class Desk:
             kept=kept,
             dropped=len(selection.weight) - kept,
             reweighted=selection.n_leaning,
-            relabelled=len(self._relabelled),
+            relabelled=self._n_relabelled(selection),
             votes=sum(o.votes for o in opinions.samples) + sum(o.votes for o in opinions.features),
             auc=selection.auc,
             note=selection.note,
             impurity=selection.impurity,
             impurity_after=after,
         )
+
+    def _n_relabelled(self, selection: Selection) -> int:
+        """Samples that are trained on under another label than the given one."""
+        if not self._learner.is_two_sided:
+            return len(self._relabelled)
+        return int(((selection.label != self._learner.labels) & (selection.weight > 0)).sum())
 
 
 def standardised_known(x: Array) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from storage.models import FeatureView
+from storage.models import FeatureView, SampleView
 from trainer import checkpoint, compute
 from trainer.batches import batches_of
 from trainer.data.read import read_splits
@@ -45,6 +45,8 @@ GAIN = 0.02
 """What more data has to take off the dev loss of the head start, as a share, to be worth it."""
 TRAIN_COST = 2.2
 """Forwards that training on a sample costs: forward, and backward to the activations alone."""
+GENERATIONS = 3
+"""Answers of the model that people see at a checkpoint."""
 TRUTH_FILE = "truth.json"
 DATA_FILE = "data.json"
 SELECTION_FILE = "selection.json"
@@ -69,6 +71,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     _refuse_other_data(folder, splits)
     _write_truth(folder, splits)
     learner = task.learner(plan.spec, splits, model, hardware, folder, plan.opinions)
+    splits = learner.splits  # without what its model cannot read
     desk = Desk(plan, learner, marks)
     loop = Loop(plan, learner, desk, marks)
     if plan.until > 0:
@@ -81,12 +84,16 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
         write_whole(folder / SELECTION_FILE, json.dumps(desk.sample_by_sample(loop.selection)))
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
+    generations: tuple[SampleView, ...] = ()
     unsettled: tuple[str, ...] = ()
     if plan.questions is not None and not loop.was_stopped:
         candidates, unsettled = desk.candidates(loop.misses()), desk.unsettled()
-        if plan.until > 0:
+        if plan.until > 0 or not learner.are_features_learnt:
             cards, known = plan.questions.feature_cards, plan.questions.asked_features
             features = tuple(learner.features(loop.selection, cards, known))
+        if learner.writes and loop.samples > 0:
+            marks.enter("evaluate")
+            generations = loop.generations(GENERATIONS)
     return SegmentReport.of(
         plan,
         outcome="stopped" if loop.was_stopped else "done",
@@ -100,6 +107,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
         evaluations=tuple(loop.evaluations),
         candidates=candidates,
         features=features,
+        generations=generations,
         unsettled=unsettled,
         selection=loop.selected,
         samples_trained=loop.samples - loop.samples_before,
@@ -138,12 +146,13 @@ class Loop:
             [
                 {"params": list(members.values()), "lr": rates[group], "full_lr": rates[group]}
                 for group, members in groups.items()
+                if members
             ],
             weight_decay=train.weight_decay,
         )
         self._averages: dict[str, Tensor] = {}
         self._best: dict[str, Tensor] = {}
-        self.samples = self._step = 0
+        self.samples = self._step = self._tokens = 0
         self.progress = Progress()
         self._loss: float | None = None
         self.evaluations: list[EvaluationPoint] = []
@@ -173,15 +182,17 @@ class Loop:
             # what the best weights lean on may be just what people said misleads
             is_void = self._learner.is_covering
             self.progress = Progress() if is_void else state.progress.afresh()
-            desk.hear_model(self._opinion())
+            self._ask_model()
         return state.cursor
 
-    def _opinion(self) -> np.ndarray:
-        """What the averaged model thinks of the samples that were looked at."""
-        found = np.full((len(self._learner.splits.pool), 3), np.nan)
+    def _ask_model(self) -> None:
+        """What the averaged model thinks of the samples that were looked at, for the desk."""
         with self._averaged():
-            found[self._desk.rows] = self._learner.opinion(self._desk.rows)
-        return found
+            opinion = self._learner.opinion(self._desk.rows)
+        if opinion is not None:
+            found = np.full((len(self._learner.splits.pool), opinion.shape[1]), np.nan)
+            found[self._desk.rows] = opinion
+            self._desk.hear_model(found)
 
     def _take(self, selection: Selection, cursor: Cursor | None) -> None:
         """Train on this from now on."""
@@ -218,24 +229,35 @@ class Loop:
             return self._learner.misses()
         return None
 
-    def _begin(self) -> None:
-        """The head start, from as much of the pool and of each label as serves the dev set.
+    def generations(self, count: int) -> tuple[SampleView, ...]:
+        """What the averaged model answers to held-out prompts."""
+        with self._averaged():
+            return tuple(self._learner.generations(count))
 
-        It is the best there is for a while; training itself sets out from further back.
-        """
+    def _begin(self) -> None:
+        """The head start, where there is a head. It is the best there is for a while."""
+        start = self._start()
+        if start is not None:
+            self._widen_start(start)
+            self._learner.set_out()  # from further back
+            self._averages = self._now()
+        self.progress = self.progress.afresh()  # nothing was trained on yet
+
+    def _widen_start(self, start: HeadStart) -> None:
+        """The head start from as much of the pool and of each label as serves the dev set."""
         desk = self._desk
-        before, start = math.inf, self._start()
+        before = math.inf
         while desk.can_grow() and start.loss < (1 - GAIN) * before:
             self._marks.enter("score")
             desk.grow()
             self._take(desk.select(), None)
-            before, start = start.loss, self._start()
+            before, start = start.loss, self._started()
         ahead = desk.openings_ahead()
         for openings in ahead:
             self._marks.enter("score")
             before_it, desk.openings = desk.openings, openings
             wider = self._learner.start(desk.select())
-            if wider.is_surely_better_than(start):
+            if wider is not None and wider.is_surely_better_than(start):
                 start = wider
             else:
                 desk.openings = before_it
@@ -244,12 +266,14 @@ class Loop:
             self._start()
         elif ahead:
             self._learner.start(self.selection)  # as before
-        self._learner.set_out()
-        self._averages = self._now()
-        self.progress = self.progress.afresh()  # nothing was trained on yet
 
-    def _start(self) -> HeadStart:
-        """The head start from what is selected; evaluated."""
+    def _started(self) -> HeadStart:
+        start = self._start()
+        assert start is not None  # there was one before
+        return start
+
+    def _start(self) -> HeadStart | None:
+        """The head start from what is selected, evaluated; the untrained model where there is none."""
         start = self._learner.start(self.selection)
         self._averages = self._now()
         self._evaluate()
@@ -277,13 +301,14 @@ class Loop:
                 1.0, self._step / max(1, self._plan.spec.train.warmup_steps)
             )
         index, weight = self._sampler.next()
-        losses = self._learner.losses(index, self.selection.label)
+        losses = self._learner.losses(index, self.selection)
         loss = (losses * torch.from_numpy(weight).to(losses.device)).mean()
         self._sampler.hear(index, losses.detach().cpu().numpy())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.samples += len(index)
+        self._tokens += int(self._learner.lengths[index].sum())
         value = float(loss.detach())
         if not math.isfinite(value):
             raise Refusal(
@@ -324,6 +349,7 @@ class Loop:
                 at=datetime.now(UTC),
                 cpu_s=spent_s,
                 forwards=forwards + TRAIN_COST * (self.samples - self.samples_before),
+                tokens=self._tokens,
             )
         )
         marks.progress("training", self.samples, self.planned, metric)

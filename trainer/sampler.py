@@ -24,6 +24,14 @@ class Sampler:
 
     Samples of weight 0 are left out. The order of a pass depends on seed, epoch and selection
     alone, so a cursor is all it takes to go on exactly where another process stopped.
+
+    Args:
+        weight: float (n,), what each sample weighs.
+        lengths: int64 (n,), what each costs; batches are made of equal ones.
+        batch_size: samples per batch.
+        seed: of the order.
+        cursor: where to go on; None = at the start.
+        thins: a sample of half the largest weight is in every second pass, at full weight.
     """
 
     is_over = False
@@ -35,12 +43,17 @@ class Sampler:
         batch_size: int,
         seed: int,
         cursor: Cursor | None = None,
+        thins: bool = False,
     ) -> None:
         kept = np.flatnonzero(weight > 0)
         self._kept, self._lengths = kept, lengths
-        self._weight = weight.astype(np.float32)
+        self._share = weight[kept] / weight[kept].max() if thins and len(kept) else None
+        self._weight = (weight > 0 if thins else weight).astype(np.float32)
         self._batch_size, self._seed = batch_size, seed
-        digest = hashlib.sha256(np.ascontiguousarray(kept).tobytes()).hexdigest()[:16]
+        sha = hashlib.sha256(np.ascontiguousarray(kept).tobytes())
+        if self._share is not None:
+            sha.update(self._share.round(6).tobytes())
+        digest = sha.hexdigest()[:16]
         if cursor is None:
             cursor = Cursor(digest, 0, 0)
         elif cursor.selection != digest:
@@ -62,5 +75,8 @@ class Sampler:
 
     def _order(self) -> list[np.ndarray]:
         rng = np.random.default_rng([self._seed, 3, self.cursor.epoch])
-        batches = length_batches(self._lengths, rng.permutation(self._kept), self._batch_size)
+        kept = self._kept
+        if self._share is not None:  # the heaviest are in every pass, so none is empty
+            kept = kept[rng.random(len(kept)) < self._share]
+        batches = length_batches(self._lengths, rng.permutation(kept), self._batch_size)
         return [batches[i] for i in rng.permutation(len(batches))]

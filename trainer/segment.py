@@ -148,6 +148,7 @@ class EvaluationPoint(_Plain):
     at: datetime
     cpu_s: float = 0.0  # of this segment until then, loading and evaluations left out
     forwards: float = 0.0  # of this segment until then; a trained sample counts 2.2
+    tokens: int = 0  # trained on in this segment until then
 
 
 class SelectionReport(_Plain):

@@ -32,7 +32,6 @@ CLEAN = 0.85
 """Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
 """Votes whose model surely ranks worse are not followed; 25 votes alone are seldom sure."""
-MIN_LEAN, MAX_LEAN = 0.25, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +195,18 @@ class Selection:
 
 def whole_pool(pool: PoolView) -> Selection:
     """Every sample alike, exact duplicates once."""
-    first = (pool.group == np.arange(len(pool))).astype(float)
-    return Selection(first, np.ones(len(pool)), pool.labels)
+    return whole(pool.labels, pool.group)
+
+
+def whole(labels: Array, group: Array) -> Selection:
+    """Every sample alike, exact duplicates once.
+
+    Args:
+        labels: int64 (n,), as they were given.
+        group: int64 (n,), place of the first sample that says the same.
+    """
+    first = (group == np.arange(len(group))).astype(float)
+    return Selection(first, np.ones(len(group)), labels)
 
 
 def by_votes(
@@ -207,6 +216,8 @@ def by_votes(
     relabelled: Mapping[int, int],
     lean: Array | None = None,
     openings: int = 0,
+    out: Sequence[int] = (),
+    is_two_sided: bool = False,
 ) -> Selection:
     """The surest samples of every label, each weighted by how sure we are of it.
 
@@ -221,6 +232,9 @@ def by_votes(
         lean: float (n,), factor from importance votes on the features a sample leans on.
         openings: how often more was let in, because the dev set was better served by it or training
             had learnt what it was given; `EVERYTHING` = nothing but people's own answers counts.
+        out: samples that people threw out under whichever label.
+        is_two_sided: of two labels one is right: where the given one probably is not, the other is.
+            All such samples weigh the same; `keep` says how sure the label is that they got.
     """
     pool = model.pool
     score = model.leave_one_out_auc()
@@ -234,7 +248,12 @@ def by_votes(
     for group, q in by_group(voted, pool.group).items():
         keep[pool.group == group] = heard[pool.group == group] = q
     first = pool.group == np.arange(len(pool))
-    usable = first & _not_voted_out(voted, pool)
+    usable = first & ~np.isin(pool.group, pool.group[list(out)])
+    if is_two_sided:
+        label = np.where(keep < 0.5, 1 - label, label)
+        keep = np.maximum(keep, 1 - keep)
+    else:
+        usable &= _not_voted_out(voted, pool)
     for i, new in relabelled.items():
         label[i], keep[i], heard[i], usable[i] = new, 1.0, 1.0, True
     quota = first_quota(keep[first], label[first])
@@ -246,6 +265,8 @@ def by_votes(
         kept, sure = usable, heard
     if not kept.any():
         return replace(whole_pool(pool), auc=score, note="they leave nothing to train on")
+    if is_two_sided:
+        sure = np.ones(len(pool))
     weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
     impurity = float(1 - keep[kept].mean())
     chosen = Selection(weight / weight[kept].mean(), keep, label, score, impurity=impurity)
@@ -319,6 +340,6 @@ def leaning(selection: Selection, lean: Array | None) -> Selection:
     if lean is None:
         return selection
     kept = selection.weight > 0
-    weight = selection.weight * np.clip(lean, MIN_LEAN, MAX_LEAN)
+    weight = selection.weight * lean
     n_leaning = int((kept & (lean != 1)).sum())
     return replace(selection, weight=weight / weight[kept].mean(), n_leaning=n_leaning)

@@ -6,7 +6,7 @@ Pure numpy, in blocks: no table of all samples against all samples is ever held.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
@@ -24,6 +24,22 @@ CHANCE_RANK = 0.45
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """What stands in for label and label names where samples have none that mean anything.
+
+    Attributes:
+        signals: float (n, k), standardised; higher mostly means better.
+        filed: float32 (n, d), unit rows of what a sample is filed under: the prompt of an answer.
+            Near ones are as good as the same label.
+        prior: float (n,) in [-2, 2], what is thought of each sample before anybody voted.
+    """
+
+    signals: Array
+    filed: Array
+    prior: Array
+
+
+@dataclass(frozen=True, slots=True)
 class PoolView:
     """What the vote model knows of the pool. All arrays are over its n samples.
 
@@ -32,12 +48,14 @@ class PoolView:
         labels: int64 (n,), class ids.
         names: float32 (classes, d), unit rows; None where label names mean nothing.
         group: int64 (n,), index of the first exact duplicate (itself where there is none).
+        hints: what is known instead where labels tell nothing of a sample.
     """
 
     embeddings: Array
     labels: Array
     names: Array | None
     group: Array
+    hints: Hints | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,8 +70,11 @@ def signals(pool: PoolView) -> Array:
     """Automatic hints per sample, standardised: float (n, 5), or (n, 9) where names mean something.
 
     Neighbour agreement and its margin, density, leave-one-out class-mean cosine and its margin;
-    then cosine to the label's name, its margin, minus log rank, and the best name's cosine.
+    then cosine to the label's name, its margin, minus log rank, and the best name's cosine. Where
+    labels tell nothing, the task's own: float (n, k).
     """
+    if pool.hints is not None:
+        return pool.hints.signals
     columns = [*_neighbour_signals(pool), *_class_mean_signals(pool)]
     if pool.names is not None:
         columns += _name_signals(pool, pool.names)
@@ -77,6 +98,8 @@ def refined_signals(pool: PoolView, keep: Array) -> Array:
         pool: the samples.
         keep: float (n,), probability that each is good.
     """
+    if pool.hints is not None:
+        pool = replace(pool, labels=np.zeros_like(pool.labels))
     weight = keep * (pool.group == np.arange(len(pool)))
     x = np.stack([*_kept_mean_signals(pool, weight), *_kept_neighbour_signals(pool, keep)], axis=1)
     return standardised(x)
@@ -115,12 +138,20 @@ def _kept_neighbour_signals(pool: PoolView, keep: Array) -> list[Array]:
 
 
 def prior_mean(pool: PoolView) -> Array:
-    """What label names alone say: float (n,) in [-2, 2], higher = the label fits; 0 without names."""
+    """What label names alone say: float (n,) in [-2, 2], higher = the label fits; 0 without names.
+
+    Where labels tell nothing, what the task thinks.
+    """
+    if pool.hints is not None:
+        return pool.hints.prior
     if pool.names is None:
         return np.zeros(len(pool))
-    score = -np.log1p(name_rank(pool, pool.names))
-    spread = score.std()
-    result: Array = np.clip((score - score.mean()) / (spread if spread > 1e-9 else 1.0), -2, 2)
+    return prior_of(-np.log1p(name_rank(pool, pool.names)))
+
+
+def prior_of(score: Array) -> Array:
+    """A score, higher = better, as a prior: standardised, cut to [-2, 2]; float (n,)."""
+    result: Array = np.clip(standardised(score[:, None])[:, 0], -2, 2)
     return result
 
 
@@ -138,6 +169,13 @@ def names_speak(pool: PoolView, names: Array) -> bool:
     """Whether label names are closer to their own samples than chance; ids and codes are not."""
     others = max(1, len(names) - 1)
     return bool(len(pool) == 0 or (name_rank(pool, names) / others).mean() < CHANCE_RANK)
+
+
+def places_of_first(group: Array) -> Array:
+    """For each of some samples the place among them of the first of its group: int64 (n,)."""
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    places: Array = first[inverse]
+    return places
 
 
 def blocks(n: int) -> Iterator[slice]:

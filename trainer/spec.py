@@ -176,6 +176,9 @@ class TrainSpec(_Part):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
     warmup_steps: int = Field(10, ge=0, description="steps until the full learning rate")
     max_tokens: int = Field(64, ge=4, le=8192, description="longer texts are cut")
+    beta: float = Field(
+        0.1, gt=0, le=10, description="how strongly DPO holds on to the model, preference only"
+    )
     evaluations: int = Field(
         10, ge=1, le=200, description="evenly spaced evaluations besides the one at the start"
     )

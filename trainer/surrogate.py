@@ -98,10 +98,9 @@ class _Process:
     def __init__(self, pool: PoolView, x: Array, evidence: Evidence) -> None:
         self.pool, self.x, self.evidence = pool, x, evidence
         self._prior = prior_mean(pool)
-        index = evidence.index
-        gaps = 2 - 2 * pool.embeddings[index] @ pool.embeddings[index].T
-        off = gaps[~np.eye(len(index), dtype=bool)]
-        self._scale = max(0.25 * float(np.median(off)) if off.size else 0.5, 1e-6)
+        self._scale = _scale(pool.embeddings[evidence.index])
+        if pool.hints is not None:
+            self._filed_scale = _scale(pool.hints.filed[evidence.index])
         self._experts = self._fit()
 
     def _fit(self) -> list[_Expert]:
@@ -128,15 +127,23 @@ class _Process:
 
     def _parts(self, rows: Array, columns: Array) -> tuple[Array, Array, Array, Array]:
         """The four kernels between some samples: (r, c) each."""
-        e, y, x = self.pool.embeddings, self.pool.labels, self.x
-        gap = np.maximum(2 - 2 * (e[rows] @ e[columns].T), 0.0)
-        near = np.exp(-gap / self._scale)
+        e, x = self.pool.embeddings, self.x
+        near = np.exp(-_gaps(e[rows], e[columns]) / self._scale)
         heap = np.sqrt(near)  # twice the reach: what is wrong in bulk is alike within its label
         linear = x[rows] @ x[columns].T
         gaps = (x[rows] ** 2).sum(1)[:, None] + (x[columns] ** 2).sum(1)[None, :] - 2 * linear
         alike = np.exp(-np.maximum(gaps, 0.0) / (2 * x.shape[1]))
-        same = y[rows][:, None] == y[columns][None, :]
-        return near, heap * same, alike, linear / x.shape[1]
+        return near, heap * self._same(rows, columns), alike, linear / x.shape[1]
+
+    def _same(self, rows: Array, columns: Array) -> Array:
+        """How much samples are filed under the same: (r, c) in [0, 1]; labels are or are not."""
+        if self.pool.hints is None:
+            y = self.pool.labels
+            is_same: Array = y[rows][:, None] == y[columns][None, :]
+            return is_same
+        filed = self.pool.hints.filed
+        nearness: Array = np.exp(-_gaps(filed[rows], filed[columns]) / self._filed_scale)
+        return nearness
 
     def _own_variance(self, kernel: _Kernel, rows: Array) -> Array:
         linear = (self.x[rows] ** 2).sum(axis=1) / self.x.shape[1]
@@ -241,6 +248,18 @@ class VoteModel:
         if len(is_good) < 8 or is_good.all() or not is_good.any():
             return None
         return auc(self._first.left_out(), is_good)
+
+
+def _gaps(a: Array, b: Array) -> Array:
+    """Squared distances of unit rows: (len(a), len(b)), none below 0."""
+    result: Array = np.maximum(2 - 2 * (a @ b.T), 0.0)
+    return result
+
+
+def _scale(voted: Array) -> float:
+    """The reach of likeness: a quarter of the median squared distance between what was voted on."""
+    off = (2 - 2 * voted @ voted.T)[~np.eye(len(voted), dtype=bool)]
+    return max(0.25 * float(np.median(off)) if off.size else 0.5, 1e-6)
 
 
 def _combine(kernel: _Kernel, parts: tuple[Array, Array, Array, Array]) -> Array:

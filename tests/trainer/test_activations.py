@@ -41,22 +41,22 @@ def texts_of(
 )
 def test_vectors_from_the_cache_are_those_of_the_whole_model(tiny_model, compute, within):
     texts = texts_of(tiny_model, compute=compute)
-    anew = texts.all_vectors()
+    anew = texts.all_outputs()
 
     texts.fill(Marks(), "reading the pool")
 
     assert texts.hidden is not None
     assert texts.hidden.values.dtype == compute.dtype
-    assert torch.allclose(texts.all_vectors(), anew, atol=within)
+    assert torch.allclose(texts.all_outputs(), anew, atol=within)
 
 
 def test_the_vector_of_a_text_does_not_depend_on_its_company(tiny_model):
     texts = texts_of(tiny_model)
     texts.fill(Marks(), "reading")
 
-    together = texts.all_vectors()
+    together = texts.all_outputs()
     with torch.no_grad():
-        alone = torch.cat([texts.vectors(np.array([i])) for i in range(len(texts))])
+        alone = torch.cat([texts.outputs(np.array([i])) for i in range(len(texts))])
 
     assert torch.allclose(together, alone, atol=1e-5)
 
@@ -68,13 +68,13 @@ def test_some_texts_can_be_read_first_and_the_others_later(tiny_model):
     rows = np.random.default_rng(0).permutation(len(texts))
 
     chunks.fill(Marks(), "reading", rows[:20])
-    early = chunks.all_vectors(rows[:20])
+    early = chunks.all_outputs(rows[:20])
     chunks.fill(Marks(), "reading", rows[20:])
 
-    whole = texts.all_vectors()
+    whole = texts.all_outputs()
     assert torch.allclose(early, whole[rows[:20]], atol=1e-5)
-    assert torch.allclose(chunks.all_vectors(), whole, atol=1e-5)
-    assert torch.allclose(chunks.all_vectors(rows), whole[rows], atol=1e-5)
+    assert torch.allclose(chunks.all_outputs(), whole, atol=1e-5)
+    assert torch.allclose(chunks.all_outputs(rows), whole[rows], atol=1e-5)
 
 
 def test_with_lora_on_all_layers_nothing_can_be_kept(tiny_model):
@@ -109,21 +109,21 @@ def test_longer_texts_are_cut_and_empty_ones_have_a_token(tiny_model):
     texts = texts_of(tiny_model, ["apple " * 10_000, "", "fig"])
 
     assert texts.ids.lengths.tolist() == [16, 2, 3]
-    assert texts.all_vectors().isfinite().all()
+    assert texts.all_outputs().isfinite().all()
 
 
 def test_no_texts_are_no_problem(tiny_model):
     texts = texts_of(tiny_model, [])
     texts.fill(Marks(), "reading")
 
-    assert texts.all_vectors().shape == (0, 32)
+    assert texts.all_outputs().shape == (0, 32)
 
 
 def test_gradients_reach_lora_through_the_cache_and_nothing_else(tiny_model):
     texts = texts_of(tiny_model)
     texts.fill(Marks(), "reading")
 
-    texts.vectors(np.arange(4)).square().sum().backward()
+    texts.outputs(np.arange(4)).square().sum().backward()
 
     moved = {n for n, p in texts.backbone.named_parameters() if p.grad is not None}
     assert moved

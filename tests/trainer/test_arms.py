@@ -13,7 +13,8 @@ POOL = dirty_pool(n=200)
 
 
 def case_of(view: PoolView = POOL.view, is_right: np.ndarray | None = POOL.is_good, seed: int = 0):
-    return Case(view, is_right, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return Case(view.labels, view.group, lambda: view, is_right, rng)
 
 
 def doubled() -> PoolView:

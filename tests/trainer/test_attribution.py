@@ -63,7 +63,7 @@ def test_the_planted_word_has_the_top_score(tiny_model):
     samples = ["red apple seen today", "some hammer near here", "here with old hammer", "small fig"]
     texts = Texts(backbone, tokenizer, samples, 16, CPU)
     with torch.no_grad():
-        direction = texts.vectors(np.array([1, 2])).mean(0) - texts.vectors(np.array([0, 3])).mean(
+        direction = texts.outputs(np.array([1, 2])).mean(0) - texts.outputs(np.array([0, 3])).mean(
             0
         )
 
@@ -82,12 +82,12 @@ def test_attribution_leaves_the_model_as_it_was(tiny_model):
     backbone, tokenizer = load_backbone(str(tiny_model), None, LoraSpec(), seed=0)
     texts = Texts(backbone, tokenizer, ["red apple", "old hammer seen here"], 16, CPU)
     index = np.array([0, 1])
-    before = texts.vectors(index).detach()
+    before = texts.outputs(index).detach()
 
     first = token_scores(texts, index, lambda z: z[:, 0])
     again = token_scores(texts, index, lambda z: z[:, 0])
 
-    assert torch.equal(texts.vectors(index), before)
+    assert torch.equal(texts.outputs(index), before)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert all(p.grad is None for p in backbone.parameters())
     assert not backbone.first_layer()._forward_pre_hooks

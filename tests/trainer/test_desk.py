@@ -11,7 +11,7 @@ import torch
 from storage.models import SampleView
 from tests.trainer.plans import ASK, both, plan_of, votes
 from tests.trainer.pools import DirtyPool, dirty_pool
-from trainer import activations, compute, desk
+from trainer import activations, compute
 from trainer.backbone import load_backbone
 from trainer.data.read import read_splits
 from trainer.data.samples import Sample, Skipped, Splits
@@ -38,6 +38,9 @@ class Looks:
         ]
         names = tuple(f"l{c}" for c in range(pool.view.n_classes))
         self.splits = Splits(tuple(samples), (), (), names, Skipped())
+        self.first_look = CHUNK
+        self.offers_labels = len(names) <= 10
+        self.is_two_sided = False
         self.seen: list[int] = []
         self.first: list[list[int]] = []
 
@@ -50,6 +53,9 @@ class Looks:
         view = self.pool.view
         return PoolView(view.embeddings[rows], view.labels[rows], view.names, np.arange(len(rows)))
 
+    def group(self, rows: np.ndarray) -> np.ndarray:
+        return np.arange(len(rows))
+
     def lean(self, opinions: tuple[FeatureOpinion, ...]) -> np.ndarray | None:
         return np.full(len(self.labels), 2.0) if opinions else None
 
@@ -61,11 +67,6 @@ POOL = dirty_pool(n=400)
 BAD = [f"pool-{i}" for i in np.flatnonzero(~POOL.is_good)]
 GOOD = [f"pool-{i}" for i in np.flatnonzero(POOL.is_good)]
 HONEST = both(votes(GOOD[::9], 0.95), votes(BAD[::9], 0.05))
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch):
-    monkeypatch.setattr(desk, "MIN_CHUNK", CHUNK)
 
 
 @pytest.fixture
@@ -372,11 +373,11 @@ def test_memory_that_comes_free_between_two_chunks_changes_no_vector(
     with monkeypatch.context() as scarce:
         scarce.setattr(activations, "MAX_SHARE_OF_MEMORY", 0.0)
         learner.prepare(first, first, Marks())
-        before = learner._pool.all_vectors(first)
+        before = learner._pool.all_outputs(first)
 
     learner.prepare(first, everything, Marks())
 
-    assert torch.allclose(learner._pool.all_vectors(first), before, atol=1e-5)
+    assert torch.allclose(learner._pool.all_outputs(first), before, atol=1e-5)
 
 
 def test_one_vote_does_not_cost_what_was_not_looked_at_yet(desk_of):

@@ -116,10 +116,10 @@ def test_what_is_kept_at_the_cut_changes_nothing(splits, tmp_path, kind):
     learner = ready(learner_of(kind, splits, tmp_path))
     index = np.array([5, 0, 30])
 
-    kept = learner._pool.vectors(index)
+    kept = learner._pool.outputs(index)
     learner._pool.hidden = None
 
-    assert torch.allclose(kept, learner._pool.vectors(index), atol=1e-5)
+    assert torch.allclose(kept, learner._pool.outputs(index), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["vit", "swin", "resnet", "convnext"])
@@ -130,7 +130,9 @@ def test_a_head_start_tells_colours_apart_and_training_moves_the_weights(splits,
     learner.start(chosen)
     assert learner.evaluate("test") > 0.9
     learner.set_out()
-    losses = learner.losses(np.arange(8), learner.labels)
+    losses = learner.losses(
+        np.arange(8), whole_pool(learner.view(np.arange(len(learner.splits.pool))))
+    )
     losses.mean().backward()
 
     assert losses.shape == (8,)
@@ -243,7 +245,10 @@ def test_a_cell_voted_idle_is_covered_in_training_and_no_longer_leant_on(tmp_pat
         )
         rng = np.random.default_rng(0)
         for _ in range(60):
-            loss = learner.losses(rng.integers(120, size=32), learner.labels).mean()
+            loss = learner.losses(
+                rng.integers(120, size=32),
+                whole_pool(learner.view(np.arange(len(learner.splits.pool)))),
+            ).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -14,6 +14,7 @@ from trainer import activations, desk
 from trainer.attribution import words_of
 from trainer.data.read import read_splits
 from trainer.segment import FeatureOpinion, Opinions, SegmentReport
+from trainer.tasks import classification
 from trainer.tasks.base import HeadStart
 from trainer.tasks.text_classification import TextClassification
 
@@ -143,8 +144,8 @@ def test_more_of_the_pool_is_looked_at_while_the_dev_set_is_served(
     tiny_spec, tmp_path, monkeypatch, losses, chunks
 ):
     """At least twice as much as at first: one start alone says nothing."""
-    monkeypatch.setattr(desk, "MIN_CHUNK", 12)
-    monkeypatch.setattr(desk, "CHUNK_PER_LABEL", 1)
+    monkeypatch.setattr(classification, "MIN_CHUNK", 12)
+    monkeypatch.setattr(classification, "CHUNK_PER_LABEL", 1)
     spec = tiny_spec(train={"evaluations": 4})
     started(monkeypatch, *((loss, 50) for loss in (*losses, losses[-1])))
     arm = Arm(spec, tmp_path, opinions=votes(pool_ids(spec)[::4], 0.95))
@@ -169,7 +170,7 @@ def test_what_is_taken_is_what_serves_the_dev_set_best(tiny_spec, tmp_path, monk
 
 def test_a_worse_start_on_more_of_the_pool_is_not_the_best(tiny_spec, tmp_path, monkeypatch):
     """Both starts are at sample 0; the first has .6 and the second .5."""
-    monkeypatch.setattr(desk, "MIN_CHUNK", 48)
+    monkeypatch.setattr(classification, "MIN_CHUNK", 48)
     spec = tiny_spec(train={"evaluations": 4})
     said = votes(pool_ids(spec)[::4], 0.95)
     played(monkeypatch, 0.6, 0.5)

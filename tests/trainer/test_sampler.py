@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,3 +111,32 @@ def test_a_batch_comes_with_the_weights_of_its_samples():
     assert sorted(index) == [0, 2, 3]
     assert weighs.tolist() == weight[index].tolist()
     assert weighs.dtype == np.float32
+
+
+def test_a_sample_of_half_the_weight_is_in_every_second_pass_at_full_weight():
+    weight = np.r_[np.full(200, 1.0), np.full(200, 0.5), np.zeros(50)]
+    sampler = Sampler(weight, np.full(450, 7), 10, seed=1, thins=True)
+    seen = np.zeros(450)
+    while sampler.cursor.epoch < 10:
+        before = sampler.cursor.epoch
+        index, weights = sampler.next()
+        assert (weights == 1).all()
+        if sampler.cursor.epoch < 10:
+            seen[index] += 1
+        assert sampler.cursor.epoch - before <= 1
+
+    assert (seen[:200] == 10).all()
+    assert seen[200:400].mean() == pytest.approx(5, abs=0.5)
+    assert (seen[400:] == 0).all()
+
+
+def test_a_thinned_pass_goes_on_where_it_stopped_and_other_weights_begin_a_new_one():
+    weight = np.linspace(0.2, 1.0, 60)
+    sampler = Sampler(weight, np.full(60, 7), 8, seed=1, thins=True)
+    sampler.next()
+
+    again = Sampler(weight, np.full(60, 7), 8, seed=1, cursor=sampler.cursor, thins=True)
+    other = Sampler(weight**2, np.full(60, 7), 8, seed=1, cursor=sampler.cursor, thins=True)
+
+    assert (again.next()[0] == sampler.next()[0]).all()
+    assert other.cursor.epoch == 1

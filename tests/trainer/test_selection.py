@@ -227,13 +227,13 @@ def test_a_relabelled_sample_is_trained_on_under_its_new_label():
     assert (chosen.label != pool.view.labels).sum() == 1
 
 
-def test_importance_votes_tilt_the_weights_within_bounds():
+def test_importance_votes_tilt_the_weights():
     pool = dirty_pool()
     model, voted = opinions(pool, 40)
     plain = by_votes(model, voted=voted, relabelled={})
     lean = np.ones(300)
     kept = np.flatnonzero(plain.weight > 0)
-    lean[kept[:3]] = 1.5, 100.0, 0.0
+    lean[kept[:3]] = 1.5, 2.0, 0.25
 
     tilted = by_votes(model, voted=voted, relabelled={}, lean=lean)
 
@@ -436,3 +436,46 @@ def test_the_first_quota_is_what_a_label_of_the_middle_size_should_have_of_good_
     assert first_quota(np.full(120, 0.9), label) == 60  # nearly clean: no bound
     assert first_quota(np.full(120, 0.05), label) == MIN_QUOTA
     assert first_quota(np.array([]), np.array([], dtype=int)) == MIN_QUOTA
+
+
+# --- of two sides either is right ---------------------------------------------------------------
+
+
+def two_sided_pool() -> tuple[VoteModel, np.ndarray]:
+    """(model of 40 votes, whether the given side is right): half the sides are turned."""
+    pool = dirty_pool(n=300, classes=2)
+    return opinions(pool, 40)[0], pool.is_good
+
+
+def test_a_pair_filed_the_wrong_way_round_is_turned_not_dropped():
+    model, is_right = two_sided_pool()
+    given = model.pool.labels
+
+    chosen = by_votes(model, voted={}, relabelled={}, is_two_sided=True)
+
+    turned = chosen.label != given
+    assert turned.any()
+    assert (turned == (model.keep() < 0.5)).all()
+    assert (is_right[~turned]).mean() > 0.8 > (is_right[turned]).mean()
+    assert (chosen.keep >= 0.5).all()
+
+
+def test_what_people_say_of_a_side_outranks_the_model():
+    model, _ = two_sided_pool()
+    i = int(np.argmax(model.keep() * (model.pool.group == np.arange(300))))
+
+    chosen = by_votes(model, voted={i: 0.1}, relabelled={}, is_two_sided=True)
+
+    assert chosen.label[i] == 1 - model.pool.labels[i]
+    assert chosen.keep[i] == pytest.approx(0.9)
+    assert chosen.weight[i] > 0
+
+
+def test_a_bad_pair_is_thrown_out_whichever_side_is_better():
+    model, _ = two_sided_pool()
+    i = int(np.argmax(model.keep() * (model.pool.group == np.arange(300))))
+
+    chosen = by_votes(model, voted={}, relabelled={}, out=(i,), is_two_sided=True)
+
+    assert chosen.weight[i] == 0
+    assert len(set(chosen.weight[chosen.weight > 0])) == 1

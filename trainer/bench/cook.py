@@ -95,7 +95,7 @@ def embed(texts: Sequence[str], max_tokens: int = 32) -> np.ndarray:
     backbone.eval()
     held = Texts(backbone, tokenizer, texts, max_tokens, hardware)
     held.fill(Marks(), "reading")
-    unit: np.ndarray = torch.nn.functional.normalize(held.all_vectors(), dim=1).numpy()
+    unit: np.ndarray = torch.nn.functional.normalize(held.all_outputs(), dim=1).numpy()
     return unit
 
 

@@ -133,7 +133,9 @@ class RhoBatches:
     def next(self) -> tuple[np.ndarray, np.ndarray]:
         """The best third of the next candidates: int64 (batch,), float32 (batch,)."""
         index, weight = self._sampler.next()
-        losses = -self._learner.opinion(index)[:, 0]
+        opinion = self._learner.opinion(index)
+        assert opinion is not None  # benchmarks run it on classifiers
+        losses = -opinion[:, 0]
         # a pass ends ragged: a third of what there is, else the last would be taken unseen
         k = math.ceil(len(index) / SCORED_PER_TRAINED)
         best = rho_choice(losses, self._irreducible[index], k)

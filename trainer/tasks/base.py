@@ -66,6 +66,19 @@ class Learner(Protocol):
     flops: float
     """Floating-point operations so far, estimated from parameter and token counts."""
 
+    first_look: int
+    """How many samples of the pool are looked at before anything else."""
+    offers_labels: bool
+    """Whether people choose among the labels, rather than say whether the given one fits."""
+    is_two_sided: bool
+    """Whether of two labels one is right, so that a sample under the wrong one is worth turning."""
+    thins: bool
+    """Whether a sample that weighs less is seen less often, at full weight, rather than less."""
+    are_features_learnt: bool
+    """Whether features are what the model has learnt; else they are the data's own."""
+    writes: bool
+    """Whether it has answers of its own to show."""
+
     @property
     def is_covering(self) -> bool:
         """Whether something that people said misleads is kept from training."""
@@ -76,32 +89,50 @@ class Learner(Protocol):
         `first` are the rows an arm began with: what is centred is centred on them for ever.
         """
 
+    def group(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows the place among them of the first that says the same: int64 (r,)."""
+
     def view(self, rows: np.ndarray) -> PoolView:
         """What the vote model knows of some prepared rows."""
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """What the frozen layers make of texts in no pool, as `view` has the pool: (m, d)."""
 
-    def opinion(self, rows: np.ndarray) -> np.ndarray:
-        """What the model as it stands thinks of some rows' labels: float (r, 3)."""
+    def opinion(self, rows: np.ndarray) -> np.ndarray | None:
+        """What the model as it stands thinks of some rows' labels: float (r, 3).
+
+        None where it costs more than it tells.
+        """
 
     def trainable(self) -> dict[str, dict[str, nn.Parameter]]:
         """Group (`lora` or `head`) -> name -> parameter of all that training moves."""
 
-    def start(self, selection: Selection) -> HeadStart:
-        """Set the head by frozen features of the selected samples and by label names."""
+    def start(self, selection: Selection) -> HeadStart | None:
+        """Set the head by frozen features of the selected samples and by label names.
+
+        None where there is no head to set.
+        """
 
     def set_out(self) -> None:
         """Put the model where training sets out from after the last `start`; may be worse at first."""
 
-    def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
-        """Loss of each sample for the given labels: float32 (batch,), with gradients, nats."""
+    def losses(self, index: np.ndarray, selection: Selection) -> Tensor:
+        """Loss of each sample under the label it was given there: float32 (batch,), nats.
+
+        With gradients, and not weighted.
+        """
 
     def evaluate(self, split: Literal["dev", "test"]) -> float:
         """The task's metric on held-out data, in [0, 1]; higher is better."""
 
-    def misses(self) -> np.ndarray:
-        """How many dev samples of each class the model as it stands gets wrong: int64 (classes,)."""
+    def misses(self) -> np.ndarray | None:
+        """How many dev samples of each class the model as it stands gets wrong: int64 (classes,).
+
+        None where no class is learnt worse than another.
+        """
+
+    def generations(self, count: int) -> list[SampleView]:
+        """What the model as it stands answers to some held-out prompts, the same ones each time."""
 
     def sample_view(self, index: int, label: int) -> SampleView:
         """A sample as people see it, shown with `label`."""

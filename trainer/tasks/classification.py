@@ -24,7 +24,7 @@ from trainer.data.samples import Splits, duplicate_groups
 from trainer.marks import Marks
 from trainer.segment import FeatureOpinion
 from trainer.selection import Selection
-from trainer.signals import PoolView, names_speak
+from trainer.signals import PoolView, names_speak, places_of_first
 from trainer.tasks.base import HeadStart
 from trainer.tasks.cosine_head import (
     MAX_FIT,
@@ -34,11 +34,16 @@ from trainer.tasks.cosine_head import (
     logistic,
     logits_of,
 )
+from trainer.tasks.counting import Counting
 
 ATTRIBUTED_PER_CLASS = 16
+MIN_CHUNK = 400
+CHUNK_PER_LABEL = 8
+FEW_LABELS = 10
+"""Up to so many, a card asks which label it is; beyond, whether the given one fits."""
 
 
-class Classification(ABC):
+class Classification(Counting, ABC):
     """A `trainer.tasks.base.Learner`; a task says what its samples are and how they are shown.
 
     Args:
@@ -50,6 +55,9 @@ class Classification(ABC):
         covered: the pool without what people said misleads; what is trained on, where there is any.
     """
 
+    is_two_sided = thins = writes = False
+    are_features_learnt = True
+
     def __init__(
         self,
         splits: Splits,
@@ -59,7 +67,10 @@ class Classification(ABC):
         folder: Path,
         covered: Inputs | None = None,
     ) -> None:
+        super().__init__(model)
         self.splits = splits
+        self.first_look = max(MIN_CHUNK, CHUNK_PER_LABEL * len(splits.labels))
+        self.offers_labels = len(splits.labels) <= FEW_LABELS
         self._covered = covered
         self._is_covered = np.zeros(len(splits.pool), bool)
         self._path = folder / "frozen.safetensors"
@@ -81,13 +92,6 @@ class Classification(ABC):
             "test": torch.tensor([class_id[s.label] for s in splits.test], dtype=torch.int64),
         }
         self.lengths = self._pool.lengths
-        self.samples_scored = self.samples_evaluated = 0.0
-        self.flops = 0.0
-        self._parameters = sum(
-            p.numel()
-            for name, p in model.named_parameters()
-            if "embeddings" not in name and "embed_tokens" not in name
-        )
 
     # --- what the frozen layers give ------------------------------------------------------------
 
@@ -101,7 +105,7 @@ class Classification(ABC):
             with self._model.untuned():
                 unkept = missing if self._pool.hidden is not None else rows
                 self._pool.fill(marks, "reading the pool", unkept)
-                self._embeddings[torch.from_numpy(missing)] = self._pool.all_vectors(missing)
+                self._embeddings[torch.from_numpy(missing)] = self._pool.all_outputs(missing)
             self._known[missing] = True
             self._count_forwards(self._pool, missing)
             self._write()
@@ -142,10 +146,13 @@ class Classification(ABC):
             sha.update(inputs.digest())
         return sha.hexdigest()
 
+    def group(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows the place of the first that says the same: int64 (r,)."""
+        return places_of_first(self._groups[rows])
+
     def view(self, rows: np.ndarray) -> PoolView:
         """What the vote model knows of some embedded rows of the pool."""
         centre = self.head.centre.cpu()
-        _, first, group = np.unique(self._groups[rows], return_index=True, return_inverse=True)
         names = self._name_vectors
         pool = PoolView(
             embeddings=F.normalize(
@@ -153,7 +160,7 @@ class Classification(ABC):
             ).numpy(),
             labels=self.labels[rows],
             names=None if names is None else F.normalize(names - centre, dim=1).numpy(),
-            group=first[group],
+            group=self.group(rows),
         )
         if self._has_names is None:
             self._has_names = pool.names is not None and names_speak(pool, pool.names)
@@ -165,7 +172,7 @@ class Classification(ABC):
 
         Log-probability of the given label, its margin over the best other, entropy; nats.
         """
-        logits = self.head(self._pool.all_vectors(rows).to(self._device)).cpu()
+        logits = self.head(self._pool.all_outputs(rows).to(self._device)).cpu()
         self._count_forwards(self._pool, rows, share=self._pool.trained_share)
         log_p = F.log_softmax(logits, dim=1)
         own = log_p.gather(1, torch.from_numpy(self.labels[rows])[:, None])
@@ -220,28 +227,25 @@ class Classification(ABC):
             self.head.weight.copy_(weight)
             self.head.bias.copy_(bias)
 
-    def losses(self, index: np.ndarray, labels: np.ndarray) -> Tensor:
+    def losses(self, index: np.ndarray, selection: Selection) -> Tensor:
         """Cross entropy of each sample."""
         logits = self.head(self._seen_in_training(index))
-        tokens = int(self.lengths[index].sum())
-        # forward 2 and backward to the activations 2 per weight and token; frozen weights need no
-        # gradient of their own (Kaplan et al. 2020, appendix B, less the weight gradient)
-        self.flops += 4 * self._parameters * self._pool.trained_share * tokens
+        self._count_training(int(self.lengths[index].sum()), self._pool.trained_share)
         return F.cross_entropy(
-            logits, torch.from_numpy(labels[index]).to(self._device), reduction="none"
+            logits, torch.from_numpy(selection.label[index]).to(self._device), reduction="none"
         )
 
     def _seen_in_training(self, index: np.ndarray) -> Tensor:
         """Vectors of some samples without what misleads: float32 (batch, width)."""
         if self._covered is None:
-            return self._pool.vectors(index)
+            return self._pool.outputs(index)
         missing = index[~self._is_covered[index]]
         if len(missing) and self._covered.can_cache:
             with self._model.untuned():
                 self._covered.fill(Marks(), "", missing)  # a batch at a time: no progress to tell
             self._count_forwards(self._covered, missing, share=1 - self._covered.trained_share)
         self._is_covered[missing] = True
-        return self._covered.vectors(index)
+        return self._covered.outputs(index)
 
     @property
     def is_covering(self) -> bool:
@@ -259,6 +263,10 @@ class Classification(ABC):
         wrong = self._truth["dev"][~self._is_right("dev")].numpy()
         return np.bincount(wrong, minlength=len(self.splits.labels))
 
+    def generations(self, count: int) -> list[SampleView]:
+        """None: a classifier writes nothing."""
+        return []
+
     def _is_right(self, split: Literal["dev", "test"]) -> Tensor:
         guess: Tensor = self.head(self._vectors_of(split)).argmax(dim=1).cpu()
         return guess == self._truth[split]
@@ -272,19 +280,7 @@ class Classification(ABC):
             self._count_evaluation(inputs, share=1 - inputs.trained_share)
             self._write()
         self._count_evaluation(inputs, share=inputs.trained_share)
-        return inputs.all_vectors().to(self._device)
-
-    def _count_forwards(self, inputs: Inputs, index: np.ndarray, share: float = 1.0) -> None:
-        """Count forwards that train nothing; `share` of the layers each."""
-        self.samples_scored += len(index) * share
-        tokens = int(inputs.lengths[index].sum()) if len(index) else 0
-        self.flops += 2 * self._parameters * share * tokens
-
-    def _count_evaluation(self, inputs: Inputs, share: float) -> None:
-        """Count forwards over held-out samples, which an arm needs for nothing but to be measured."""
-        before = self.samples_scored
-        self._count_forwards(inputs, np.arange(len(inputs)), share)
-        self.samples_evaluated += self.samples_scored - before
+        return inputs.all_outputs().to(self._device)
 
     # --- what people see ------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from trainer.tasks.registry import NOBODY, Task
 
 ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
 WORDS_PER_CARD = 8
+MIN_LEAN, MAX_LEAN = 0.25, 2.0
 
 
 class TextClassification(Classification):
@@ -73,9 +74,9 @@ class TextClassification(Classification):
         has_names = names_mean_something(self.splits.labels)
         if not has_names and not len(self._phrases):
             return None
-        vectors = self._names.all_vectors()
+        vectors = self._names.all_outputs()
         if len(self._phrases):
-            vectors = self._with_phrases(vectors, self._phrases.all_vectors(), has_names)
+            vectors = self._with_phrases(vectors, self._phrases.all_outputs(), has_names)
         for texts in (self._names, self._phrases):
             self._count_forwards(texts, np.arange(len(texts)))
         return vectors
@@ -92,7 +93,7 @@ class TextClassification(Classification):
         """Vectors of texts in no pool, on the pool's centre: float32 (m, d), unit rows."""
         held = self._read_texts(texts)
         with self.backbone.untuned():
-            vectors = held.all_vectors()
+            vectors = held.all_outputs()
         self._count_forwards(held, np.arange(len(held)))
         found: np.ndarray = F.normalize(vectors - self.head.centre.cpu(), dim=1).numpy()
         return found
@@ -135,7 +136,7 @@ class TextClassification(Classification):
         """Samples that contain words voted important weigh more, those with idle words less.
 
         An unvoted word is neutral at .5; the factor of one word lies between 2^-1.5 (misleads)
-        and 2^.5 (matters most), and a sample's words multiply.
+        and 2^.5 (matters most), and a sample's words multiply, up to `MAX_LEAN`.
         """
         if not opinions:
             return None
@@ -148,7 +149,7 @@ class TextClassification(Classification):
             if values:
                 found = set(words_of(sample.text)) & values.keys()
                 factor[i] = 2 ** sum(values[word] - 0.5 for word in found)
-        return factor
+        return np.clip(factor, MIN_LEAN, MAX_LEAN)
 
 
 def names_mean_something(labels: Sequence[str]) -> bool:

@@ -1,0 +1,112 @@
+"""Supervised fine-tuning of a causal language model: the loss is on answers alone."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from storage.models import SampleView
+from trainer.compute import Compute
+from trainer.data.samples import Sample, Splits
+from trainer.language import LanguageModel, load_language_model
+from trainer.pairing import fit_signals, shape_signals
+from trainer.segment import Opinions
+from trainer.selection import Selection
+from trainer.signals import Hints, prior_of, standardised
+from trainer.spec import RunSpec
+from trainer.tasks.prompted import Prompted, Split, messages_of
+from trainer.tasks.registry import NOBODY, Task
+
+MIN_WRITTEN, MAX_WRITTEN = 32, 160
+"""Tokens of an answer that people are shown."""
+
+
+class CausalLM(Prompted):
+    """A `trainer.tasks.base.Learner`."""
+
+    offers_labels = is_two_sided = False
+    thins = writes = True
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        splits: Splits,
+        model: tuple[LanguageModel, Any],
+        compute: Compute,
+        folder: Path,
+        opinions: Opinions = NOBODY,
+    ) -> None:
+        super().__init__(spec, splits, model, compute, folder, opinions)
+        self._pool = self._read(self.splits.pool)
+        self._held = {"dev": self._read(self.splits.dev)}
+        if self.splits.test:
+            self._held["test"] = self._read(self.splits.test)
+        self.lengths = self._pool.lengths
+
+    def _digest(self) -> str:
+        return hashlib.sha256(self._pool.digest()).hexdigest()
+
+    def _answers_of(self, sample: Sample) -> tuple[str, ...]:
+        return sample.answers
+
+    def _hints(self, prompts: np.ndarray, answers: Sequence[np.ndarray], rows: np.ndarray) -> Hints:
+        samples = [self.splits.pool[i] for i in rows]
+        fit = fit_signals(prompts, answers[0], answers[0])
+        shape = shape_signals([s.prompt for s in samples], [s.answers[0] for s in samples])
+        return Hints(
+            signals=standardised(np.concatenate([fit, shape], axis=1)),
+            filed=prompts,
+            prior=prior_of(fit[:, 0]),
+        )
+
+    def losses(self, index: np.ndarray, selection: Selection) -> Tensor:
+        """Cross entropy of each answer, over the mean answer's tokens: a token weighs as any other."""
+        tokens = self._pool.answer_tokens[index]
+        found = -self._log_probabilities(self._pool, index)
+        self._count_training(int(self.lengths[index].sum()), self._pool.trained_share)
+        return found / float(tokens.mean())
+
+    def evaluate(self, split: Split) -> float:
+        """Mean probability of a token of the held-out answers: one over their perplexity."""
+        inputs = self._held[split]
+        nats = -float(self._held_out(inputs).double().sum())
+        return math.exp(-nats / int(inputs.answer_tokens.sum()))
+
+    def generations(self, count: int) -> list[SampleView]:
+        """What the model as it stands answers to some dev prompts, the same ones each time."""
+        dev = self.splits.dev
+        order = np.random.default_rng([self._spec.train.seed, 9]).permutation(len(dev))[:count]
+        usual = int(2 * np.median(self._held["dev"].answer_tokens))
+        limit = min(max(usual, MIN_WRITTEN), MAX_WRITTEN)
+        found = []
+        for i in order:
+            prompt = self.reader.prompt(messages_of(dev[i]))[-self.reader.max_tokens :]
+            ids = torch.tensor(prompt, device=self._compute.device)
+            written = self.model.write(ids, limit=limit, end=self.reader.end)
+            tokens = len(prompt) + len(written)
+            self.flops += 2 * self._parameters * tokens
+            self.samples_scored += tokens / float(self.lengths.mean())
+            self.samples_evaluated += tokens / float(self.lengths.mean())
+            parts = (("Prompt", dev[i].prompt), ("Model's answer", self.reader.text(written)))
+            found.append(SampleView(sample_id=dev[i].sample_id, parts=parts))
+        return found
+
+    def sample_view(self, index: int, label: int) -> SampleView:
+        """Prompt and answer of a sample."""
+        sample = self.splits.pool[index]
+        parts = (("Prompt", sample.prompt), ("Answer", sample.answers[0]))
+        return SampleView(sample_id=sample.sample_id, parts=parts)
+
+
+def _load(spec: RunSpec, seed: int) -> tuple[LanguageModel, Any]:
+    return load_language_model(spec.model, spec.revision, spec.lora, seed)
+
+
+TASK = Task(_load, CausalLM)
