@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.base import Inbound, Ref
-from bot import ask, messages, outgoing, post, votes, weighing
+from bot import ask, messages, outgoing, pleased, post, votes, weighing
 from bot.access import Access
 from bot.house import House
 from bot.opinions import Tally, counted, opinions
@@ -136,6 +136,14 @@ class Listening:
             "is_complete": is_complete,
         }
         items = self._closing_items(run, round_, closed_by, ballots, answers, heard.tally)
+        told = [messages.round_closed(round_.n + 1, heard.tally, closed_by, kind_of(run.spec))]
+        liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)
+        if liked is not None:
+            outcome[pleased.OUTCOME] = liked.as_json()
+            earlier = pleased.before(await house.call(store.rounds, run.run_id), round_.n)
+            told.append(messages.pleased_said(liked, earlier))
+            key = f"pleased:{round_.round_id}"
+            items += outgoing.in_thread(house.channels, run.run_id, key, told[-1])
         decision = await house.call(
             weighing.after_audit, house, run, round_, ballots, current, heard.consensus
         )
@@ -146,7 +154,6 @@ class Listening:
         items += await house.call(self._more_items, run, round_, current)
         if await house.call(store.close, round_.round_id, outcome, house.now(), items):
             house.office.wake()
-            told = [messages.round_closed(round_.n + 1, heard.tally, closed_by, kind_of(run.spec))]
             told += [messages.decided(decision)] if decision is not None else []
             for watcher in house.watchers:
                 for text in told:

@@ -10,6 +10,7 @@ from typing import Any
 from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
 from bot import words
 from bot.opinions import Tally
+from bot.pleased import Pleased
 from bot.wording import HAPPY_WITH, HOW_MUCH, LEARN_FROM, PREFER, arm_said, wording
 from bot.worth import Decision
 from storage.consensus import Importance
@@ -228,7 +229,7 @@ def _leans_on(view: FeatureView) -> tuple[str, ...]:
 
 def _topics(view: FeatureView) -> tuple[str, ...]:
     """What the bars are, and an example of each topic."""
-    bars = "The bars say how much of the pool each topic makes now."
+    bars = "The bars say how much of the pool each topic makes now; 3 to 5 ask for more of it."
     examples = zip(view.features, view.examples, strict=False)
     return (bars, *(f"{topic}, e.g. “{cut(example, 120)}”" for topic, example in examples))
 
@@ -342,6 +343,21 @@ def round_closed(n: int, tally: Tally, closed_by: str, kind: Kind) -> str:
     if tally.words:
         text += f", {tally.words} on what a label means"
     return f"{text}; agreement α {tally.alpha:.2f}." if tally.alpha is not None else f"{text}."
+
+
+def pleased_said(now: Pleased, before: Pleased | None) -> str:
+    """How the team finds what the model answers by itself, and what may follow from it."""
+    text = f"The model's own answers: the team finds {_good(now)} good"
+    text += f"; in the round before it was {_good(before)}." if before else "."
+    if now.is_clear:
+        text += (
+            " The team is happy with the model's answers: say `stop` to end here, or let it go on."
+        )
+    return text
+
+
+def _good(found: Pleased) -> str:
+    return f"{found.good} of {found.rated}"
 
 
 def audit_opened() -> str:

@@ -84,8 +84,12 @@ def opinions(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> Heard:
     """What the team thinks after its votes on some ballots.
 
     Gold cards only measure voters; a better label (`label: X`) also says no to the given one, the
-    given one named again says yes.
+    given one named again says yes. What the model answers by itself is no sample, and what people
+    say of it is left out: see `bot.pleased`.
     """
+    ballots = [ballot for ballot in ballots if ballot.ask != "happy"]
+    known = {ballot.ballot_id for ballot in ballots}
+    votes = [vote for vote in votes if vote.ballot_id in known]
     cards = {(b.ballot_id, s.key): _Asked(b, s) for b in ballots for s in b.subjects}
     said = _sorted(votes, cards)
     given = _settled(said.readings)
@@ -217,9 +221,7 @@ def _sorted(votes: Iterable[Vote], cards: Mapping[tuple[str, str], _Asked]) -> _
             said.words.setdefault(rest, []).append(vote.answer or "")
         elif asked is not None and asked.subject.kind is SubjectKind.SAMPLE:
             said.readings.append(_read(vote, asked, is_name=rest == "label"))
-        elif asked is None or asked.subject.kind is not SubjectKind.FEATURE:
-            continue  # what the model answers by itself is no sample: see `bot.pleased`
-        elif vote.value is not None:
+        elif asked is not None and vote.value is not None:
             said.levels.append((asked.subject, vote.person, vote.value))
     return said
 

@@ -68,7 +68,9 @@ class Wording:
 
 _TOPICS: Mapping[str, Any] = {
     "feature_card": "topic card",
-    "levels": _levels("least", "little", "some", "a good part", "much", "most"),
+    "levels": _levels(
+        "hardly any", "much less", "a little less", "a little more", "much more", "most of all"
+    ),
     "weighed": "How much of the training each topic should get",
     "reweighted": "for their topics",
 }

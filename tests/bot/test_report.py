@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from bot.history import ArmHistory, Point
+from bot.pictures import metric_over_energy
 from bot.report import comparison_report, curves, run_report, table
 from bot.verdict import ArmRecord, RunRecord, verdict, verdicts
 from bot.worth import Decision, Terms
 from storage import energy
 from storage.models import EnergySum, Round, RoundState, Run, RunState
 from tests.bot.cards import T0, TEXTS
+from trainer.kinds import KINDS
 
 
 def part(arm, joules, phase="train", provenance="E-tdp"):
@@ -30,9 +32,9 @@ TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25, TEXTS)
 """10 votes of 8 s at 30 W: 80 s of people's time, 2400 J of their devices."""
 
 
-def record(*arms, votes=10, rounds=(), **terms):
+def record(*arms, votes=10, rounds=(), task="text-classification", **terms):
     run = Run(
-        run_id="r1", name="demo", spec={}, seed=0, state=RunState.FINISHED, folder="/runs/r1",
+        run_id="r1", name="demo", spec={"task": task}, seed=0, state=RunState.FINISHED, folder="/runs/r1",
         created_by="web:ana", created_at=T0,
     )  # fmt: skip
     return RunRecord(
@@ -41,7 +43,7 @@ def record(*arms, votes=10, rounds=(), **terms):
         rounds=rounds,
         votes=votes,
         cards=5,
-        terms=replace(TERMS, **terms),
+        terms=replace(TERMS, kind=KINDS[task], **terms),
         notes=("CPU: estimated",),
     )
 
@@ -247,3 +249,37 @@ def test_over_several_seeds_the_mean_gain_decides():
     assert (quality["pays"], quality["gain"]) == (True, pytest.approx(5))
     assert "paid in 1 of 2 seeds, mean gain 5" in whole["verdict"][0]
     assert whole["verdicts"]["machine-energy"]["pays"] is False  # never reached in one of them
+
+
+# --- perplexities -------------------------------------------------------------------------------
+
+
+def test_a_language_model_is_judged_by_its_perplexity_which_is_better_lower():
+    """At the control's 400 J: 20 with votes against 25 without is a fifth saved."""
+    human = arm("human", [(0, 100, 1 / 40), (10, 300, 1 / 20)], 300)
+    control = arm("control", [(0, 100, 1 / 40), (10, 400, 1 / 25)], 400)
+    alone = arm("no_votes", [(0, 100, 1 / 40), (10, 400, 1 / 32)], 400)
+    report = run_report(record(human, control, alone, task="causal-lm"))
+
+    found = report["verdicts"]["quality-at-equal-energy"]
+    assert found["gain"] == pytest.approx(20.0)
+    assert found["unit"] == "% of perplexity"
+    assert found["pays"]
+    assert "-20.0 % perplexity at 400 J, 20.0 against 25.0 of the control" in found["why"]
+    said = " ".join(report["verdict"])
+    assert "Perplexity: 20.0 with votes, 25.0 without (-20.0 % perplexity)." in said
+    assert "Against automatic signals only (nobody asked): -37.5 % perplexity." in said
+    assert "ccuracy" not in said
+    assert table(report)[0][1] == "perplexity"
+    assert [row[1] for row in table(report)[1:]] == ["20.0", "25.0", "32.0"]
+    assert "40.0 at 100 J" in curves(report)[1]
+
+
+def test_the_chart_of_a_language_model_is_drawn_in_perplexities():
+    control = arm("control", [(0, 100, 1 / 40), (10, 400, 1 / 25)], 400)
+    report = run_report(record(control, task="causal-lm"))
+
+    chart = metric_over_energy(report, "t")
+
+    assert chart["y_label"] == "perplexity"
+    assert chart["lines"][0]["y"] == pytest.approx([40.0, 25.0])

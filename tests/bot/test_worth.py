@@ -21,7 +21,7 @@ from bot.worth import (
     predicted_ratio,
 )
 from storage.models import EnergySum, Round, RoundState
-from tests.bot.cards import TEXTS
+from tests.bot.cards import PAIRS, PROMPTS, TEXTS
 from trainer.segment import SegmentReport
 
 TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25, TEXTS)
@@ -62,6 +62,35 @@ def test_the_predicted_ratio_is_the_designs():
     """1/(2.2 x 3) + .33 x .6 = .1515 + .198."""
     assert predicted_ratio(3, 0.6, 0.33) == pytest.approx(0.3495, abs=1e-4)
     assert predicted_ratio(3, 0.6, 0.33, scored=0.5, scorer=0.1) == pytest.approx(0.2056, abs=1e-4)
+
+
+def test_quality_is_promised_in_the_unit_of_the_kind():
+    """40 % dirt, 60 cards: 4 x .4 = 1.6 % of perplexity, .35 x .4 = 14 points of pairs."""
+    prompts = decide(DIRTY, replace(TERMS, kind=PROMPTS), EFFORT, LAPTOP, epochs=3)
+    pairs = decide(DIRTY, replace(TERMS, kind=PAIRS), EFFORT, LAPTOP, epochs=3)
+
+    assert (prompts.go, prompts.unit) == (True, "% of perplexity")
+    assert "By rule of thumb your help is worth -1.6 % perplexity at equal energy." in prompts.why
+    assert (pairs.go, pairs.unit) == (True, "points")
+    assert "worth +14.0 points of accuracy at equal energy." in pairs.why
+
+
+def test_little_perplexity_is_not_worth_many_cards():
+    found = decide(
+        DIRTY, replace(TERMS, kind=PROMPTS), replace(EFFORT, cards=200), LAPTOP, epochs=3
+    )
+
+    assert not found.go
+    assert "less than the 1 % per 100 cards your time should bring" in found.why
+
+
+def test_a_language_model_saves_little_energy_on_a_pool_that_is_mostly_clean():
+    terms = replace(by("machine-energy"), kind=PROMPTS)
+
+    found = decide(replace(DIRTY, mean=0.3, low=0.2), terms, EFFORT, CLUSTER, epochs=3)
+
+    assert not found.go
+    assert "costs about what that saves (predicted: 92%" in found.why
 
 
 # --- after the audit ----------------------------------------------------------------------------
