@@ -8,6 +8,7 @@ import pytest
 
 from adapters.web.client import Guest
 from adapters.web.platform import WebChat
+from bot import wording
 from bot.jury import (
     OFF_TOPIC,
     TEAM,
@@ -167,6 +168,25 @@ async def test_a_colleague_answers_every_kind_of_card_in_its_own_way(tmp_path):
         ("thread_reply", "about maths: numbers"),
         ("button_pressed", "#3"),
     ]
+
+
+async def test_a_colleague_answers_cards_about_pairs_answers_and_topics(tmp_path):
+    """What pool-1 is has a truth that fits no card: no answer is worth it and no pair is good."""
+    view = {"sample_id": "pool-1", "parts": [["Prompt", "p"], ["A", "a"], ["B", "b"]]}
+    task = spec().model_copy(update={"task": "causal-lm"})
+    ballots = [
+        sample_ballot(ask="prefer", choices=wording.prefer("A"), view=view),
+        sample_ballot(choices=wording.WORTH, view=view),
+        sample_ballot(ask="happy", choices=wording.HAPPY, view=view),
+        feature_ballot("list sort"),
+    ]
+    cards = [question(b, task, closes="soon") for b in ballots]
+
+    events = await heard_from(Colleague("Ada", 1.0), cards, tmp_path, 4, names_label=1.0)
+
+    assert [said_by(e) for e in events[:2]] == ["bad", "down"]
+    assert said_by(events[2]) in ("up", "down")
+    assert said_by(events[3])["A"] in ("2", "3")
 
 
 async def test_a_lazy_colleague_has_nothing_to_add(tmp_path):

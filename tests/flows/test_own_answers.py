@@ -1,0 +1,126 @@
+"""What people say of the model's own answers: heard, told, in nobody's way, and never trained on."""
+
+import pytest
+
+from bot.ask import questions
+from bot.pleased import OUTCOME
+from storage.models import RoundState, RunState, SampleView, Segment, SegmentState
+from tests.flows.people import head, open_cards, thread
+from trainer.segment import Candidate, SegmentReport
+from trainer.spec import RunSpec
+
+SPEC = RunSpec(
+    name="t", task="causal-lm", model="toy", data={"pool": "csv:pool.csv"}, ask={"quorum": 2}
+)
+
+
+def shown(sample_id, told):
+    return SampleView(sample_id=sample_id, parts=(("Prompt", "What is a port?"), (told, "A door.")))
+
+
+class Asked:
+    """A run whose rounds are asked by hand: nothing is trained."""
+
+    def __init__(self, bot, chat):
+        self.bot, self.chat, self.rounds = bot, chat, 0
+
+    async def begin(self):
+        house = self.bot.house
+        self.run = await house.call(
+            house.store.runs.create, name="t", spec=SPEC.model_dump(mode="json"), seed=0,
+            arms=("human",), runs_folder=house.settings.runs_dir, who="ana", now=house.now(),
+        )  # fmt: skip
+        await self.bot.rounds.live.show(self.run.run_id)
+
+    async def round(self):
+        """One sample and two of the model's own answers, on cards."""
+        house, n = self.bot.house, self.rounds
+        self.rounds += 1
+        [arm] = await house.call(house.store.runs.arms, self.run.run_id)
+        segment = Segment(
+            segment_id=f"{arm.arm_id}.{n}.1", arm_id=arm.arm_id, n=n, attempt=1,
+            state=SegmentState.PLANNED, until=0.0, lease_token="t", planned_at=house.now(),
+        )  # fmt: skip
+        report = SegmentReport(
+            run_id=self.run.run_id, arm="human", segment=n, attempt=1, lease_token="t",
+            outcome="done", labels=("answer",), started_at=house.now(), ended_at=house.now(),
+            candidates=(Candidate(view=shown(f"pool-{n}", "Answer"), role="ask"),),
+            generations=(shown("dev-1", "Model's answer"), shown("dev-2", "Model's answer")),
+        )  # fmt: skip
+        asked = questions(
+            self.run, arm, SPEC, report, number=n, now=house.now(), channels=house.channels
+        )
+        await house.call(house.store.runs.plan_segment, segment)
+        await house.call(
+            house.store.runs.book_report, segment, report.model_dump(mode="json"),
+            planned_samples=10, checkpoint=None, evaluations=[], now=house.now(),
+            asked=asked.round, ballots=asked.ballots, samples=asked.samples, items=asked.items,
+        )  # fmt: skip
+        house.office.wake()
+        return asked.round, await open_cards(self.chat, 3)
+
+    async def react(self, post, *marks):
+        for who, emoji in zip(("ana", "bo", "cy"), marks, strict=False):
+            await self.chat.react(who, post.ref, emoji)
+
+    async def closed(self, round_):
+        """The round after a look at it."""
+        await self.bot.house.office.settled()
+        await self.bot.rounds.listening.check(round_.round_id)
+        await self.bot.house.office.drained(10)
+        rounds = self.bot.house.store.votes.rounds(self.run.run_id)
+        return next(r for r in rounds if r.round_id == round_.round_id)
+
+    def said(self):
+        return "\n".join(thread(self.chat, head(self.chat, self.run).ref))
+
+
+@pytest.fixture
+async def asked(open_bot, chat):
+    async with open_bot() as bot:
+        asked = Asked(bot, chat)
+        await asked.begin()
+        yield asked
+
+
+async def test_the_sample_s_quorum_closes_a_round_and_the_model_s_answers_alone_do_not(asked):
+    round_, (sample, one, two) = await asked.round()
+    await asked.react(one, "up", "up")
+    await asked.react(two, "up", "down")
+
+    assert (await asked.closed(round_)).state is RoundState.OPEN
+
+    await asked.react(sample, "up", "down")
+    found = await asked.closed(round_)
+
+    assert (found.state, found.closed_by) == (RoundState.CLOSED, "quorum")
+    assert found.outcome["votes"] == 2
+    assert found.outcome[OUTCOME] == {"good": 1, "rated": 2, "is_clear": False}
+    assert "2 votes by 2 people: 1 worth learning, 1 not worth it" in asked.said()
+    assert "The model's own answers: the team finds 1 of 2 good." in asked.said()
+    assert [o.sample_id for o in asked.bot.rounds.segments.heard(asked.run).opinions.samples] == [
+        "pool-0"
+    ]
+
+
+async def test_stop_is_suggested_once_the_team_is_clearly_happy_and_done_by_people_alone(asked):
+    for marks in (("up", "down"), ("up", "up")):
+        round_, (sample, one, two) = await asked.round()
+        await asked.react(one, "up", "up")
+        await asked.react(two, *marks)
+        await asked.react(sample, "up", "up")
+        await asked.closed(round_)
+
+    assert "finds 2 of 2 good; in the round before it was 1 of 2." in asked.said()
+    assert asked.said().count("say `stop` to end here, or let it go on") == 1
+    run = asked.bot.house.store.runs.get(asked.run.run_id)
+    assert run.state is RunState.QUEUED
+
+
+async def test_a_round_without_a_word_on_the_model_s_answers_says_nothing_of_them(asked):
+    round_, (sample, *_) = await asked.round()
+    await asked.react(sample, "up", "up")
+    found = await asked.closed(round_)
+
+    assert OUTCOME not in found.outcome
+    assert "own answers: the team" not in asked.said()
