@@ -117,10 +117,12 @@ def better_label(
 ) -> str | None:
     """What a colleague who said that the label does not fit calls it, with probability `p`. Pure.
 
-    Nobody has a better name for what belongs under no label, or for what fits after all.
+    Nobody has a better name for what belongs under no label, or for what fits after all; answers
+    to prompts have none.
     """
     right = truth.get(message["footer"].split(" · ")[1])
-    is_better = right not in (None, ANSWER, OFF_TOPIC, _asked_about(message))
+    label = _asked_about(message)
+    is_better = bool(label) and right not in (None, OFF_TOPIC, label)
     return right if given == "down" and is_better and rng.random() < p else None
 
 
