@@ -32,6 +32,8 @@ from bot.bench.figures import BenchError
 from bot.bench.learning import suite as learning
 from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
+from bot.bench.tasks import suite as tasks
+from bot.bench.tasks.groups import Setting
 from bot.compare import CompareError, InputRefused, Jury
 from bot.settings import Settings, SettingsError, read_settings
 from bot.study import answers as answering
@@ -61,7 +63,7 @@ err = Console(stderr=True, markup=False)
 CARDS_ALONE = 16
 """Per round, where nobody helps: two minutes of one person."""
 
-BenchName = Literal["learning", "resume"]
+BenchName = Literal["learning", "tasks", "resume"]
 
 JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
 ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
@@ -167,17 +169,25 @@ def bench(
     report: ReportOption = None,
     data: Annotated[
         str | None,
-        typer.Option(help="learning: folder of banking77 and clinc150, or a table: csv:FILE"),
+        typer.Option(
+            help="folder of public data sets; for learning banking77 and clinc150, or a table: csv:FILE"
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="learning: pools per recipe")] = 5,
-    first_seed: Annotated[int, typer.Option(min=0, max=MAX_SEED - 100, help="learning")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="pools per recipe")] = 5,
+    first_seed: Annotated[int, typer.Option(min=0, max=MAX_SEED - 100, help="of the pools")] = 0,
     folder: Annotated[
-        Path, typer.Option(help="learning: rows, table and pictures; goes on if begun")
-    ] = Path("bench-learning"),
+        Path | None,
+        typer.Option(
+            help="rows, tables and pictures; goes on if begun  [default: bench-learning, bench-tasks]",
+        ),
+    ] = None,
 ) -> None:
     """Run a benchmark: figures, each beside what was wanted of it."""
     if report is not None:
         _write(report, "")  # rather now than after the work
+    folder = folder or Path(f"bench-{name}")
+    count = min(seeds, 2) if quick else seeds
+    pool_seeds = tuple(range(first_seed, first_seed + count))
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task(f"bench {name}", total=None)
 
@@ -187,11 +197,14 @@ def bench(
         if name == "resume":
             spec = parse_spec(_demo_spec(), where="the demo's spec")
             found = asyncio.run(resume.run(spec, quick=quick, progress=progress))
+        elif name == "tasks":
+            source = Path(data) if data else _bench_data("bench tasks")
+            setting = Setting(source.resolve(), folder.resolve(), pool_seeds, quick)
+            found = asyncio.run(tasks.run(setting, progress))
         else:
-            count = min(seeds, 2) if quick else seeds
             suite = Suite(
                 Larder(data or str(_bench_data())),
-                seeds=tuple(range(first_seed, first_seed + count)),
+                seeds=pool_seeds,
                 is_quick=quick,
             )
             found = asyncio.run(learning.run(suite, folder, progress))
@@ -204,8 +217,12 @@ def bench(
         verdict = {True: Text("holds"), False: Text("missed", "red"), None: Text("")}[figure.holds]
         table.add_row(figure.name, f"{value} {figure.unit}", figure.target, verdict)
     out.print(table)
-    if name == "learning":
-        out.print(f"Table and pictures: {folder}")
+    for said in found.setting.get("notes", ()):
+        out.print(f"• {said}", highlight=False)
+    for group, why in found.setting.get("skipped", {}).items():
+        out.print(f"• {group}: not measured, {why}", highlight=False)
+    if name != "resume":
+        out.print(f"Tables and pictures: {folder}")
     if report is not None:
         _write_json(report, found.as_json())
 

@@ -310,7 +310,7 @@ def _balance(terms: Terms, effort: Effort, gain: float | None, go: bool) -> str:
         return "What that is worth in joules cannot be read on this machine."
     if terms.value == "quality-at-equal-energy":
         is_perplexity = terms.kind.metric == "perplexity"
-        worth = metrics.gain_said(gain, terms.kind) + ("" if is_perplexity else " of accuracy")
+        worth = metrics.promised(gain, terms.kind)
         text = f"By rule of thumb your help is worth {worth} at equal energy"
         least = f"{MIN_GAIN_PER_100:.0f} {'%' if is_perplexity else 'point'} per 100 cards"
         return f"{text}." if go else f"{text}, less than the {least} your time should bring."

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,6 +75,15 @@ class ArmInTraining:
         self.reports.append(report)
         self._book(report)
         return report
+
+    def branch(self, folder: Path) -> ArmInTraining:
+        """The same arm as it stands, to be trained on apart from this one."""
+        shutil.copytree(self.folder, folder)
+        twin = ArmInTraining(self._name, self._arm, self.spec, folder, self._launcher)
+        twin.plans, twin.reports, twin.curve = [*self.plans], [*self.reports], [*self.curve]
+        twin.checkpoint, twin.samples = self.checkpoint, self.samples
+        twin.cpu_s, twin.forwards, twin.load_s = self.cpu_s, self.forwards, self.load_s
+        return twin
 
     def _book(self, report: SegmentReport) -> None:
         for point in report.evaluations:

@@ -70,7 +70,9 @@ def test_quality_is_promised_in_the_unit_of_the_kind():
     pairs = decide(DIRTY, replace(TERMS, kind=PAIRS), EFFORT, LAPTOP, epochs=3)
 
     assert (prompts.go, prompts.unit) == (True, "% of perplexity")
-    assert "By rule of thumb your help is worth -1.6 % perplexity at equal energy." in prompts.why
+    assert (
+        "By rule of thumb your help is worth 1.6 % less perplexity at equal energy." in prompts.why
+    )
     assert (pairs.go, pairs.unit) == (True, "points")
     assert "worth +14.0 points of accuracy at equal energy." in pairs.why
 

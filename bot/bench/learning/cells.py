@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,9 @@ class _Run:
             found |= {"kept": report.selection.kept, "auc_left_out": report.selection.auc}
         if jury is not None:
             found |= {"decision": decision, "alpha": jury.consensus().alpha}
-            found |= _quality(self._folder / "selection.json", self._truth, self._given, jury.asked)
+            found |= quality_of(
+                self._folder / "selection.json", self._truth, self._given, jury.asked
+            )
             answers = tuple((i.removeprefix("pool-"), y) for i, y in jury.right_answers())
             alone = await _rival(
                 self._cell, self._pool, self._folder, self._evaluations, answers, "answers-only"
@@ -149,7 +151,7 @@ class _Run:
             questions = self._questions(jury, missing, audit_only=is_audit)
             report = await self._trained.segment(share, opinions, questions)
             jury.answer(report.candidates, budget)
-            if is_audit and not _is_go(jury):
+            if is_audit and not is_go(jury.audited, jury.consensus().posterior):
                 return "no-go", Opinions(), jury.votes * people.SECONDS_PER_VOTE
             opinions = Opinions(samples=jury.opinions())
         words: tuple[LabelWords, ...] = ()
@@ -185,20 +187,18 @@ class _Run:
         )  # fmt: skip
 
 
-def _is_go(jury: Jury) -> bool:
-    """Whether the audit found enough dirt to go on asking."""
-    consensus = jury.consensus()
-    posterior = consensus.posterior
-    cards = [
-        [Judgement(posterior[c.sample_id] > 0.5)]
-        for c in jury.cards
-        if c.is_audit and c.sample_id in posterior
-    ]
-    dirt = dirt_share(cards)
+def is_go(audited: Iterable[str], posterior: Mapping[str, float]) -> bool:
+    """Whether the audit found enough dirt to go on asking.
+
+    Args:
+        audited: samples that were drawn at random.
+        posterior: sample -> P(its label fits), where anybody answered.
+    """
+    dirt = dirt_share([[Judgement(posterior[i] > 0.5)] for i in audited if i in posterior])
     return dirt is None or dirt.low > GO_ABOVE
 
 
-def _quality(
+def quality_of(
     path: Path, truth: Mapping[str, str], given: Mapping[str, str], asked: Sequence[str]
 ) -> dict[str, Any]:
     """How good the model of the votes is on what nobody was asked about."""

@@ -86,6 +86,11 @@ class Jury:
         """Samples that stood on a card."""
         return tuple(card.sample_id for card in self.cards)
 
+    @property
+    def audited(self) -> tuple[str, ...]:
+        """Samples that were drawn at random."""
+        return tuple(card.sample_id for card in self.cards if card.is_audit)
+
     def answer(self, candidates: Sequence[Candidate], budget: int) -> None:
         """Answer cards until `budget` answers are given in all."""
         for candidate in candidates:

@@ -1,0 +1,300 @@
+"""Rows about what matters: votes against a planted shortcut, and votes by recorded reasons.
+
+A cell trains one arm until it is asked, then twice to the end: as if nobody had answered, and with
+the answers. So both have the same weights before, and differ in nothing but what people said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.bench.figures import Figure
+from bot.bench.learning.summary import interval
+from bot.bench.learning.team import SECONDS_PER_VOTE
+from bot.bench.segments import ArmInTraining, run_module
+from bot.bench.tasks import said
+from bot.bench.tasks.groups import Row, Section, Setting, Table, not_there
+from bot.bench.tasks.leaning import shifts, shifts_table
+from storage.models import FeatureView
+from trainer.launch import LocalLauncher
+from trainer.segment import FeatureOpinion, Opinions, Questions, SegmentReport
+from trainer.spec import RunSpec, parse_spec
+
+ASKED_AT = 0.3
+PEOPLE = 5
+"""One vote each against a planted feature."""
+READERS = 3
+"""One vote each on every word of the cards, by recorded reasons."""
+PLANTED, MARKED = ("word", "patch"), ("tweets", "cos_e")
+NEEDS = {
+    "word": ("tweet_spans/train.parquet",),
+    "tweets": ("tweet_spans/train.parquet",),
+    "cos_e": ("cos_e/cose.jsonl",),
+    "patch": (
+        "cifar10_train_n/cifar10_train_0_9999.parquet", "cifar10_test_h/cifar10_test.parquet",
+    ),
+}  # fmt: skip
+SAMPLES = {"word": 1500, "tweets": 1500, "cos_e": 1500, "patch": 2000}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One kind of data, one seed."""
+
+    kind: str
+    n: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Its name; equal cells give equal results."""
+        return f"features-{self.kind}-{self.n}-{self.seed}"
+
+
+class Features:
+    """A `bot.bench.tasks.groups.Group`."""
+
+    name = "features"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._lacking = {
+            kind: why for kind, files in NEEDS.items() if (why := not_there(setting, *files))
+        }
+        kinds = [kind for kind in NEEDS if kind not in self._lacking]
+        cells = [Cell(kind, SAMPLES[kind], seed) for seed in setting.seeds for kind in kinds]
+        self._cells = {cell.key: cell for cell in cells}
+
+    def missing(self) -> str | None:
+        """Where the data of every kind is missing."""
+        return None if self._cells else "; ".join(self._lacking.values())
+
+    def names(self) -> list[str]:
+        """Names of its cells."""
+        return list(self._cells)
+
+    async def prepare(self, keys: Sequence[str]) -> None:
+        """Cook the pools of some cells."""
+        cells = [self._cells[key] for key in keys]
+        order = {
+            "source": str(self._setting.source), "pools": [(c.kind, c.n, c.seed) for c in cells],
+            "out": str(self._setting.pools),
+        }  # fmt: skip
+        await run_module("trainer.bench.plants", order)
+
+    async def carry_out(self, key: str, launcher: LocalLauncher) -> Row:
+        """Train a cell, and look at what came of it."""
+        folder = self._setting.folder / "work" / key
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            return await _carried_out(self._cells[key], self._setting.pools, folder, launcher)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def section(self, rows: Sequence[Row]) -> Section:
+        """What the results come to."""
+        found = section(rows)
+        notes = tuple(f"{kind}: not measured, {why}." for kind, why in self._lacking.items())
+        return Section(found.void, found.figures, found.tables, found.notes + notes)
+
+
+async def _carried_out(cell: Cell, pools: Path, folder: Path, launcher: LocalLauncher) -> Row:
+    pool = pools / f"{cell.kind}-{cell.n}-{cell.seed}"
+    about = json.loads((pool / "about.json").read_text(encoding="utf-8"))
+    asked = ArmInTraining(cell.key, "human", _spec(cell, pool, about), folder / "asked", launcher)
+    asked.folder.mkdir(parents=True)
+    before = await asked.segment(ASKED_AT, questions=Questions(cards=1, feature_cards=10))
+    levels = _answers(cell, before.features, about, pool)
+    opinions = said.opinions(levels)
+    plain, voted = asked.branch(folder / "plain"), asked.branch(folder / "voted")
+    costs = {}
+    for name, arm, heard in (("plain", plain, ()), ("voted", voted, opinions)):
+        report = await arm.segment(1.0, Opinions(features=heard))
+        costs[name] = _step_cost(report)
+    out = folder / "leaning.json"
+    features: dict[str, list[str]] = defaultdict(list)
+    for o in opinions:
+        features[o.label].append(o.feature)
+    await run_module("trainer.bench.leaning", {
+        "plan": str(Path(asked.plans[-1].folder) / "plan.json"),
+        "checkpoints": {
+            "before": asked.checkpoint, "plain": plain.checkpoint, "voted": voted.checkpoint,
+        },
+        "tests": {t: f"{about['ending']}:{pool}/{t}.{about['ending']}" for t in about["tests"]},
+        "features": features,
+        "marked": str(pool / "plain.jsonl") if cell.kind in MARKED else None, "out": str(out),
+    })  # fmt: skip
+    looked = json.loads(await asyncio.to_thread(out.read_text, encoding="utf-8"))
+    return {
+        "kind": cell.kind, "seed": cell.seed, "n": cell.n, "votes": len(levels),
+        "people_s": len(levels) * SECONDS_PER_VOTE, "step": costs, "looked": looked,
+        "opinions": [o.model_dump() for o in opinions],
+        "rank": said.rank_of(before.features, about["label"], about["feature"])
+        if cell.kind in PLANTED else None,
+        "forwards": {"plain": plain.forwards, "voted": voted.forwards},
+        "cpu_s": {"plain": plain.cpu_s, "voted": voted.cpu_s},
+    }  # fmt: skip
+
+
+def _answers(
+    cell: Cell, cards: Sequence[FeatureView], about: dict[str, Any], pool: Path
+) -> list[said.Level]:
+    if cell.kind in PLANTED:
+        return said.of_the_top(cards, about["feature"], PEOPLE)
+    marks = json.loads((pool / "marks.json").read_text(encoding="utf-8"))
+    return said.by_marks(cards, marks, READERS, np.random.default_rng([cell.seed, 45]))
+
+
+def _step_cost(report: SegmentReport) -> dict[str, float]:
+    """CPU seconds of the training phase alone, and the samples it trained on."""
+    train_s = sum(cost.cpu_s for cost in report.costs if cost.phase == "train")
+    return {"train_s": train_s, "samples": float(report.samples_trained)}
+
+
+def _spec(cell: Cell, pool: Path, about: dict[str, Any]) -> RunSpec:
+    ending = about["ending"]
+    images = cell.kind == "patch"
+    return parse_spec(
+        {
+            "name": "bench", "model": about["body"] if images else "minilm",
+            "task": "image-classification" if images else "text-classification",
+            "data": {
+                "pool": f"{ending}:{pool}/pool.{ending}", "dev": f"{ending}:{pool}/dev.{ending}",
+                "test": f"{ending}:{pool}/plain.{ending}", "truth": "truth",
+            },
+            "lora": {"top_layers": "all"} if images else {},
+            "train": {
+                "epochs": 3.0, "evaluations": 10, "patience": 0, "threads": 1, "seed": cell.seed,
+                "max_tokens": 64,
+            },
+        },
+        where="the benchmark's spec",
+    )  # fmt: skip
+
+
+# --- what the rows come to ----------------------------------------------------------------------
+
+
+def section(rows: Sequence[Row]) -> Section:
+    """Figures, and a table with every seed. Pure."""
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    notes: list[str] = []
+    for kind in PLANTED:
+        mine = [row for row in rows if row["kind"] == kind]
+        if mine:
+            figures += _planted_figures(kind, mine)
+            tables.append(_planted_table(kind, mine))
+            if any(row["rank"] != 1 for row in mine):
+                notes.append(f"{kind}: where it is not first on its card, nobody voted on it.")
+    for kind in MARKED:
+        mine = [row for row in rows if row["kind"] == kind]
+        if mine:
+            figures += _marked_figures(kind, mine)
+            tables.append(_marked_table(kind, mine))
+    tables += [shifts_table(shifts_of(row)[:6]) for row in rows[: len(PLANTED) + len(MARKED)]]
+    return Section(figures=tuple(figures), tables=tuple(tables), notes=tuple(notes))
+
+
+def shifts_of(row: Row) -> tuple[Any, ...]:
+    """What a cell's model leans on before and after the votes. Pure."""
+    opinions = [FeatureOpinion(**o) for o in row["opinions"]]
+    return shifts(opinions, row["looked"]["before"]["shares"], row["looked"]["voted"]["shares"])
+
+
+def _points(rows: Sequence[Row], test: str) -> list[float]:
+    """Accuracy with votes over accuracy without, in points, by seed."""
+    return [
+        100 * (row["looked"]["voted"]["accuracy"][test] - row["looked"]["plain"]["accuracy"][test])
+        for row in rows
+    ]
+
+
+def step_ratio(row: Row) -> float:
+    """CPU time of a training step with votes over one without. Pure."""
+    step = row["step"]
+    return float(
+        (step["voted"]["train_s"] / step["voted"]["samples"])
+        / (step["plain"]["train_s"] / step["plain"]["samples"])
+    )
+
+
+def _planted_figures(kind: str, rows: Sequence[Row]) -> list[Figure]:
+    swapped, plain = _points(rows, "swapped"), _points(rows, "plain")
+    ratios = [step_ratio(row) for row in rows]
+    first = sum(row["rank"] == 1 for row in rows)
+    return [
+        Figure(f"{kind}: planted feature first on its card", float(first), f"of {len(rows)}",
+               f">= {len(rows)}"),
+        Figure(f"{kind}: {PEOPLE} votes, shortcut on all other classes, {interval(swapped)}",
+               _mean(swapped), "points", ">= 8"),
+        Figure(f"{kind}: the same without the shortcut, {interval(plain)}", _mean(plain),
+               "points", ">= -1"),
+        Figure(f"{kind}: a training step with votes, CPU time", _mean(ratios), "of one without",
+               "<= 1.05"),
+    ]  # fmt: skip
+
+
+def _planted_table(kind: str, rows: Sequence[Row]) -> Table:
+    table: Table = [(
+        kind, "seed", "rank", "swapped: without votes", "with", "plain: without votes", "with",
+        "share on it: before", "without votes", "with", "per step", "all in, CPU-s",
+    )]  # fmt: skip
+    for row in rows:
+        looked, opinion = row["looked"], row["opinions"][0]
+        share = [
+            100 * looked[name]["shares"].get(opinion["label"], {}).get(opinion["feature"], 0.0)
+            for name in ("before", "plain", "voted")
+        ]
+        accuracy = [
+            100 * looked[name]["accuracy"][test]
+            for test in ("swapped", "plain") for name in ("plain", "voted")
+        ]  # fmt: skip
+        table.append((
+            f"{opinion['label']}: {opinion['feature']}", str(row["seed"]), str(row["rank"] or "-"),
+            *(f"{x:.1f}" for x in accuracy), *(f"{x:.1f} %" for x in share),
+            f"{step_ratio(row):.2f}",
+            f"{row['cpu_s']['voted']:.1f} / {row['cpu_s']['plain']:.1f}",
+        ))  # fmt: skip
+    return table
+
+
+def _marked_figures(kind: str, rows: Sequence[Row]) -> list[Figure]:
+    gain = [100 * (r["looked"]["voted"]["marked"] - r["looked"]["plain"]["marked"]) for r in rows]
+    accuracy = _points(rows, "plain")
+    return [
+        Figure(f"{kind}: attribution on marked words, with votes over without, {interval(gain)}",
+               _mean(gain), "points", ">= 0"),
+        Figure(f"{kind}: accuracy with votes over without, {interval(accuracy)}", _mean(accuracy),
+               "points", ">= 0"),
+    ]  # fmt: skip
+
+
+def _marked_table(kind: str, rows: Sequence[Row]) -> Table:
+    table: Table = [(
+        kind, "seed", "votes", "on marked words: before", "without votes", "with",
+        "accuracy: without votes", "with", "said to mislead",
+    )]  # fmt: skip
+    for row in rows:
+        looked = row["looked"]
+        low = [o["feature"] for o in row["opinions"] if o["value"] < 0]
+        table.append((
+            kind, str(row["seed"]), str(row["votes"]),
+            *(f"{100 * looked[name]['marked']:.1f} %" for name in ("before", "plain", "voted")),
+            *(f"{100 * looked[name]['accuracy']['plain']:.1f}" for name in ("plain", "voted")),
+            ", ".join(low[:6]) or "-",
+        ))  # fmt: skip
+    return table
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
