@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from trainer.data.prompts import (
 from trainer.data.samples import DataError, Sample, Skipped, Splits, check, hold_out
 from trainer.data.stdlib import read_stdlib
 from trainer.data.stdlib_prompts import read_stdlib_answers, read_stdlib_pairs
-from trainer.data.tables import as_text, folders_of, read_rows
+from trainer.data.tables import Draw, as_text, folders_of, read_rows
 from trainer.kinds import ANSWER, KINDS, SIDES
 from trainer.spec import RunSpec
 
@@ -85,8 +87,24 @@ def _read(spec: RunSpec, source: str, split: str, seed: int, skipped: Skipped) -
         if split == "pool" and data.truth:
             raise DataError(f"{source} has no column {data.truth!r}; leave out data.truth")
         return list(_from_folder(where, split, skipped))
-    rows = _labelled_rows if asks == "label" else _prompted_rows
-    return list(_with_unique_ids(source, rows(spec, source, split, skipped)))
+    if asks == "label":
+        return list(_with_unique_ids(source, _labelled_rows(spec, source, split, skipped)))
+    draw = _draw(spec, source, split, seed)
+    prompted = _with_unique_ids(source, _prompted_rows(spec, source, split, skipped, draw))
+    return list(islice(prompted, draw.n if draw else None))
+
+
+def _draw(spec: RunSpec, source: str, split: str, seed: int) -> Draw | None:
+    """How much of a pool of the hub is read where the spec sets a limit.
+
+    Not where there are labels: those are often sorted, and the beginning would show one alone.
+    """
+    data = spec.data
+    is_pool = split == "pool" and source.startswith("hf:")
+    if data.limit is None or not is_pool:
+        return None
+    rest = 1 - data.dev if isinstance(data.dev, float) else 1
+    return Draw(math.ceil(data.limit / rest), seed)
 
 
 def _from_folder(where: str, split: str, skipped: Skipped) -> Iterator[Sample]:
@@ -123,10 +141,12 @@ def _labelled_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> 
             yield Sample(sample_id, fields, label, truth or (label if split != "pool" else None))
 
 
-def _prompted_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> Iterator[Sample]:
+def _prompted_rows(
+    spec: RunSpec, source: str, split: str, skipped: Skipped, draw: Draw | None
+) -> Iterator[Sample]:
     data, is_pair = spec.data, KINDS[spec.task].asks == "pair"
     columns = pair_columns(data) if is_pair else answer_columns(data)
-    for sample_id, row in _rows(spec, source, split, columns):
+    for sample_id, row in _rows(spec, source, split, columns, draw):
         try:
             sample = (pair_in if is_pair else answer_in)(row, data, sample_id)
         except UnusableError as err:
@@ -143,7 +163,7 @@ def _prompted_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> 
 
 
 def _rows(
-    spec: RunSpec, source: str, split: str, named: dict[str, str]
+    spec: RunSpec, source: str, split: str, named: dict[str, str], draw: Draw | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(sample id, row) of a table; `named` is key of `data` -> column, besides id and truth."""
     data = spec.data
@@ -151,7 +171,7 @@ def _rows(
     if split == "pool" and data.truth:
         columns.append(data.truth)
     keys = (*dict.fromkeys((*named, *ALSO.get(spec.task, ()))), "id", "truth")
-    for number, row in enumerate(read_rows(source, columns, keys)):
+    for number, row in enumerate(read_rows(source, columns, keys, draw)):
         yield f"{split}-{as_text(row[data.id]) if data.id else number}", row
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,26 @@ from trainer.data.samples import DataError
 ROWS_AT_ONCE = 64
 """Of a parquet file; a row may hold an image of some MB."""
 KEYS = ("text", "image", "label", "id", "truth")
+DRAWN_FROM = 10
+"""So many times the rows that are wanted are looked at to draw them from."""
+MAX_DRAWN_FROM = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Some rows of the hub at random, instead of all of them in order.
+
+    Attributes:
+        n: how many are wanted; who wants more gets more.
+        seed: what they are drawn with.
+    """
+
+    n: int
+    seed: int
 
 
 def read_rows(
-    source: str, columns: Sequence[str], keys: Sequence[str] = KEYS
+    source: str, columns: Sequence[str], keys: Sequence[str] = KEYS, draw: Draw | None = None
 ) -> Iterator[dict[str, Any]]:
     """The rows of `source` (`csv:`, `jsonl:`, `parquet:` path or `hf:name[:config][@split]`).
 
@@ -24,6 +41,8 @@ def read_rows(
         source: as a spec names it.
         columns: those wanted.
         keys: of the spec's `data`, which name columns; told where one is missing.
+        draw: `hf` alone: stream only what is asked for, of data sets that may be larger than a
+            disk. The order of the data still shows in what is drawn.
 
     Raises:
         DataError: unreadable, or without one of `columns`.
@@ -31,7 +50,7 @@ def read_rows(
     reader, _, where = source.partition(":")
     try:
         if reader == "hf":
-            yield from _hub_rows(where, columns)
+            yield from _hub_rows(where, columns, draw)
         elif not Path(where).is_file():
             raise DataError(f"no data file at {where}; check the path in the spec")
         elif reader == "jsonl":
@@ -125,30 +144,46 @@ def _csv_table(path: str, columns: Sequence[str]) -> Any:
     )
 
 
-def _hub_rows(where: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _hub_rows(where: str, columns: Sequence[str], draw: Draw | None) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    try:
+        data = _loaded(where, streaming=draw is not None)
+        # a stream of files knows its columns by the first row
+        found = data.column_names or list(next(iter(data), {}))
+        _require(where, found, columns)
+        features = data.features or {}
+        for column in columns:
+            if isinstance(features.get(column), datasets.Image):  # decoded by us, one at a time
+                data = data.cast_column(column, datasets.Image(decode=False))
+        names = {
+            column: feature.int2str
+            for column, feature in features.items()
+            if column in columns and hasattr(feature, "int2str")
+        }
+        data = data.select_columns(list(dict.fromkeys(columns)))
+        if draw:
+            size = min(MAX_DRAWN_FROM, DRAWN_FROM * draw.n)
+            data = data.shuffle(seed=draw.seed, buffer_size=size)
+        for row in data:
+            yield {c: names[c](v) if c in names and v is not None else v for c, v in row.items()}
+    except (DataError, _MissingError):
+        raise
+    except Exception as err:  # the hub's library raises a zoo: all of it means not loaded
+        raise DataError(
+            f"cannot load {_hub_name(where)!r} from the hub: {' '.join(str(err).split())[:200]}; "
+            "check the name, the split and the connection"
+        ) from err
+
+
+def _loaded(where: str, *, streaming: bool) -> Any:
     import datasets
 
     name, _, split = where.partition("@")
     _, _, config = name.partition(":")
-    name = _hub_name(where)
-    try:
-        data = datasets.load_dataset(name, config or None, split=split or "train")
-    except Exception as err:  # the hub's library raises a zoo: all of it means not loaded
-        raise DataError(
-            f"cannot load {name!r} from the hub: {' '.join(str(err).split())[:200]}; "
-            "check the name, the split and the connection"
-        ) from err
-    _require(where, data.column_names, columns)
-    for column in columns:
-        if isinstance(data.features[column], datasets.Image):  # decoded by us, one at a time
-            data = data.cast_column(column, datasets.Image(decode=False))
-    names = {
-        column: feature.int2str
-        for column in columns
-        if hasattr(feature := data.features[column], "int2str")
-    }
-    for row in data.select_columns(list(dict.fromkeys(columns))):
-        yield {c: names[c](v) if c in names and v is not None else v for c, v in row.items()}
+    return datasets.load_dataset(
+        _hub_name(where), config or None, split=split or "train", streaming=streaming
+    )
 
 
 def _hub_name(where: str) -> str:
