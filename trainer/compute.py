@@ -33,7 +33,7 @@ def set_up(train: TrainSpec) -> Compute:
     threadpool_limits(limits=1, user_api="blas")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if train.precision == "auto":
-        use_bfloat16 = _computes_bfloat16(device)
+        use_bfloat16 = computes_bfloat16(device)
     else:
         use_bfloat16 = train.precision == "bfloat16"
     return Compute(device, torch.bfloat16 if use_bfloat16 else torch.float32)
@@ -46,7 +46,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _computes_bfloat16(device: torch.device) -> bool:
+def computes_bfloat16(device: torch.device) -> bool:
     """True where the hardware has bfloat16 products; elsewhere they are emulated and slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -21,7 +21,7 @@ NEAREST_PROMPTS, NEAREST_ANSWERS = 10, 15
 PER_TOPIC, MAX_TOPICS = 50, 12
 NAME_WORDS = 3
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_ENDS = re.compile(r"[.!?…:;\"'”’)\]}>`]\s*\Z")
+_ENDS = re.compile(r"[\d.!?…:;\"'”’)\]}>`]\s*\Z")
 
 
 def fit_signals(prompts: Array, answers: Array, reference: Array) -> Array:
@@ -76,11 +76,12 @@ def _nearest(cosine: Array, sameness: Array, k: int) -> Array:
 
 
 def shape_signals(prompts: Sequence[str], answers: Sequence[str]) -> Array:
-    """Hints that need no reading: float (n, 5).
+    """Hints that need no reading: float (n, 6).
 
     Log words of the answer and their ratio to the prompt's, whether it ends like a sentence, its
-    share of letters, and its share of words that stand in it once.
+    share of letters, its share of words that stand in it once, and how usual its symbols are.
     """
+    usual = _usual_symbols(answers)
     rows = []
     for prompt, answer in zip(prompts, answers, strict=True):
         words = answer.lower().split()
@@ -93,9 +94,21 @@ def shape_signals(prompts: Sequence[str], answers: Sequence[str]) -> Array:
                 float(_ENDS.search(answer) is not None),
                 letters,
                 len(set(words)) / max(1, len(words)),
+                min((usual[c] for c in _symbols(answer)), default=0.0),
             )
         )
-    return np.array(rows, dtype=float).reshape(len(rows), 5)
+    return np.array(rows, dtype=float).reshape(len(rows), 6)
+
+
+def _symbols(text: str) -> set[str]:
+    """Its characters that are no letters, digits or spaces."""
+    return {c for c in text if not (c.isalnum() or c.isspace())}
+
+
+def _usual_symbols(texts: Sequence[str]) -> dict[str, float]:
+    """Symbol -> log share of the texts that hold it: 0 = all of them."""
+    count = Counter(c for text in texts for c in _symbols(text))
+    return {c: math.log(n / len(texts)) for c, n in count.items()}
 
 
 # --- topics -------------------------------------------------------------------------------------
