@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trainer.data.dirt import add_dirt
-from trainer.data.samples import DataError, Sample
+from trainer.data.samples import OFF_TOPIC, DataError, Sample, pair
 from trainer.spec import DirtSpec
 
 LABELS = ("fruit", "tools", "weather", "music")
@@ -80,3 +80,66 @@ def test_off_topic_dirt_needs_samples_from_elsewhere():
         match=r"off_topic = 0\.1 .* only builtin:stdlib and builtin:digits have; set it to 0",
     ):
         dirty(off_topic=0.1)
+
+
+# --- prompts with answers -----------------------------------------------------------------------
+
+ANSWERS = [
+    Sample(f"pool-{i}", {"prompt": f"Question {i}", "answer": f"Answer {i}"}, "answer")
+    for i in range(100)
+]
+PAIRS = [
+    pair(f"pool-{i}", {"prompt": f"Question {i}"}, f"Good {i}", f"Bad {i}") for i in range(100)
+]
+
+
+def test_shuffled_answers_are_exchanged_between_prompts():
+    pool = dirty(pool=ANSWERS, shuffled=0.3)
+
+    moved = [(a, b) for a, b in zip(ANSWERS, pool, strict=True) if a.fields != b.fields]
+    assert len(moved) == 30
+    assert {b.truth for _, b in moved} == {OFF_TOPIC}
+    assert sorted(s.fields["answer"] for s in pool) == sorted(s.fields["answer"] for s in ANSWERS)
+    assert [s.prompt for s in pool] == [s.prompt for s in ANSWERS]
+    assert {s.label for s in pool} == {"answer"}
+    assert sum(s.truth == "answer" for s in pool) == 70
+
+
+def test_an_answer_that_says_the_same_stays_a_good_one():
+    pool = [Sample(f"pool-{i}", {"prompt": f"{i}?", "answer": "Yes"}, "answer") for i in range(9)]
+
+    assert {s.truth for s in dirty(pool=pool, shuffled=0.9)} == {"answer"}
+
+
+def test_a_chat_keeps_its_messages_when_answers_are_exchanged():
+    pool = [
+        Sample(f"p-{i}", {**s.fields, "messages": (("system", f"{i}"), ("user", "?"))}, "answer")
+        for i, s in enumerate(ANSWERS)
+    ]
+
+    assert [s.fields["messages"] for s in dirty(pool=pool, shuffled=0.9)] == [
+        s.fields["messages"] for s in pool
+    ]
+
+
+def test_shuffled_pairs_are_turned_round():
+    pool = dirty(pool=PAIRS, shuffled=0.3)
+
+    assert sum(s.label != s.truth for s in pool) == 30
+    assert [s.truth for s in pool] == [s.label for s in PAIRS]
+    assert [s.fields for s in pool] == [s.fields for s in PAIRS]
+
+
+def test_a_pair_that_is_wrong_or_bad_already_stays_so():
+    known = [Sample(s.sample_id, s.fields, s.label, OFF_TOPIC) for s in PAIRS]
+    wrong = [Sample(s.sample_id, s.fields, s.label, "B" if s.label == "A" else "A") for s in PAIRS]
+
+    assert dirty(pool=known, shuffled=0.9) == known
+    assert dirty(pool=wrong, shuffled=0.9) == wrong
+
+
+@pytest.mark.parametrize("pool", [ANSWERS, PAIRS], ids=["answers", "pairs"])
+@pytest.mark.parametrize("key", ["bulk", "off_topic"])
+def test_other_dirt_among_answers_is_a_thing_of_the_standard_library(pool, key):
+    with pytest.raises(DataError, match=rf"data\.dirt\.{key} = 0\.1 .*builtin:stdlib has; set it"):
+        dirty(pool=pool, **{key: 0.1})

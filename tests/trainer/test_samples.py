@@ -18,6 +18,7 @@ from trainer.data.samples import (
     check,
     duplicate_groups,
     hold_out,
+    pair,
 )
 
 
@@ -194,3 +195,71 @@ def test_the_digest_of_the_splits_tells_images_apart_by_their_content():
 
     assert digest(b"b") == digest(b"b")
     assert digest(b"b") != digest(b"c")
+
+
+# --- prompts with answers -----------------------------------------------------------------------
+
+
+def answers(*rows: tuple[str, str]) -> list[Sample]:
+    return [
+        Sample(f"pool-{i}", {"prompt": prompt, "answer": answer}, "answer")
+        for i, (prompt, answer) in enumerate(rows)
+    ]
+
+
+def test_content_is_the_prompt_with_its_answers_whichever_side_they_stand_on():
+    one = Sample("pool-0", {"prompt": "Q", "a": "x", "b": "y"}, "A")
+    other = Sample("pool-1", {"prompt": "Q", "a": "y", "b": "x"}, "A")
+    (answer,) = answers(("Q x", "y"))
+
+    assert one.content == other.content
+    assert answer.content not in {one.content, answers(("Q", "x y"))[0].content}
+    assert (answer.prompt, answer.answers, answer.shown) == ("Q x", ("y",), "Q x")
+    assert (one.answers, one.text, one.shown) == (("x", "y"), "", "Q")
+
+
+def test_the_labels_of_a_task_need_not_all_be_in_the_pool():
+    pool = [pair("pool-0", {"prompt": "Q"}, "x", "y")]
+    dev = [pair("dev-0", {"prompt": "R"}, "x", "y")]
+
+    assert check(pool, dev, [], Skipped(), ("A", "B")).labels == ("A", "B")
+
+
+def test_answers_to_one_prompt_stay_on_one_side():
+    pool = answers(*((f"Question {i // 3}", f"Answer {i}") for i in range(60)))
+
+    rest, held = hold_out(pool, 0.3, np.random.default_rng(0))
+
+    assert len(held) == 18
+    assert not {s.prompt for s in rest} & {s.prompt for s in held}
+
+
+def test_answers_are_duplicates_but_for_case_and_punctuation_not_for_numbers_or_symbols():
+    pool = answers(
+        ("How much is it in all?", "It is 5 + 7 apples."),
+        ("how much is it, in all", "It is 5 + 7 apples"),
+        ("How much is it in all?", "It is 5 + 8 apples."),
+        ("How much is it in all?", "It is 5 - 7 apples."),
+        ("How much is it?", "It is 5 + 7 apples in all."),
+    )
+
+    assert duplicate_groups(pool).tolist() == [0, 0, 2, 3, 4]
+
+
+def test_one_misspelt_word_makes_no_other_answer():
+    pool = answers(
+        ("What does the function do with it?", "It compresses the whole directory."),
+        ("What does the function do with it?", "It compreses the whole directory."),
+    )
+
+    assert duplicate_groups(pool).tolist() == [0, 0]
+
+
+def test_pairs_are_duplicates_where_the_same_side_is_chosen():
+    pool = [
+        pair("pool-0", {"prompt": "Q"}, "One  thing", "Another thing"),
+        pair("pool-1", {"prompt": "q"}, "One thing", "Another thing"),
+        pair("pool-2", {"prompt": "Q"}, "Another thing", "One thing"),
+    ]
+
+    assert duplicate_groups(pool).tolist() == [0, 0, 2]
