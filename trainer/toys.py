@@ -14,37 +14,20 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 from platformdirs import user_cache_path
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor, nn
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    ViTConfig,
-    ViTModel,
-)
+from torch import nn
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, ViTConfig, ViTModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from trainer.data.api_prose import library_questions, prose
 from trainer.data.digits import unlabelled_digits
+from trainer.small_llama import Schooling, trained
 
 log = logging.getLogger(__name__)
 
 RECIPE = 1
 """Raise it when anything below changes: a toy of an older recipe is trained anew."""
 SIDE, STEPS, BATCH = 32, 800, 64
-WIDTH, LAYERS, VOCABULARY, CONTEXT = 128, 4, 3000, 128
-LANGUAGE_STEPS, LANGUAGE_BATCH = 800, 8
-START, END, PAD = "<s>", "</s>", "<pad>"
-CHAT = """\
-{{- bos_token }}
-{%- for message in messages %}
-{%- if message.role == 'assistant' %}{{ 'A:\\n' + message.content + eos_token }}
-{%- elif message.role == 'user' %}{{ 'Q: ' + message.content + '\\n' }}
-{%- else %}{{ message.content + '\\n' }}
-{%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}{{ 'A:\\n' }}{% endif %}"""
+SCHOOLING = Schooling(width=128, layers=4, vocabulary=3000, context=128, steps=700)
 
 
 def toy_image_model() -> Path:
@@ -56,7 +39,7 @@ def toy_image_model() -> Path:
     folder = user_cache_path("joulery") / "toys" / f"digits-vit-{RECIPE}"
     if not (folder / "config.json").exists():
         side = {"height": SIDE, "width": SIDE}
-        _save(folder, _trained_vit(), ViTImageProcessorPil(size=side))
+        save(folder, _trained_vit(), ViTImageProcessorPil(size=side))
     return folder
 
 
@@ -68,11 +51,11 @@ def toy_language_model() -> Path:
     """
     folder = user_cache_path("joulery") / "toys" / f"prose-llama-{RECIPE}"
     if not (folder / "config.json").exists():
-        _save(folder, *_trained_llama())
+        save(folder, *_trained_llama())
     return folder
 
 
-def _save(
+def save(
     folder: Path,
     *parts: ViTModel | ViTImageProcessorPil | LlamaForCausalLM | PreTrainedTokenizerFast,
 ) -> None:
@@ -116,63 +99,4 @@ def _trained_vit() -> ViTModel:
 def _trained_llama() -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     log.info("training a small language model, once: about two minutes")
     dialogues = [f"Q: {prompt}\nA:\n{answer}" for prompt, answer in library_questions()]
-    texts = [*dialogues, *prose()]
-    tokenizer = _trained_tokenizer(texts)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=8 * WIDTH // 3,
-            num_hidden_layers=LAYERS, num_attention_heads=4, max_position_embeddings=512,
-            tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )
-    )  # fmt: skip
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.1, betas=(0.9, 0.95))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 5e-3, total_steps=LANGUAGE_STEPS, pct_start=0.1
-    )
-    stream = _stream(texts, tokenizer)
-    for step in range(LANGUAGE_STEPS):
-        start = torch.randint(len(stream) - CONTEXT, (LANGUAGE_BATCH,))
-        ids = stream[start[:, None] + torch.arange(CONTEXT)]
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 99:
-            log.info("%d of %d steps, loss %.2f", step + 1, LANGUAGE_STEPS, loss.item())
-    return model, tokenizer
-
-
-def _trained_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
-    """A byte-level byte pair encoding, as GPT-2's."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    bpe.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY,
-            special_tokens=[START, END, PAD],
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=bpe,
-        bos_token=START,
-        eos_token=END,
-        pad_token=PAD,
-        chat_template=CHAT,
-        model_max_length=512,
-    )
-
-
-def _stream(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Tensor:
-    """All texts one after the other, in random order: int64 (tokens,)."""
-    order = torch.randperm(len(texts))
-    whole = [f"{START}{texts[i]}{END}" for i in order]
-    lists = tokenizer(whole, add_special_tokens=False)["input_ids"]
-    return torch.tensor([token for ids in lists for token in ids])
+    return trained([*dialogues, *prose()], SCHOOLING)
