@@ -41,10 +41,13 @@ class ArmInTraining:
         self.reports: list[SegmentReport] = []
         self.checkpoint: str | None = None
         self.curve: list[dict[str, Any]] = []
-        """Evaluations so far: samples, cpu_s, forwards, metric, dev; costs count from the first."""
+        """Evaluations so far: samples, tokens, cpu_s, forwards, metric, dev; costs count from the
+        first, tokens are those trained on."""
         self.cpu_s = self.forwards = self.load_s = 0.0
         """Spent so far, loading and evaluations left out; a trained sample is 2.2 forwards."""
-        self.samples = 0
+        self.score_s = 0.0
+        """The part of `cpu_s` that went into looking at the pool and choosing from it."""
+        self.samples = self.tokens = 0
         """Trained on so far."""
 
     async def segment(
@@ -83,18 +86,22 @@ class ArmInTraining:
         twin.plans, twin.reports, twin.curve = [*self.plans], [*self.reports], [*self.curve]
         twin.checkpoint, twin.samples = self.checkpoint, self.samples
         twin.cpu_s, twin.forwards, twin.load_s = self.cpu_s, self.forwards, self.load_s
+        twin.score_s, twin.tokens = self.score_s, self.tokens
         return twin
 
     def _book(self, report: SegmentReport) -> None:
         for point in report.evaluations:
             self.curve.append({
-                "samples": point.samples, "cpu_s": self.cpu_s + point.cpu_s,
+                "samples": point.samples, "tokens": self.tokens + point.tokens,
+                "cpu_s": self.cpu_s + point.cpu_s,
                 "forwards": self.forwards + point.forwards, "metric": point.metric,
                 "dev": point.dev_metric,
             })  # fmt: skip
         cost = {c.phase: c.cpu_s for c in report.costs}
         self.load_s += cost.get("load", 0.0)
         self.cpu_s += sum(s for phase, s in cost.items() if phase not in FREE)
+        self.score_s += cost.get("score", 0.0)
+        self.tokens += _tokens_in(report, self.samples)
         self.samples += report.samples_trained
         self.forwards += report.samples_needed + 2.2 * report.samples_trained
         if report.checkpoint is not None:
@@ -104,9 +111,23 @@ class ArmInTraining:
         """Curve and costs, as plain data."""
         return {
             "curve": self.curve, "cpu_s": self.cpu_s, "load_s": self.load_s,
-            "forwards": self.forwards, "samples": self.samples,
+            "forwards": self.forwards, "samples": self.samples, "tokens": self.tokens,
+            "score_s": self.score_s,
             "is_flat": bool(self.reports) and self.reports[-1].is_flat,
         }  # fmt: skip
+
+
+def _tokens_in(report: SegmentReport, before: int) -> int:
+    """Trained on in a segment; after its last evaluation as many per sample as until then.
+
+    Args:
+        report: of the segment.
+        before: samples trained on before it.
+    """
+    last = report.evaluations[-1] if report.evaluations else None
+    if last is None or last.samples <= before:
+        return 0
+    return round(last.tokens * report.samples_trained / (last.samples - before))
 
 
 async def run_module(name: str, task: Mapping[str, Any]) -> None:
