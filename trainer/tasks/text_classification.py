@@ -18,6 +18,7 @@ from trainer.attribution import WORD, token_scores, top_words, word_shares, word
 from trainer.backbone import Backbone, load_backbone
 from trainer.compute import Compute
 from trainer.data.samples import Splits
+from trainer.marks import Marks
 from trainer.segment import FeatureOpinion, LabelWords, Opinions
 from trainer.selection import Selection
 from trainer.spec import RunSpec
@@ -52,10 +53,13 @@ class TextClassification(Classification):
         inputs: dict[Literal["pool", "dev", "test"], Inputs]
         inputs = {"pool": self._texts, "dev": held_out[0], "test": held_out[1]}
         words = below(0.0, opinions.features)  # said to mislead; idle words do no harm
-        covered = None
+        self._masked: Texts | None = None
+        self._is_same = np.zeros(len(splits.pool), bool)
         if words:
-            covered = self._read_texts([self._without(words, s.text) for s in splits.pool])
-        super().__init__(splits, self.backbone, inputs, compute, folder, covered)
+            masked = [self._without(words, s.text) for s in splits.pool]
+            self._masked = self._read_texts(masked)
+            self._is_same[:] = [m == s.text for m, s in zip(masked, splits.pool, strict=True)]
+        super().__init__(splits, self.backbone, inputs, compute, folder, self._masked)
         self._names = self._read_texts([label.replace("_", " ") for label in splits.labels])
         phrases = _phrases(opinions.words, {label: i for i, label in enumerate(splits.labels)})
         self._phrases = self._read_texts([phrase for _, phrase in phrases])
@@ -68,6 +72,18 @@ class TextClassification(Classification):
         """A text with some words masked; left out where the model knows no mask."""
         mask = self._tokenizer.mask_token or ""
         return WORD.sub(lambda m: mask if m[0].lower() in words else m[0], text)
+
+    def _seen_in_training(self, index: np.ndarray) -> Tensor:
+        """What the frozen layers make of texts without such words is known already."""
+        masked, known = self._masked, self._texts.hidden
+        if masked is not None and known is not None and masked.can_cache:
+            same = index[(self._is_same & self._known & ~self._is_covered)[index]]
+            masked.fill(Marks(), "", same[:0])  # makes room
+            if len(same) and masked.hidden is not None:
+                with torch.inference_mode():
+                    masked.hidden.put(same, *known.batch(same))
+            self._is_covered[same] = True
+        return super()._seen_in_training(index)
 
     def _read_names(self) -> Tensor | None:
         """Of the labels' names, and of what people said they mean."""

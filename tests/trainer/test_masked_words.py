@@ -1,0 +1,45 @@
+"""Words that people say mislead: which texts are read anew without them."""
+
+import torch
+
+from tests.trainer.plans import Arm
+from trainer.activations import Texts
+from trainer.attribution import words_of
+from trainer.data.read import read_splits
+from trainer.segment import FeatureOpinion, Opinions
+from trainer.tasks.text_classification import TextClassification
+
+
+def test_only_texts_with_a_masked_word_are_read_anew(tiny_spec, tmp_path, monkeypatch):
+    """The others go into training as they were read before, to the last bit."""
+    spec = tiny_spec()
+    texts = [sample.text for sample in read_splits(spec, 0).pool]
+    word = words_of(texts[0])[0]
+    said = Opinions(features=(FeatureOpinion(label="x", feature=word, value=-1, votes=3),))
+    arm = Arm(spec, tmp_path)
+    arm.go(0.5)
+    learners, filled = [], []
+    losses, fill = TextClassification.losses, Texts.fill
+
+    def spied_losses(self, index, selection):
+        learners.append(self)
+        return losses(self, index, selection)
+
+    def spied_fill(self, marks, what, rows=None):
+        filled.append((self, rows))
+        fill(self, marks, what, rows)
+
+    monkeypatch.setattr(TextClassification, "losses", spied_losses)
+    monkeypatch.setattr(Texts, "fill", spied_fill)
+    arm.go(1.0, opinions=said)
+
+    learner = learners[0]
+    anew = {int(i) for held, rows in filled if held is learner._covered for i in rows}
+    assert anew
+    assert all(word in words_of(texts[i]) for i in anew)
+    kept = next(i for i in learner._is_covered.nonzero()[0] if i not in anew)
+    start, end = learner._texts.ids.offsets[kept], learner._texts.ids.offsets[kept + 1]
+    before = learner._texts.hidden.values[start:end]
+    first = learner._covered.ids.offsets[kept]
+    after = learner._covered.hidden.values[first : first + end - start]
+    assert torch.equal(before, after)
