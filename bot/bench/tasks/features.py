@@ -149,7 +149,7 @@ def _answers(
     cell: Cell, cards: Sequence[FeatureView], about: dict[str, Any], pool: Path
 ) -> list[said.Level]:
     if cell.kind in PLANTED:
-        return said.of_the_top(cards, about["feature"], PEOPLE)
+        return said.against(cards, about["feature"], PEOPLE)
     marks = json.loads((pool / "marks.json").read_text(encoding="utf-8"))
     return said.by_marks(cards, marks, READERS, np.random.default_rng([cell.seed, 45]))
 
@@ -194,8 +194,11 @@ def section(rows: Sequence[Row]) -> Section:
         if mine:
             figures += _planted_figures(kind, mine)
             tables.append(_planted_table(kind, mine))
-            if any(row["rank"] != 1 for row in mine):
-                notes.append(f"{kind}: where it is not first on its card, nobody voted on it.")
+            unseen = sum(row["rank"] is None for row in mine)
+            if unseen:
+                notes.append(
+                    f"{kind}: on no card in {unseen} of {len(mine)} seeds, so not voted on."
+                )
     for kind in MARKED:
         mine = [row for row in rows if row["kind"] == kind]
         if mine:

@@ -21,20 +21,20 @@ Level = tuple[str, str, str, float]
 """(label, feature, voter, value in [-1, 1])."""
 
 
-def of_the_top(cards: Sequence[FeatureView], planted: str, voters: int) -> list[Level]:
-    """One vote of each of some people, all on what the model leans on most.
+def against(cards: Sequence[FeatureView], planted: str, voters: int) -> list[Level]:
+    """One vote of each of some people, all on what strikes them on the cards.
 
-    They know a planted feature when they see it; of anything else they say that it somewhat matters.
+    That is the planted feature wherever they see it. Else it is what the model leans on most, of
+    which they know nothing but that it somewhat matters.
     """
-    label, feature, _ = max(
-        (
-            (card.label, feature, share)
-            for card in cards
-            for feature, share in zip(card.features, card.shares, strict=True)
-        ),
-        key=lambda one: one[2],
-    )
-    value = MISLEADS if feature == planted else SOMEWHAT
+    shown = [
+        (card.label, feature, share)
+        for card in cards
+        for feature, share in zip(card.features, card.shares, strict=True)
+    ]
+    odd = [one for one in shown if one[1] == planted]
+    label, feature, _ = max(odd or shown, key=lambda one: one[2])
+    value = MISLEADS if odd else SOMEWHAT
     return [(label, feature, f"p{i}", value) for i in range(voters)]
 
 
