@@ -49,7 +49,7 @@ def toy_language_model() -> Path:
     It has seen prompts and answers, never one that `builtin:stdlib` holds. About two minutes of one
     core the first time.
     """
-    folder = user_cache_path("joulery") / "toys" / f"prose-llama-{RECIPE}"
+    folder = user_cache_path("joulery") / "toys" / f"docs-llama-{RECIPE}"
     if not (folder / "config.json").exists():
         save(folder, *_trained_llama())
     return folder
