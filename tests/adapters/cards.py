@@ -61,6 +61,25 @@ WHICH = Card(
     footer="r1 · pool-1 · or reply with a name · closes by 12:00",
     tone="question",
 )
+PAIR = Card(
+    text="Which answer is better?",
+    title="Which answer is better?",
+    parts=(
+        CardPart(key="", title="Prompt", text="What is a port?"),
+        CardPart(key="A", title="A", text="A door for packets."),
+        CardPart(key="B", title="B", text="I am sorry."),
+    ),
+    buttons=tuple(
+        Button(id=id_, label=label, emoji=emoji)
+        for id_, label, emoji in (
+            ("A", "A", "a"), ("B", "B", "b"), ("tie", "About the same", "same"),
+            ("bad", "Bad pair", "bad"), ("unsure", "Can't tell", "unsure"),
+        )
+    ),
+    seeds=("a", "b", "same", "bad", "unsure"),
+    footer="r1 · pool-1 · closes by 12:00",
+    tone="question",
+)  # fmt: skip
 WHICH_BLIND = WHICH.model_copy(update={"seeds": (), "is_blind": True})
 
 BLIND = QUESTION.model_copy(update={"tally": "", "is_blind": True})

@@ -17,6 +17,7 @@ from tests.adapters.cards import (
     CLOSED,
     FEATURES,
     LEVELS,
+    PAIR,
     PNG,
     QUESTION,
     RUN,
@@ -177,6 +178,30 @@ async def test_digits_choose_among_labels_one_card_after_the_other(
     await expect(page.locator(".waiting")).to_be_hidden()
     given = [set((await chat.snapshot(card)).reactions) for card in cards]
     assert given == [{"two"}, {"ten"}, {"down"}, {"unsure"}]
+
+
+async def test_letters_choose_a_side_one_pair_after_the_other(chat: WebChat, visit: Visit) -> None:
+    cards = [await chat.post_card(CHANNEL, PAIR, f"k{number}") for number in range(4)]
+    page = await visit("Ana")
+
+    for key in "jabtu":
+        await page.keyboard.press(key)
+
+    await expect(page.locator(".waiting")).to_be_hidden()
+    given = [set((await chat.snapshot(card)).reactions) for card in cards]
+    assert given == [{"a"}, {"b"}, {"same"}, {"unsure"}]
+
+
+async def test_the_sides_of_a_pair_stand_side_by_side_on_a_phone(
+    chat: WebChat, visit: Visit
+) -> None:
+    await chat.post_card(CHANNEL, PAIR, "k")
+    page = await visit("Ana", width=390)
+
+    await expect(page.locator(".part h3")).to_have_text(["Prompt", "A", "B"])
+    boxes = [await page.locator(f"[data-react={e}]").bounding_box() for e in PAIR.seeds]
+    tops = [round(box["y"]) for box in boxes if box]
+    assert tops[0] == tops[1] < tops[2] == tops[3] == tops[4]
 
 
 async def test_digits_press_the_buttons_of_a_blind_card(
