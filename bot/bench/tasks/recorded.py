@@ -112,12 +112,11 @@ class RecordedJury:
 
         Gold cards included: whoever answers them says what is on the picture.
         """
-        consensus = self.consensus()
-        known = [(o.sample_id, o.relabel or self._given[o.sample_id]) for o in self.opinions()
-                 if o.relabel or (o.keep or 0.0) > 0.5]  # fmt: skip
-        gold = [
-            (card.sample_id, self._given[card.sample_id])
-            for card in self.cards
-            if card.is_gold and consensus.votes.get(card.sample_id)
-        ]
-        return tuple(known + gold)
+        known = {
+            o.sample_id: o.relabel or self._given[o.sample_id]
+            for o in self.opinions()
+            if o.relabel or (o.keep or 0.0) > 0.5
+        }
+        gold = {card.sample_id for card in self.cards if card.is_gold}
+        known |= {a.item: a.label for a in self._answers if a.item in gold and a.label}
+        return tuple(known.items())
