@@ -17,6 +17,7 @@ from bot.dirt import audit_answers, dirt_share
 from bot.opinions import Heard, opinions
 from bot.worth import GO_ABOVE
 from storage.models import Arm, ArmState, Ballot, Choice, Run, RunState, SubjectKind, Vote
+from trainer.kinds import ANSWER
 from trainer.segment import Opinions, SegmentReport
 from trainer.spec import RunSpec
 
@@ -162,7 +163,7 @@ class Crew:
 def _true(ballot: Ballot, right: str) -> Choice:
     """The answer of somebody who knows what is right."""
     if ballot.ask == "fits":
-        said = "yes" if ballot.subjects[0].label == right else "no"
+        said = "yes" if (ballot.subjects[0].label or ANSWER) == right else "no"
     else:  # what is under none of the names is a bad pair
         named = {choice.names: choice.id for choice in ballot.choices if choice.names is not None}
         said = named.get(right, "bad")

@@ -192,8 +192,11 @@ def auc_of(report: SegmentReport, truth: Mapping[str, str]) -> float | None:
     """Area under the ROC curve of the guesses on a report's cards; None where all are alike. Pure."""
     from trainer.surrogate import auc  # scipy: too heavy for every start of the bot
 
-    known = [(c.keep, truth[c.view.sample_id] == c.view.label) for c in report.candidates
-             if c.keep is not None]  # fmt: skip
+    known = [
+        (card.keep, truth[card.view.sample_id] == (card.view.label or ANSWER))
+        for card in report.candidates
+        if card.keep is not None
+    ]
     if not known:
         return None
     guesses, is_good = zip(*known, strict=True)
