@@ -295,3 +295,11 @@ def test_a_dev_share_leaves_something_on_both_sides(dev):
 
     with pytest.raises(SpecError, match=r"data\.dev"):
         parse_spec(raw, where="the test's spec")
+
+
+def test_columns_of_prompts_have_names_that_hub_data_sets_use():
+    data = parsed(task="preference").data
+
+    assert (data.prompt, data.answer) == ("prompt", "answer")
+    assert (data.chosen, data.rejected, data.messages) == ("chosen", "rejected", None)
+    assert parsed(data={"pool": "csv:x", "prompt": None}).data.prompt is None
