@@ -36,7 +36,7 @@ class Backbone(CutModel):
 
     def __init__(self, model: nn.Module, base: PreTrainedModel, top_layers: int) -> None:
         super().__init__(model, base, top_layers)
-        self.is_causal = _is_causal(base)
+        self.is_causal = is_causal(base)
         self.width: int = base.config.hidden_size
         self.max_tokens = max_tokens_of(base)
 
@@ -114,7 +114,7 @@ def max_tokens_of(base: PreTrainedModel) -> int:
     return positions - (base.config.pad_token_id or 0) - 1 if is_offset else positions
 
 
-def _is_causal(base: PreTrainedModel) -> bool:
+def is_causal(base: PreTrainedModel) -> bool:
     """True where a token sees only those before it, so that the last one sums up the text."""
     from transformers.models.auto import modeling_auto as auto
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from trainer import toys
 from trainer.activations import Inputs
-from trainer.backbone import max_tokens_of
+from trainer.backbone import is_causal, max_tokens_of
 from trainer.compute import Compute
 from trainer.cut import CutModel, ModelError, load_pretrained, with_lora
 from trainer.marks import Marks
@@ -252,7 +252,7 @@ def load_language_model(
         model, path, revision, AutoTokenizer, "toy", auto=AutoModelForCausalLM
     )
     base = cast(PreTrainedModel, whole.base_model)
-    if base is whole or _head_of(whole) is None:
+    if base is whole or not is_causal(base):
         raise ModelError(f"{model!r} is no causal language model; give one, or toy")
     wrapped, top = with_lora(base, lora, seed, model)
     found = LanguageModel(whole, wrapped, base, top)
