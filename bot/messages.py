@@ -400,7 +400,10 @@ def ignored_said(right: int, asked: int) -> str:
 def selection_said(report: SelectionReport, kind: Kind) -> str:
     """What the votes did to the pool."""
     if report.note:
-        return f"{words.plural(report.votes, 'vote')}: not followed, {report.note}. The whole pool is used."
+        return (
+            f"{words.plural(report.votes, 'vote')}: {report.note}, so they count for the samples "
+            "that were voted on and for no others."
+        )
     text = (
         f"{words.plural(report.votes, 'vote')}: {words.count(report.dropped)} of "
         f"{words.count(report.pool)} samples set aside, the rest weighted by how sure the team is"

@@ -160,7 +160,7 @@ class Desk:
         )
         is_little = 0 < len(self._voted) < MIN_VOTES
         if (chosen.note or is_little) and self.can_grow() and self._plan.until > 0:
-            self.embed(len(self._order))  # not followed: the whole pool, as without votes
+            self.embed(len(self._order))  # not to be spread: the whole pool, as without votes
             return self.select()
         return leaning(self._spread(chosen), lean)
 

@@ -163,7 +163,7 @@ class SelectionReport(_Plain):
     auc: float | None = None  # leave-one-out, on the votes; None below 8 votes or one-sided
     impurity: float | None = None  # expected share of dirt in what is trained on
     impurity_after: float | None = None  # the same, expected after another round of cards
-    note: str = ""  # why the votes were not followed, when they were not
+    note: str = ""  # why the votes count for what was voted on alone, when they do
 
 
 class CheckpointReport(_Plain):

@@ -179,7 +179,7 @@ class Selection:
         keep: float (n,) in [0, 1], how sure we are that the sample is good.
         label: int64 (n,), the label to train on (relabelled where the team said so).
         auc: leave-one-out on the votes, None when it cannot be told.
-        note: why the votes were not followed; empty when they were.
+        note: why the votes count for no other samples than those voted on; empty when they do.
         n_leaning: samples whose weight importance votes changed.
         impurity: expected share of dirt in what is trained on; None where nobody can tell.
     """
@@ -237,13 +237,12 @@ def by_votes(
             All such samples weigh the same; `keep` says how sure the label is that they got.
     """
     pool = model.pool
-    score = model.leave_one_out_auc()
+    score, note = model.leave_one_out_auc(), ""
     if score is not None and score + auc_slack(score, model.evidence.target > 0) < MIN_AUC:
-        note = f"the votes do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
-        return replace(whole_pool(pool), auc=score, note=note)
+        note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
     keep, label = model.keep(), pool.labels.copy()
-    if 0 < len(voted) < MIN_VOTES:
-        keep[:] = 1.0  # too few to tell anything of samples nobody was asked about
+    if note or 0 < len(voted) < MIN_VOTES:
+        keep[:] = 1.0  # they tell nothing of samples nobody was asked about
     heard = np.ones(len(pool))
     for group, q in by_group(voted, pool.group).items():
         keep[pool.group == group] = heard[pool.group == group] = q
@@ -268,8 +267,8 @@ def by_votes(
     if is_two_sided:
         sure = np.ones(len(pool))
     weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
-    impurity = float(1 - keep[kept].mean())
-    chosen = Selection(weight / weight[kept].mean(), keep, label, score, impurity=impurity)
+    impurity = None if note else float(1 - keep[kept].mean())
+    chosen = Selection(weight / weight[kept].mean(), keep, label, score, note, impurity=impurity)
     return leaning(chosen, lean)
 
 

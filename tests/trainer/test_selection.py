@@ -244,18 +244,23 @@ def test_importance_votes_tilt_the_weights():
     assert plain.n_leaning == 0
 
 
-def test_votes_without_a_pattern_are_not_followed():
-    """200 coin flips: surely no rule, so the pool stays whole and the report says why."""
+def test_votes_without_a_pattern_count_for_what_was_voted_on_alone():
+    """200 coin flips: surely no rule, so the rest of the pool stays and the report says why."""
     pool = dirty_pool(names=False)
     rng = np.random.default_rng(1)
     index = rng.choice(300, 200, replace=False)
-    model = model_of(pool, Evidence.of(index, rng.choice([0.1, 0.9], 200)))
+    flips = rng.choice([0.1, 0.9], 200)
+    model = model_of(pool, Evidence.of(index, flips))
 
-    chosen = by_votes(model, voted={int(i): 0.1 for i in index}, relabelled={})
+    chosen = by_votes(
+        model, voted=dict(zip(index.tolist(), flips.tolist(), strict=True)), relabelled={}
+    )
 
     assert "do not generalise" in chosen.note
     assert chosen.auc is not None
-    assert (chosen.weight == 1).all()
+    assert chosen.impurity is None
+    dropped = np.flatnonzero(chosen.weight == 0)
+    assert set(dropped.tolist()) == set(index[flips < 0.5].tolist())
 
 
 def test_few_votes_without_a_pattern_are_followed_for_they_prove_nothing():
