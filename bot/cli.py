@@ -63,6 +63,7 @@ err = Console(stderr=True, markup=False)
 CARDS_ALONE = 16
 """Per round, where nobody helps: two minutes of one person."""
 
+QUICK_SEEDS = {"learning": 2, "tasks": 1}
 BenchName = Literal["learning", "tasks", "resume"]
 
 JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
@@ -186,7 +187,7 @@ def bench(
     if report is not None:
         _write(report, "")  # rather now than after the work
     folder = folder or Path(f"bench-{name}")
-    count = min(seeds, 2) if quick else seeds
+    count = min(seeds, QUICK_SEEDS.get(name, 1)) if quick else seeds
     pool_seeds = tuple(range(first_seed, first_seed + count))
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task(f"bench {name}", total=None)

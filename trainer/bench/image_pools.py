@@ -21,7 +21,7 @@ from trainer.bench.image_body import body
 from trainer.data.samples import OFF_TOPIC, DataError
 from trainer.files import write_whole
 
-TEST_ROWS, DEV_ROWS = 1500, 150
+TEST_ROWS, DEV_ROWS = 1000, 250
 MOST_MISTAKES = 2000
 """Pictures of a pool that is two fifths real mistakes: there are 946 of those in all."""
 IN_BULK = {"cat": "horse", "ship": "automobile"}

@@ -33,6 +33,9 @@ ROUNDS = 3
 """Ballots after the audit; before the first step they cost next to nothing."""
 EVALUATIONS = 8
 EPOCHS = 3.0
+PATIENCE = 3
+"""Of the arm with votes. The others train all of three epochs: ended where a small dev set is flat
+for a while, the control would be a weaker rival."""
 PLUS = 0.05
 """What is asked for beyond the control's final accuracy."""
 
@@ -190,7 +193,7 @@ def _pool_rows(pool: Path) -> dict[str, tuple[str, str]]:
 
 
 def spec_of(cell: Cell, pool: Path, body: str) -> RunSpec:
-    """How every arm trains; the same for all recipes."""
+    """How an arm trains; the same for all recipes."""
     return parse_spec(
         {
             "name": "bench", "model": body, "task": "image-classification",
@@ -201,7 +204,7 @@ def spec_of(cell: Cell, pool: Path, body: str) -> RunSpec:
             "lora": {"top_layers": "all"},
             "train": {
                 "epochs": EPOCHS, "evaluations": EVALUATIONS, "threads": 1, "seed": cell.seed,
-                "patience": 3,
+                "patience": PATIENCE if cell.arm == "human" else 0,
             },
         },
         where="the benchmark's spec",
