@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trainer.selection import Selection, whole
 from trainer.signals import Array, PoolView
+
+TURNED = 0.35
+"""Share of pairs that `rdpo` is told are filed the wrong way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,31 @@ def _cleanlab(case: Case) -> Selection:
     return _only(case, confident_learning_keep(pool.embeddings, pool.labels, seed))
 
 
+def _autorel(case: Case) -> Selection:
+    """All pairs, some turned round: as a reward model trained on the rest of them would have it."""
+    from trainer.bench.rivals import called_otherwise  # scikit-learn: an extra
+
+    view = case.view()
+    if view.hints is None:
+        raise ValueError("autorel turns pairs round; leave it out where there are none")
+    better = np.concatenate([view.embeddings - view.hints.filed, view.hints.signals], axis=1)
+    everything = _control(case)
+    turned = called_otherwise(better, case.rng)
+    return replace(everything, label=np.where(turned, 1 - case.labels, case.labels))
+
+
+def _rdpo(case: Case) -> Selection:
+    """All pairs under a loss that is unbiased where so many are turned round by chance.
+
+    Provably robust DPO (Chowdhury et al. 2024, 2403.00409) weighs the loss of a pair as filed by (1 - e) / (1 - 2 e)
+    and that of the pair turned round by -e / (1 - 2 e), which is what a pair's loss is where one were
+    surer than sure of its label.
+    """
+    everything = _control(case)
+    sure = (1 - TURNED) / (1 - 2 * TURNED)
+    return replace(everything, keep=np.full(len(case.labels), sure))
+
+
 def _oracle(case: Case) -> Selection:
     """What is right, by a truth no real run has: the limit of filtering."""
     if case.is_right is None:
@@ -73,6 +101,8 @@ ARMS: Mapping[str, Callable[[Case], Selection]] = {
     "random": _random,
     "cleanlab": _cleanlab,
     "oracle": _oracle,
+    "autorel": _autorel,
+    "rdpo": _rdpo,
     "infobatch": _control,
     "rho": _control,
 }

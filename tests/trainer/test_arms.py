@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.trainer.pools import dirty_pool
+from tests.trainer.pools import dirty_pool, unit
 from trainer.arms import ARMS, Case
-from trainer.signals import PoolView
+from trainer.signals import Hints, PoolView
 
 POOL = dirty_pool(n=200)
 
@@ -70,3 +70,38 @@ def test_the_arm_of_confident_learning_is_cleaner_than_the_pool():
 
     assert 0 < kept.sum() < 200
     assert POOL.is_good[kept].mean() > POOL.is_good.mean()
+
+
+def pairs(n: int = 120, turned: float = 0.3) -> tuple[PoolView, np.ndarray]:
+    """Pairs whose better answers lie elsewhere than the worse ones; which are filed rightly."""
+    rng = np.random.default_rng(0)
+    is_right = rng.random(n) >= turned
+    good = unit(rng.normal(size=(n, 8)) + 3 * np.eye(8)[0])
+    bad = unit(rng.normal(size=(n, 8)) + 3 * np.eye(8)[1])
+    filed = np.where(is_right[:, None], good, bad), np.where(is_right[:, None], bad, good)
+    hints = Hints(signals=np.zeros((n, 1)), filed=filed[1], prior=np.ones(n))
+    view = PoolView(filed[0], rng.integers(0, 2, n), None, np.arange(n), hints)
+    return view, is_right
+
+
+def test_a_reward_model_turns_most_of_what_was_turned_by_chance():
+    pytest.importorskip("sklearn")
+    view, is_right = pairs()
+
+    chosen = ARMS["autorel"](case_of(view, None))
+
+    is_same = chosen.label == view.labels
+    assert (is_same == is_right).mean() > 0.9 > is_right.mean()
+    assert (chosen.weight == 1).all()
+
+
+def test_a_reward_model_has_nothing_to_turn_where_there_are_no_pairs():
+    with pytest.raises(ValueError, match="pairs"):
+        ARMS["autorel"](case_of())
+
+
+def test_robust_preferences_are_surer_than_sure():
+    """(1 - .35) / (1 - 2 x .35) = 2.167, so that the mean loss over turns by chance is unbiased."""
+    view, _ = pairs()
+
+    assert ARMS["rdpo"](case_of(view, None)).keep == pytest.approx(np.full(120, 2.1667), abs=1e-4)

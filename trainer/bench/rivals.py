@@ -22,6 +22,8 @@ CLASSIFIER_C = 10.0
 """The best of 1 to 100 for whole `mix` pools, and within .01 of the best for their clean rows."""
 MAX_ITERATIONS = 1000
 
+REWARD_FOLDS, REWARD_C = 5, 1.0
+
 Pruning = Literal["both", "joint"]
 
 
@@ -185,6 +187,32 @@ class _OneClass:
     def predict_proba(self, e: Array) -> Array:
         """Certainty: float (n, 1)."""
         return np.ones((len(e), 1))
+
+
+def called_otherwise(better: Array, rng: np.random.Generator) -> Array:
+    """Which pairs a reward model, trained on all the others, would file the other way round: bool (n,).
+
+    The reward is linear in what is known of an answer, so that the odds of a pair are linear in the
+    difference between its two (Bradley and Terry 1952): logistic regression without an intercept, as
+    either answer might stand first. Of five folds each is judged by a model of the other four.
+
+    Args:
+        better: float (n, d), of each pair what is known of the answer that is filed as better, less
+            the same of the other one.
+        rng: draws the folds.
+    """
+    fold = rng.permutation(len(better)) % REWARD_FOLDS
+    found = np.zeros(len(better), dtype=bool)
+    for k in range(REWARD_FOLDS):
+        out = fold == k
+        known = better[~out]
+        if len(known) == 0:
+            continue
+        model = LogisticRegression(C=REWARD_C, fit_intercept=False, max_iter=MAX_ITERATIONS)
+        both = np.concatenate([known, -known])
+        model.fit(both, np.repeat([1, 0], len(known)))
+        found[out] = model.decision_function(better[out]) < 0 if out.any() else False
+    return found
 
 
 @dataclass(frozen=True, slots=True)

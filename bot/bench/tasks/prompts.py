@@ -29,6 +29,10 @@ FILES = (
 )  # fmt: skip
 TOPICS = "topics"
 """The recipe whose people say which topics matter."""
+PATIENCE = 4
+SELECTIVE = ("human", "no_votes")
+"""Arms that let more in, or end, where their dev set is flat. The others train to their end: stopped
+early, a control would be a weaker rival."""
 MOST_CARDS = 10_000
 """More than any pool has samples."""
 
@@ -92,7 +96,7 @@ class Larder:
 
 
 def spec_of(cell: Cell, task: str, pool: Path, about: Mapping[str, Any], train: Any) -> RunSpec:
-    """How every arm trains.
+    """How an arm trains.
 
     Args:
         cell: which.
@@ -115,7 +119,7 @@ def spec_of(cell: Cell, task: str, pool: Path, about: Mapping[str, Any], train: 
             },
             "train": {
                 "max_tokens": about["max_tokens"], "threads": 1, "seed": cell.seed,
-                "patience": max(1, round(0.3 * train["evaluations"])), **train,
+                "patience": PATIENCE if cell.arm in SELECTIVE else 0, **train,
             },
         },
         where="the benchmark's spec",

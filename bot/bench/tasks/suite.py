@@ -11,11 +11,13 @@ from bot.bench.tasks import report
 from bot.bench.tasks.features import Features
 from bot.bench.tasks.groups import Group, Row, Section, Setting
 from bot.bench.tasks.images import Images
+from bot.bench.tasks.language import Language
+from bot.bench.tasks.pairs import Pairs
 from bot.bench.tasks.sheets import Sheets
 from trainer.files import write_whole
 from trainer.launch import LocalLauncher
 
-GROUPS: tuple[Callable[[Setting], Group], ...] = (Images, Features, Sheets)
+GROUPS: tuple[Callable[[Setting], Group], ...] = (Images, Features, Sheets, Language, Pairs)
 
 
 async def run(setting: Setting, progress: Callable[[int, int], None]) -> BenchReport:
