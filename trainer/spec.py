@@ -118,7 +118,9 @@ class DataSpec(_Part):
     test: Source | None = Field(None, description="clean held-out samples that steer nothing")
     text: str = Field("text", description="name of the text column")
     image: str = Field("image", description="name of the image column: paths or bytes")
-    label: str = Field("label", description="name of the label column")
+    label: str = Field(
+        "label", description="name of the label column; lists in it are several labels at once"
+    )
     prompt: str | None = Field(
         "prompt",
         description="name of the prompt column: texts, or chats as lists of {role, content}; null "

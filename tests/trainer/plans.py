@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from trainer import compute
 from trainer.data.read import read_splits
 from trainer.loop import train_segment
 from trainer.marks import MARK, Mark, Marks
 from trainer.segment import Opinions, Questions, SampleOpinion, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
+from trainer.tasks.registry import task_of
 
 ASK = Questions(cards=6, feature_cards=3)
 
@@ -74,3 +78,15 @@ def both(*opinions: Opinions) -> Opinions:
         samples=tuple(o for each in opinions for o in each.samples),
         features=tuple(o for each in opinions for o in each.features),
     )
+
+
+def learner_of(spec: RunSpec, folder: Path) -> Any:
+    """A learner that looks at the whole pool."""
+    task, hardware = task_of(spec), compute.set_up(spec.train)
+    folder.mkdir(exist_ok=True)
+    learner = task.learner(
+        spec, read_splits(spec, 0), task.load(spec, 0), hardware, folder, Opinions()
+    )
+    rows = np.arange(len(learner.splits.pool))
+    learner.prepare(rows, rows, Marks())
+    return learner

@@ -10,28 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 
-from tests.trainer.plans import ASK, Arm, pool_ids, votes
-from trainer import compute
+from tests.trainer.plans import ASK, Arm, learner_of, pool_ids, votes
 from trainer.data.read import read_splits
 from trainer.data.samples import DataError
-from trainer.marks import Marks
 from trainer.segment import FeatureOpinion, Opinions, SampleOpinion
 from trainer.selection import Selection, whole_pool
 from trainer.tasks import prompted
 from trainer.tasks.prompted import TOPICS
-from trainer.tasks.registry import task_of
-
-
-def learner_of(spec, folder):
-    """A learner that looks at the whole pool."""
-    task, hardware = task_of(spec), compute.set_up(spec.train)
-    folder.mkdir(exist_ok=True)
-    learner = task.learner(
-        spec, read_splits(spec, 0), task.load(spec, 0), hardware, folder, Opinions()
-    )
-    rows = np.arange(len(learner.splits.pool))
-    learner.prepare(rows, rows, Marks())
-    return learner
 
 
 def right(spec) -> list[str]:

@@ -24,7 +24,7 @@ from trainer.data.prompts import (
     pair_in,
     pair_truth,
 )
-from trainer.data.samples import DataError, Sample, Skipped, Splits, check, hold_out
+from trainer.data.samples import OFF_TOPIC, DataError, Sample, Skipped, Splits, check, hold_out
 from trainer.data.stdlib import read_stdlib
 from trainer.data.stdlib_prompts import read_stdlib_answers, read_stdlib_pairs
 from trainer.data.tables import Draw, as_text, folders_of, read_rows
@@ -124,8 +124,7 @@ def _labelled_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> 
     what = {"text": data.text} if shows_text else {"image": data.image}
     folders = folders_of(source)
     for sample_id, row in _rows(spec, source, split, {**what, "label": data.label}):
-        label = as_text(row[data.label])
-        truth = as_text(row[data.truth]) if split == "pool" and data.truth else None
+        labels, has_many = _labels_in(row[data.label])
         shown: str | ImageFile | None  # None is counted already
         if shows_text:
             shown = _text(row[data.text], split, sample_id, skipped)
@@ -133,12 +132,31 @@ def _labelled_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> 
             shown = _image(row[data.image], folders, split, sample_id, skipped)
         if shown is None:
             continue
-        if not label:
+        if not labels:
             example = shown if isinstance(shown, str) else shown.name
             skipped.add(f"{split} label is missing", example)
-        else:
-            fields = {"text" if shows_text else "image": shown}
-            yield Sample(sample_id, fields, label, truth or (label if split != "pool" else None))
+        told = _labels_in(row[data.truth])[0] if split == "pool" and data.truth else ()
+        for number, label in enumerate(labels):
+            fields: dict[str, Any] = {"text" if shows_text else "image": shown}
+            if has_many:
+                fields["labels"] = labels
+            own_id = f"{sample_id}.{number}" if has_many else sample_id
+            truth = label if split != "pool" else _truth(label, told, has_many=has_many)
+            yield Sample(own_id, fields, label, truth)
+
+
+def _labels_in(value: object) -> tuple[tuple[str, ...], bool]:
+    """(labels of a row, whether it may have several): where a table holds lists, it may."""
+    has_many = isinstance(value, list | tuple)
+    values = value if isinstance(value, list | tuple) else [value]
+    return tuple(dict.fromkeys(filter(None, map(as_text, values)))), has_many
+
+
+def _truth(label: str, told: tuple[str, ...], *, has_many: bool) -> str | None:
+    """The right label of a sample that is filed under one of its labels; None where unknown."""
+    if not told:
+        return None
+    return (label if label in told else OFF_TOPIC) if has_many else told[0]
 
 
 def _prompted_rows(

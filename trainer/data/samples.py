@@ -35,7 +35,9 @@ class Sample:
         sample_id: unique in a run.
         fields: what the task's model reads: `text`, or `image` (an ImageFile), or `prompt` with
             `answer`, or `prompt` with `a` and `b`. Where the prompt is a chat there are also its
-            `messages`, ((role, content), ...); `prompt` then says all of them.
+            `messages`, ((role, content), ...); `prompt` then says all of them. Where the data files
+            a text or an image under several labels at once there are its `labels`, and as many
+            samples, each under one (pick-all-labels, Menon et al. 2019).
         label: what it is filed under, one of `ANSWER` or `SIDES` where there is a prompt.
         truth: the right label or OFF_TOPIC; None if unknown. Read by simulated voters only.
     """
@@ -65,6 +67,12 @@ class Sample:
     def answers(self) -> tuple[str, ...]:
         """The answer to the prompt, or both of them: A, then B."""
         return tuple(str(self.fields[x]) for x in ("answer", "a", "b") if x in self.fields)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels of what it shows; the given one is among them."""
+        labels: tuple[str, ...] = self.fields.get("labels", (self.label,))
+        return labels
 
     @property
     def content(self) -> str:

@@ -157,9 +157,10 @@ def _hub_rows(where: str, columns: Sequence[str], draw: Draw | None) -> Iterator
             if isinstance(features.get(column), datasets.Image):  # decoded by us, one at a time
                 data = data.cast_column(column, datasets.Image(decode=False))
         names = {
-            column: feature.int2str
+            column: inner.int2str  # of one class or of a list of them
             for column, feature in features.items()
-            if column in columns and hasattr(feature, "int2str")
+            if column in columns
+            and hasattr(inner := getattr(feature, "feature", feature), "int2str")
         }
         data = data.select_columns(list(dict.fromkeys(columns)))
         if draw:

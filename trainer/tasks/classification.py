@@ -70,7 +70,9 @@ class Classification(Counting, ABC):
         super().__init__(model)
         self.splits = splits
         self.first_look = max(MIN_CHUNK, CHUNK_PER_LABEL * len(splits.labels))
-        self.offers_labels = len(splits.labels) <= FEW_LABELS
+        # where several labels fit at once, none of them rules out the given one
+        has_many = any(len(sample.labels) > 1 for sample in splits.pool)
+        self.offers_labels = len(splits.labels) <= FEW_LABELS and not has_many
         self._covered = covered
         self._is_covered = np.zeros(len(splits.pool), bool)
         self._path = folder / "frozen.safetensors"
@@ -90,6 +92,10 @@ class Classification(Counting, ABC):
         self._truth = {
             "dev": torch.tensor([class_id[s.label] for s in splits.dev], dtype=torch.int64),
             "test": torch.tensor([class_id[s.label] for s in splits.test], dtype=torch.int64),
+        }
+        self._n_right = {
+            name: torch.tensor([len(class_id.keys() & set(s.labels)) for s in split])
+            for name, split in (("dev", splits.dev), ("test", splits.test))
         }
         self.lengths = self._pool.lengths
 
@@ -215,8 +221,8 @@ class Classification(Counting, ABC):
         (loss, factor), (w, b) = min(zip(scored, heads, strict=True), key=lambda pair: pair[0])
         self._means = means
         self._set_head(factor * w, factor * b)
-        is_right = logits_of(self._dev_unit, w, b).argmax(dim=1) == truth
-        return HeadStart(loss, is_right.cpu().numpy())
+        is_right = self._hits(logits_of(self._dev_unit, w, b), "dev")
+        return HeadStart(loss, is_right.numpy())
 
     def set_out(self) -> None:
         """The class means alone: beside a fitted head the layers below have little left to learn."""
@@ -254,7 +260,10 @@ class Classification(Counting, ABC):
 
     @torch.inference_mode()
     def evaluate(self, split: Literal["dev", "test"]) -> float:
-        """Accuracy."""
+        """Accuracy; where samples have several labels, R-precision.
+
+        That is the share of labels that stand among the likeliest of their sample, as many as it has.
+        """
         return float(self._is_right(split).float().mean())
 
     @torch.inference_mode()
@@ -268,8 +277,16 @@ class Classification(Counting, ABC):
         return []
 
     def _is_right(self, split: Literal["dev", "test"]) -> Tensor:
-        guess: Tensor = self.head(self._vectors_of(split)).argmax(dim=1).cpu()
-        return guess == self._truth[split]
+        return self._hits(self.head(self._vectors_of(split)), split)
+
+    def _hits(self, logits: Tensor, split: Literal["dev", "test"]) -> Tensor:
+        """Whether each label is among the likeliest, as many as its sample has: bool (n,)."""
+        logits, truth = logits.cpu(), self._truth[split]
+        own = logits.gather(1, truth[:, None])
+        likelier: Tensor = (logits > own).sum(dim=1)
+        # of equals the first one counts, as everywhere
+        likelier += ((logits == own) & (torch.arange(logits.shape[1]) < truth[:, None])).sum(dim=1)
+        return likelier < self._n_right[split]
 
     @torch.inference_mode()
     def _vectors_of(self, split: Literal["dev", "test"]) -> Tensor:
