@@ -17,7 +17,7 @@ from scipy.special import bdtrc
 from storage.consensus.agreement import krippendorff_alpha
 from storage.consensus.answers import Answer, Consensus, Method
 from storage.consensus.emissions import Voters, model
-from storage.consensus.hypotheses import Floats, Table, tabulate, tally
+from storage.consensus.hypotheses import Bools, Floats, Table, tabulate, tally
 from storage.consensus.reliability import gold_answers, is_careless, reliabilities
 from storage.consensus.shares import shares
 from storage.consensus.variational import Fit, believe, fit, log_shares
@@ -26,6 +26,10 @@ MIN_OVERLAP = 0.2
 MIN_GOLD = 8
 MIN_ANSWERS = 10.0
 """Answers of a typical answer's voter below which two shares each cannot be told from luck."""
+MOST = 2 / 3
+"""Share of the answers whose voters fail on gold above which it is gold that fails."""
+AGREED = 0.4
+"""Krippendorff's alpha that people who do not look, or say the same to everything, never reach."""
 BY_CHANCE = 0.1
 """Errors on gold are held against Dawid-Skene where chance makes so many less often than this."""
 
@@ -53,6 +57,9 @@ def aggregate(
     table = tabulate(answers, gold or {}, given or {}, labels)
     right, asked = gold_answers(table)
     ignored = is_careless(right, asked)
+    if _fails_itself(table, ignored):
+        # gold is chosen by machine, and such people would not agree with each other
+        return aggregate([a for a in answers if a.item not in (gold or {})], None, given, labels)
     table = replace(table, is_heard=table.is_gold[table.at] | ~ignored[table.by])
     belief, confused = shares(table), None
     method: Method = "shares"
@@ -67,6 +74,20 @@ def aggregate(
         ignored=frozenset(np.array(table.voters)[ignored].tolist()),
         method=method,
     )
+
+
+def _fails_itself(table: Table, fails: Bools) -> bool:
+    """Whether it is gold that is wrong, not the people who fail on it.
+
+    Nearly all do, and yet agree with each other on other items, as careless people never do.
+    """
+    if tally(table.by, len(table.voters))[fails].sum() <= MOST * len(table.by):
+        return False
+    codes = _codes(table)[~table.is_gold]
+    if ((~np.isnan(codes)).sum(axis=1) >= 2).sum() < MIN_GOLD:
+        return False
+    agreement = krippendorff_alpha(codes)
+    return agreement is not None and agreement >= AGREED
 
 
 def _can_compare(table: Table, asked: Floats) -> bool:
