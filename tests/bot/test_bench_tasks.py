@@ -219,6 +219,12 @@ def test_where_a_perfect_filter_wins_nothing_that_is_said():
     assert [(f.value, f.holds) for f in cost] == [(1.015, True)]
 
 
+def test_a_report_says_where_the_model_is_kept():
+    rows = [{**row, "body": "cache/toy"} for row in sys_rows()]
+
+    assert images.section(rows).notes[-1].endswith("kept in cache/toy")
+
+
 # --- sheets -------------------------------------------------------------------------------------
 
 

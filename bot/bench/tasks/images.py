@@ -106,7 +106,8 @@ class Images:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         named = {"arm": cell.arm, "team": "recorded", "votes": VOTES, "words": False}
-        return {"recipe": cell.recipe, "seed": cell.seed, "epochs": EPOCHS, **named, **found}
+        about = {"recipe": cell.recipe, "seed": cell.seed, "n": cell.n, "body": body}
+        return {**about, "epochs": EPOCHS, **named, **found}
 
     def section(self, rows: Sequence[Row]) -> Section:
         """What the results come to."""
@@ -223,7 +224,7 @@ def section(rows: Sequence[Row]) -> Section:
         void=tuple(gates(results)),
         figures=tuple(figures(results)),
         tables=(table(results),),
-        notes=tuple(_notes(results)),
+        notes=(*_notes(results), *_where_bodies_lie(rows)),
     )
 
 
@@ -317,6 +318,13 @@ def _notes(results: Results) -> list[str]:
                 f"{len(decided)} seeds."
             )
     return found
+
+
+def _where_bodies_lie(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"the model that is fine-tuned was trained once and is kept in {body}"
+        for body in dict.fromkeys(row["body"] for row in rows if "body" in row)
+    ]
 
 
 def table(results: Results) -> Table:
