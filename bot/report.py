@@ -63,6 +63,7 @@ def _arm_report(arm: ArmRecord, target: float | None) -> dict[str, Any]:
     return {
         "final_metric": history.final_metric,
         "best_metric": history.best_metric,
+        "exact_match": _exact_match(arm),
         "energy_j": {
             "total": _labelled(arm.parts),
             "phases": {
@@ -80,6 +81,12 @@ def _arm_report(arm: ArmRecord, target: float | None) -> dict[str, Any]:
             for p in history.points
         ],
     }
+
+
+def _exact_match(arm: ArmRecord) -> float | None:
+    """Share of the held-out answers that the model writes itself by the last evaluation."""
+    points = [point for report in arm.reports for point in report.evaluations]
+    return points[-1].exact_match if points else None
 
 
 def _labelled(parts: Sequence[EnergySum]) -> dict[str, Any]:
@@ -134,6 +141,9 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
         ("arm", kind.metric, "best", "energy (95 %)", "to target", "samples", "CPU")
     ]
+    writes = any(arm["exact_match"] is not None for arm in report["arms"].values())
+    if writes:
+        rows[0] += ("word for word",)
     unit = words.unit_for(arm["energy_j"]["total"]["j"] for arm in report["arms"].values())
     spec = report["provenance"]["spec"]
     for name, arm in report["arms"].items():
@@ -152,6 +162,9 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 f"{arm['cpu_s']:.0f} s",
             )
         )
+        if writes:
+            exact = arm["exact_match"]
+            rows[-1] += ("-" if exact is None else f"{100 * exact:.1f} %",)
     return rows
 
 

@@ -101,7 +101,8 @@ class Dialogue:
 
 
 class Answers(Inputs):
-    """Answers to prompts; what comes out is the log-probability of each answer, in nats.
+    """Answers to prompts; what comes out is the log-probability of each answer, in nats, and whether
+    the model would have written it (1, else 0): whether each of its tokens was the likeliest next.
 
     Args:
         model: what reads them.
@@ -115,7 +116,7 @@ class Answers(Inputs):
         self._ids = Ragged.from_lists([d.ids for d in dialogues])
         self._start = torch.tensor([d.answer for d in dialogues], dtype=torch.int64)
         self._language = model
-        super().__init__(model, self._ids.offsets, compute, n_out=1)
+        super().__init__(model, self._ids.offsets, compute, n_out=2)
         self.answer_tokens: np.ndarray = self.lengths - self._start.numpy()
         """Tokens of each answer: int64 (n,)."""
         self._is_kept = np.zeros(len(self), bool)
@@ -167,10 +168,11 @@ class Answers(Inputs):
         is_answer = mask & (place[None, :] >= start[:, None])
         row, column = is_answer.nonzero(as_tuple=True)
         row, column = row.to(ids.device), column.to(ids.device)
-        logits = self._language.logits(hidden[row, column - 1])
-        each = -F.cross_entropy(logits, ids[row, column], reduction="none")
+        logits, told = self._language.logits(hidden[row, column - 1]), ids[row, column]
+        each = -F.cross_entropy(logits, told, reduction="none")
         total = torch.zeros(len(index), device=ids.device).index_add(0, row, each)
-        return total[:, None]
+        missed = torch.zeros_like(total).index_add(0, row, (logits.argmax(1) != told).float())
+        return torch.stack([total, (missed == 0).float()], dim=1)
 
 
 class Reader:

@@ -350,6 +350,7 @@ class Loop:
                 cpu_s=spent_s,
                 forwards=forwards + TRAIN_COST * (self.samples - self.samples_before),
                 tokens=self._tokens,
+                exact_match=learner.exact_match,
             )
         )
         marks.progress("training", self.samples, self.planned, metric)

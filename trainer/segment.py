@@ -149,6 +149,7 @@ class EvaluationPoint(_Plain):
     cpu_s: float = 0.0  # of this segment until then, loading and evaluations left out
     forwards: float = 0.0  # of this segment until then; a trained sample counts 2.2
     tokens: int = 0  # trained on in this segment until then
+    exact_match: float | None = None  # share of held-out answers the model would write itself
 
 
 class SelectionReport(_Plain):

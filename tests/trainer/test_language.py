@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.conftest import save_word_tokenizer
 from trainer.compute import Compute
 from trainer.cut import ModelError
-from trainer.language import Answers, LanguageModel, Reader, load_language_model
+from trainer.language import Answers, Dialogue, LanguageModel, Reader, load_language_model
 from trainer.spec import LoraSpec
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -101,6 +101,18 @@ def test_a_batch_changes_nothing(tiny_language_model):
         together = answers.log_probabilities(np.array([2, 0, 1]))
     assert torch.allclose(together, alone[[2, 0, 1]], atol=1e-4)
     assert answers.answer_tokens.tolist() == [3, 2, 6]  # the words, and the end
+
+
+def test_an_answer_is_exact_where_it_is_what_the_model_writes(tiny_language_model):
+    model, reader, _ = read(str(tiny_language_model))
+    prompt = torch.tensor(reader.prompt(chat("name a fruit")))
+    written = model.write(prompt, limit=4, end=None).tolist()
+    other = [*written[:-1], (written[-1] + 1) % 40]
+
+    both = [Dialogue((*prompt.tolist(), *said), len(prompt)) for said in (written, other)]
+    outputs = Answers(model, both, CPU).outputs(np.arange(2))
+
+    assert outputs[:, 1].tolist() == [1.0, 0.0]
 
 
 def test_hidden_states_are_kept_once(tiny_language_model):

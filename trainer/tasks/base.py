@@ -76,6 +76,8 @@ class Learner(Protocol):
     """Whether a sample that weighs less is seen less often, at full weight, rather than less."""
     are_features_learnt: bool
     """Whether features are what the model has learnt; else they are the data's own."""
+    exact_match: float | None
+    """Share of the held-out answers evaluated last that it would write itself, word for word."""
     writes: bool
     """Whether it has answers of its own to show."""
 

@@ -33,6 +33,7 @@ class CausalLM(Prompted):
 
     offers_labels = is_two_sided = False
     thins = writes = True
+    exact_match: float | None = None
 
     def __init__(
         self,
@@ -74,9 +75,14 @@ class CausalLM(Prompted):
         return found / float(tokens.mean())
 
     def evaluate(self, split: Split) -> float:
-        """Mean probability of a token of the held-out answers: one over their perplexity."""
+        """Mean probability of a token of the held-out answers: one over their perplexity.
+
+        `exact_match` is then the share of them that greedy decoding would write, word for word.
+        """
         inputs = self._held[split]
-        nats = -float(self._held_out(inputs).double().sum())
+        log_p, is_exact = self._held_out(inputs).double().T
+        self.exact_match = float(is_exact.mean())
+        nats = -float(log_p.sum())
         return math.exp(-nats / int(inputs.answer_tokens.sum()))
 
     def generations(self, count: int) -> list[SampleView]:

@@ -57,6 +57,7 @@ class Classification(Counting, ABC):
 
     is_two_sided = thins = writes = False
     are_features_learnt = True
+    exact_match: float | None = None
 
     def __init__(
         self,

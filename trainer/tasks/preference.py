@@ -31,6 +31,7 @@ class Preference(Prompted):
 
     offers_labels = is_two_sided = True
     thins = writes = False
+    exact_match: float | None = None
 
     def __init__(
         self,
@@ -118,9 +119,12 @@ class Preference(Prompted):
         inputs = self._held[split]
         if split not in self._held_reference:
             with self.model.untuned():
-                self._held_reference[split] = self._held_out(inputs)
+                self._held_reference[split] = self._held_out(inputs)[:, 0]
         a, b = (
-            (self._held_out(inputs) - self._held_reference[split]).double().numpy().reshape(2, -1)
+            (self._held_out(inputs)[:, 0] - self._held_reference[split])
+            .double()
+            .numpy()
+            .reshape(2, -1)
         )
         margin = np.where(self._truth[split], a - b, b - a)
         return float((margin > 0).mean() + 0.5 * (margin == 0).mean())

@@ -142,12 +142,12 @@ class Prompted(Counting, ABC):
 
     @torch.inference_mode()
     def _held_out(self, inputs: Answers) -> Tensor:
-        """Log-probabilities of held-out answers by the model as it stands: float32 (n,), nats."""
+        """What comes out for held-out answers, see `Answers`: float32 (n, 2)."""
         if inputs.hidden is None and inputs.can_cache:
             inputs.fill(self._marks, "reading held-out answers")
             self._count_evaluation(inputs, share=1 - inputs.trained_share)
         self._count_evaluation(inputs, share=inputs.trained_share)
-        return inputs.all_outputs()[:, 0]
+        return inputs.all_outputs()
 
     # --- what the vote model knows --------------------------------------------------------------
 
