@@ -6,8 +6,9 @@ per sample, kept, and used for scoring and for every epoch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -138,6 +139,7 @@ def load_pretrained(
     companion: Any,
     wanted: str,
     auto: Any = AutoModel,
+    how: Mapping[str, Any] = MappingProxyType({}),
     **options: Any,
 ) -> tuple[PreTrainedModel, Any]:
     """(model, its tokenizer or image processor), float32, from safetensors alone.
@@ -149,6 +151,7 @@ def load_pretrained(
         companion: the class that reads what goes with the model.
         wanted: what else the spec may say, for the message.
         auto: the class that reads the model; as it is, without its head.
+        how: options of the model.
         options: of the companion.
 
     Raises:
@@ -165,7 +168,7 @@ def load_pretrained(
             config=config,
             trust_remote_code=False,
             use_safetensors=True,  # never a pickle
-            dtype=torch.float32,
+            **{"dtype": torch.float32, **how},
         )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as err:
         raise ModelError(

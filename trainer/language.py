@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+)
 
 from trainer import toys
 from trainer.activations import Inputs
@@ -242,16 +248,24 @@ class Reader:
 
 
 def load_language_model(
-    model: str, revision: str | None, lora: LoraSpec, seed: int
+    model: str, revision: str | None, lora: LoraSpec, seed: int, *, in_4bit: bool = False
 ) -> tuple[LanguageModel, Any]:
     """(causal language model with fresh LoRA weights, tokenizer).
+
+    Args:
+        model: hub id, folder, or `toy`.
+        revision: hub commit.
+        lora: which weights may move.
+        seed: of the LoRA weights.
+        in_4bit: whether the frozen weights are kept in four bits.
 
     Raises:
         ModelError: unknown or unsafe model, or LoRA settings that do not fit it.
     """
     path = str(toys.toy_language_model()) if model == "toy" else model
+    how = _four_bits() if in_4bit else {}
     whole, tokenizer = load_pretrained(
-        model, path, revision, AutoTokenizer, "toy", auto=AutoModelForCausalLM
+        model, path, revision, AutoTokenizer, "toy", auto=AutoModelForCausalLM, how=how
     )
     base = cast(PreTrainedModel, whole.base_model)
     if base is whole or not is_causal(base):
@@ -260,6 +274,21 @@ def load_language_model(
     found = LanguageModel(whole, wrapped, base, top)
     _refuse_another_head(found, whole, model)
     return found, tokenizer
+
+
+def _four_bits() -> dict[str, Any]:
+    """Options of a model whose frozen weights take four bits each (QLoRA, Dettmers et al. 2023)."""
+    if not torch.cuda.is_available():
+        raise ModelError(
+            "quantize = '4bit' needs a CUDA device, and there is none here; set quantize: none"
+        )
+    if find_spec("bitsandbytes") is None:
+        raise ModelError("quantize = '4bit' needs bitsandbytes; run: pip install 'joulery[cuda]'")
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )  # fmt: skip
+    return {"quantization_config": config, "dtype": torch.bfloat16, "device_map": {"": 0}}
 
 
 def _head_of(whole: PreTrainedModel) -> nn.Module:
@@ -272,7 +301,7 @@ def _refuse_another_head(found: LanguageModel, whole: PreTrainedModel, model: st
     """Some models do more between layers and logits than their head: then ours would be wrong."""
     found.eval()
     whole.eval()  # type: ignore[no-untyped-call]
-    ids = torch.arange(1, 5)[None]
+    ids = torch.arange(1, 5, device=whole.device)[None]
     ours, theirs = found.logits(found(ids)), whole(input_ids=ids, use_cache=False).logits.float()
     if not torch.allclose(ours, theirs, atol=1e-3 * float(theirs.abs().max())):
         raise ModelError(

@@ -255,6 +255,11 @@ class RunSpec(_Part):
         description="text encoder that compares prompts and answers, causal-lm and preference only: "
         "hub id, path, or minilm",
     )
+    quantize: Literal["none", "4bit"] = Field(
+        "none",
+        description="4bit: the frozen weights in four bits (NF4), causal-lm and preference only; "
+        "needs a CUDA device and bitsandbytes",
+    )
     data: DataSpec = Field(description="where samples come from")
     lora: LoraSpec = Field(default_factory=LoraSpec, description="which weights may move")
     train: TrainSpec = Field(default_factory=TrainSpec, description="how the arms train")

@@ -112,7 +112,8 @@ class CausalLM(Prompted):
 
 
 def _load(spec: RunSpec, seed: int) -> tuple[LanguageModel, Any]:
-    return load_language_model(spec.model, spec.revision, spec.lora, seed)
+    in_4bit = spec.quantize == "4bit"
+    return load_language_model(spec.model, spec.revision, spec.lora, seed, in_4bit=in_4bit)
 
 
 TASK = Task(_load, CausalLM)
