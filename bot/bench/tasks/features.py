@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bot.bench.figures import Figure
-from bot.bench.learning.summary import interval
+from bot.bench.learning.summary import GATE_POINTS, interval
 from bot.bench.learning.team import SECONDS_PER_VOTE
 from bot.bench.segments import ArmInTraining, run_module
 from bot.bench.tasks import said
@@ -34,6 +34,7 @@ PEOPLE = 5
 """One vote each against a planted feature."""
 READERS = 3
 """One vote each on every word of the cards, by recorded reasons."""
+CHANCE = 50.0  # % right by chance where people marked words: two classes, of one size
 PLANTED, MARKED = ("word", "patch"), ("tweets", "cos_e")
 NEEDS = {
     "word": ("tweet_spans/train.parquet",),
@@ -210,7 +211,20 @@ def section(rows: Sequence[Row]) -> Section:
             figures += _marked_figures(kind, mine)
             tables.append(_marked_table(kind, mine))
     tables += [shifts_table(shifts_of(row)[:6]) for row in rows[: len(PLANTED) + len(MARKED)]]
-    return Section(figures=tuple(figures), tables=tuple(tables), notes=tuple(notes))
+    return Section(tuple(gates(rows)), tuple(figures), tuple(tables), tuple(notes))
+
+
+def gates(rows: Sequence[Row]) -> list[str]:
+    """What makes rows by recorded reasons prove nothing, in sentences. Pure."""
+    failed = []
+    for kind in MARKED:
+        known = [100 * r["looked"]["plain"]["accuracy"]["plain"] for r in rows if r["kind"] == kind]
+        if known and _mean(known) < CHANCE + GATE_POINTS:
+            failed.append(
+                f"{kind}: {_mean(known):.1f} % right is hardly better than chance, so what the model "
+                "leans on means nothing"
+            )
+    return failed
 
 
 def shifts_of(row: Row) -> tuple[Any, ...]:
@@ -304,5 +318,5 @@ def _marked_table(kind: str, rows: Sequence[Row]) -> Table:
     return table
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
