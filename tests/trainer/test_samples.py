@@ -249,7 +249,7 @@ def test_answers_are_duplicates_but_for_case_and_punctuation_not_for_numbers_or_
 def test_one_misspelt_word_makes_no_other_answer():
     pool = answers(
         ("What does the function do with it?", "It compresses the whole directory."),
-        ("What does the function do with it?", "It compreses the whole directory."),
+        ("What does the function do with it?", "It compresess the whole directory."),
     )
 
     assert duplicate_groups(pool).tolist() == [0, 0]
