@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Picture
-from bot import outgoing, pictures, report
+from bot import leaning, outgoing, pictures, report
 from bot.history import histories, is_of
 from bot.house import House
 from bot.verdict import ArmRecord, RunRecord
@@ -43,7 +43,8 @@ async def conclude(house: House, run: Run) -> list[OutboxItem]:
     is_drawn = await pictures.draw(pictures.metric_over_energy(found, title), picture)
     alt = f"{title}: {kind_of(run.spec).metric} over energy"
     shown = (Picture(path=str(picture), alt=alt),) if is_drawn else ()
-    verdict = "\n".join(found["verdict"])
+    leans = leaning.said([leaning.Shift(**shift) for shift in found["leanings"]])
+    verdict = "\n".join(filter(None, [*found["verdict"], leans]))
     return outgoing.in_thread(house.channels, run.run_id, f"verdict:{run.run_id}", verdict, shown)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import zip_longest
 from statistics import mean
 from typing import Any
 
-from bot import metrics, words
+from bot import leaning, metrics, words
 from bot.history import ratio_to_target
 from bot.verdict import (
     ArmRecord,
@@ -22,6 +23,7 @@ from bot.wording import arm_said, kind_of
 from bot.worth import decisions
 from storage import energy
 from storage.models import EnergySum
+from trainer.segment import SegmentReport
 
 
 def run_report(record: RunRecord) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def run_report(record: RunRecord) -> dict[str, Any]:
         "later_runs": record.terms.later_runs,
         "verdicts": verdicts(record),
         "decisions": decisions(record.rounds),
+        "leanings": [asdict(shift) for shift in leaning.of_reports(_of_human(record))],
         "cost_of_proof_j": cost_of_proof(record).energy_j,
         "people": {
             "seconds": record.effort.people_s,
@@ -55,6 +58,11 @@ def run_report(record: RunRecord) -> dict[str, Any]:
         },
         "verdict": verdict(record),
     }
+
+
+def _of_human(record: RunRecord) -> Sequence[SegmentReport]:
+    human = record.arms.get("human")
+    return human.reports if human else ()
 
 
 def _arm_report(arm: ArmRecord, target: float | None) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
     generations: tuple[SampleView, ...] = ()
+    leanings = loop.leanings() if plan.until == 1.0 else ()
     unsettled: tuple[str, ...] = ()
     if plan.questions is not None and not loop.was_stopped:
         candidates, unsettled = desk.candidates(loop.misses()), desk.unsettled()
@@ -107,6 +108,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
         evaluations=tuple(loop.evaluations),
         candidates=candidates,
         features=features,
+        leanings=leanings,
         generations=generations,
         unsettled=unsettled,
         selection=loop.selected,
@@ -228,6 +230,16 @@ class Loop:
             self._learner.start(self.selection)
             return self._learner.misses()
         return None
+
+    def leanings(self) -> tuple[tuple[str, str, float, float, int], ...]:
+        """What the averaged model leans on, of what people spoke of; nothing in other arms."""
+        features = self._plan.opinions.features if self._plan.arm == "human" else ()
+        if not features:
+            return ()
+        said = {(o.label, o.feature): (o.value, o.votes) for o in features}
+        with self._averaged():
+            found = self._learner.leanings(self.selection, features)
+        return tuple((label, name, share, *said[label, name]) for label, name, share in found)
 
     def generations(self, count: int) -> tuple[SampleView, ...]:
         """What the averaged model answers to held-out prompts."""

@@ -203,6 +203,8 @@ class SegmentReport(_Paper):
     evaluations: tuple[EvaluationPoint, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
+    leanings: tuple[tuple[str, str, float, float, int], ...] = ()  # (label, feature, its share of
+    # what the model leans on, importance by votes, votes) of what people spoke of, at the end
     generations: tuple[SampleView, ...] = ()  # what the model answers by now to held-out prompts
     unsettled: tuple[str, ...] = ()  # labels in the order in which words about them are wanted
     selection: SelectionReport | None = None

@@ -147,5 +147,13 @@ class Learner(Protocol):
         Nothing of `asked`, (label, feature) that stood on a card before.
         """
 
+    def leanings(
+        self, selection: Selection, opinions: Sequence[FeatureOpinion]
+    ) -> list[tuple[str, str, float]]:
+        """(label, feature, share of the label's attribution, in [0, 1]) of what people spoke of.
+
+        Nothing where features are the data's own.
+        """
+
     def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
         """Weight factor per sample from importance votes: float (n,), 1 = neutral."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -325,6 +325,30 @@ class Classification(Counting, ABC):
             if view is not None:
                 cards.append(view)
         return cards
+
+    def leanings(
+        self, selection: Selection, opinions: Sequence[FeatureOpinion]
+    ) -> list[tuple[str, str, float]]:
+        """(label, feature, share of the label's attribution) of what people spoke of."""
+        by_label: dict[str, list[str]] = {}
+        for opinion in opinions:
+            by_label.setdefault(opinion.label, []).append(opinion.feature)
+        found = []
+        for label, features in by_label.items():
+            if label in self.splits.labels:
+                surest = self._surest_of(self.splits.labels.index(label), selection)
+                if surest is not None:
+                    index = np.sort(surest)
+                    shares = self._shares(self.splits.labels.index(label), index)
+                    found += [
+                        (label, name, float(np.mean([one.get(name, 0.0) for one in shares])))
+                        for name in features
+                    ]
+        return found
+
+    @abstractmethod
+    def _shares(self, label: int, index: np.ndarray) -> Sequence[Mapping[str, float]]:
+        """Per sample: feature -> its share of the attribution to a label, in [0, 1]."""
 
     def _surest_of(self, label: int, selection: Selection) -> np.ndarray | None:
         """The samples that speak for a label, surest first: int64 (k,); None where they are few."""

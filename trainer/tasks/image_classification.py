@@ -85,10 +85,8 @@ class ImageClassification(Classification):
         surest = self._surest_of(label, selection)
         if surest is None:
             return None
-        index = np.sort(surest)
-        shares = self._pictures.cell_shares(index, lambda z: self.head(z)[:, label]).mean(axis=0)
-        self._count_forwards(self._pictures, index, share=3.0)
-        cells = [(cell_name(*cell), float(shares[cell])) for cell in all_cells()]
+        shares = self._shares(label, np.sort(surest))
+        cells = [(name, float(np.mean([one[name] for one in shares]))) for name in shares[0]]
         top = sorted((c for c in cells if c[0] not in known), key=lambda c: (-c[1], c[0]))
         if not top:
             return None
@@ -100,6 +98,12 @@ class ImageClassification(Classification):
             image_paths=tuple(str(self._drawn(int(i))) for i in surest[:PICTURES_PER_CARD]),
             grid=GRID,
         )
+
+    def _shares(self, label: int, index: np.ndarray) -> list[dict[str, float]]:
+        """Of the cells of a grid, by gradient times input."""
+        shares = self._pictures.cell_shares(index, lambda z: self.head(z)[:, label])
+        self._count_forwards(self._pictures, index, share=3.0)
+        return [{cell_name(*cell): float(one[cell]) for cell in all_cells()} for one in shares]
 
     def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
         """None: cells are covered in training, no sample weighs more for them."""

@@ -273,6 +273,12 @@ class Prompted(Counting, ABC):
             )
         ]
 
+    def leanings(
+        self, selection: Selection, opinions: Sequence[FeatureOpinion]
+    ) -> list[tuple[str, str, float]]:
+        """None: topics are the data's own."""
+        return []
+
     def _topic_of(self, rows: np.ndarray) -> tuple[np.ndarray, Topics]:
         """(the topic of each row, all topics); from the rows an arm began with, for ever."""
         if self._topics is None:

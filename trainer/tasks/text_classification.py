@@ -130,14 +130,8 @@ class TextClassification(Classification):
         if surest is None:
             return None
         index = np.sort(surest)
-        scores = token_scores(self._texts, index, lambda z: self.head(z)[:, label])
-        self._count_forwards(self._texts, index, share=3.0)
         texts = [self.splits.pool[i].text for i in index]
-        encoded = self._tokenizer(
-            texts, truncation=True, max_length=self._max_tokens, return_offsets_mapping=True
-        )
-        shares = word_shares(texts, encoded["offset_mapping"], scores)
-        ranked = top_words(shares, WORDS_PER_CARD + len(known))
+        ranked = top_words(self._shares(label, index), WORDS_PER_CARD + len(known))
         top = [(word, share) for word, share in ranked if word not in known][:WORDS_PER_CARD]
         if not top:
             return None
@@ -147,6 +141,16 @@ class TextClassification(Classification):
             shares=tuple(share for _, share in top),
             examples=tuple(text[:160] for text in texts[:2]),
         )
+
+    def _shares(self, label: int, index: np.ndarray) -> list[dict[str, float]]:
+        """Of words, by gradient times input."""
+        scores = token_scores(self._texts, index, lambda z: self.head(z)[:, label])
+        self._count_forwards(self._texts, index, share=3.0)
+        texts = [self.splits.pool[i].text for i in index]
+        encoded = self._tokenizer(
+            texts, truncation=True, max_length=self._max_tokens, return_offsets_mapping=True
+        )
+        return word_shares(texts, encoded["offset_mapping"], scores)
 
     def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
         """Samples that contain words voted important weigh more, those with idle words less.

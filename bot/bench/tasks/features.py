@@ -23,7 +23,7 @@ from bot.bench.learning.team import SECONDS_PER_VOTE
 from bot.bench.segments import ArmInTraining, run_module
 from bot.bench.tasks import said
 from bot.bench.tasks.groups import Row, Section, Setting, Table, not_there
-from bot.bench.tasks.leaning import shifts, shifts_table
+from bot.leaning import shifts, shifts_table
 from storage.models import FeatureView
 from trainer.launch import LocalLauncher
 from trainer.segment import FeatureOpinion, Opinions, Questions, SegmentReport

@@ -1,6 +1,6 @@
 """What a model leans on before and after people said what matters. Pure.
 
-The shares come from `trainer.bench.leaning`; a run's report can show the same rows.
+A run's report shows them, and the benchmark of tasks.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.segment import FeatureOpinion
+from trainer.segment import FeatureOpinion, SegmentReport
 
 Shares = Mapping[str, Mapping[str, float]]
 """Label -> feature -> mean share of the attribution that lies on it, in [0, 1]."""
@@ -42,6 +42,7 @@ class Shift:
         return self.after > self.before if self.value > NEUTRAL else None
 
 
+SAID = 4
 NEUTRAL = 0.5
 """Importance of a feature that nobody spoke of."""
 
@@ -55,6 +56,37 @@ def shifts(opinions: Sequence[FeatureOpinion], before: Shares, after: Shares) ->
         and o.feature in before.get(o.label, {})
     ]
     return tuple(sorted(found, key=lambda s: (-abs(s.after - s.before), s.label, s.feature)))
+
+
+def of_reports(reports: Sequence[SegmentReport]) -> tuple[Shift, ...]:
+    """What an arm leaned on when people were asked about it, and what when it ended.
+
+    Args:
+        reports: of the arm's segments, in order.
+    """
+    before: dict[str, dict[str, float]] = {}
+    after: dict[str, dict[str, float]] = {}
+    opinions: tuple[FeatureOpinion, ...] = ()
+    for report in reports:
+        for view in report.features:
+            shares = before.setdefault(view.label, {})
+            for feature, share in zip(view.features, view.shares, strict=True):
+                shares.setdefault(feature, share)
+        for label, feature, share, value, votes in report.leanings:
+            after.setdefault(label, {})[feature] = share
+            opinions += (FeatureOpinion(label=label, feature=feature, value=value, votes=votes),)
+    return shifts(opinions, before, after)
+
+
+def said(found: Sequence[Shift]) -> str:
+    """The largest shifts in one sentence; "" without any."""
+    if not found:
+        return ""
+    parts = [
+        f"“{s.feature}” for “{s.label}” {_percent(s.before)} → {_percent(s.after)}"
+        for s in found[:SAID]
+    ]
+    return f"What the model leans on, when you were asked and now: {'; '.join(parts)}."
 
 
 def shifts_table(found: Sequence[Shift]) -> list[tuple[str, ...]]:
