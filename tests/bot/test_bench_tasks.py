@@ -12,8 +12,8 @@ from bot.bench.learning.summary import Results
 from bot.bench.tasks import features, images, report, said, suite
 from bot.bench.tasks import sheets as read_sheets
 from bot.bench.tasks.groups import Section, Setting, not_there
-from bot.leaning import shifts, shifts_table
 from bot.bench.tasks.recorded import RecordedJury
+from bot.leaning import shifts, shifts_table
 from storage.models import FeatureView, SampleView
 from trainer.segment import Candidate, FeatureOpinion
 
