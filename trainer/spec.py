@@ -247,7 +247,7 @@ class RunSpec(_Part):
         "text-classification", description="what is fine-tuned"
     )
     model: Annotated[str, AfterValidator(_no_nul)] = Field(
-        description="hub id, path, or minilm (the weights in the demo extra)"
+        description="hub id, path, minilm (the weights in the demo extra), or toy (trained on the spot)"
     )
     revision: str | None = Field(None, description="hub commit to pin")
     encoder: Annotated[str, AfterValidator(_no_nul)] = Field(
