@@ -80,13 +80,12 @@ def both(*opinions: Opinions) -> Opinions:
     )
 
 
-def learner_of(spec: RunSpec, folder: Path) -> Any:
+def learner_of(spec: RunSpec, folder: Path, opinions: Opinions | None = None) -> Any:
     """A learner that looks at the whole pool."""
     task, hardware = task_of(spec), compute.set_up(spec.train)
     folder.mkdir(exist_ok=True)
-    learner = task.learner(
-        spec, read_splits(spec, 0), task.load(spec, 0), hardware, folder, Opinions()
-    )
+    model, said = task.load(spec, 0), opinions or Opinions()
+    learner = task.learner(spec, read_splits(spec, 0), model, hardware, folder, said)
     rows = np.arange(len(learner.splits.pool))
     learner.prepare(rows, rows, Marks())
     return learner

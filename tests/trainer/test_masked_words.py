@@ -2,7 +2,8 @@
 
 import torch
 
-from tests.trainer.plans import Arm
+from tests.conftest import write_topics
+from tests.trainer.plans import Arm, learner_of
 from trainer.activations import Texts
 from trainer.attribution import words_of
 from trainer.data.read import read_splits
@@ -43,3 +44,20 @@ def test_only_texts_with_a_masked_word_are_read_anew(tiny_spec, tmp_path, monkey
     first = learner._covered.ids.offsets[kept]
     after = learner._covered.hidden.values[first : first + end - start]
     assert torch.equal(before, after)
+
+
+def test_what_misleads_is_kept_from_what_steers_and_not_from_what_measures(tiny_spec, tmp_path):
+    """Else the best weights by dev would be those that still lean on it."""
+    spec = tiny_spec(data={"test": f"csv:{tmp_path / 'test.csv'}"})
+    write_topics(tmp_path / "test.csv", 12, seed=9)
+    word = "apple"
+    said = FeatureOpinion(label="fruit", feature=word, value=-0.8, votes=3)
+
+    learner = learner_of(spec, tmp_path / "arm", Opinions(features=(said,)))
+
+    mask = learner._tokenizer.mask_token_id
+    for split, is_masked in (("dev", True), ("test", False)):
+        texts = [s.text for s in getattr(learner.splits, split)]
+        has_word = any(word in text.split() for text in texts)
+        assert has_word
+        assert bool((learner._seen[split].ids.values == mask).any()) is is_masked

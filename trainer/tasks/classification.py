@@ -52,7 +52,8 @@ class Classification(Counting, ABC):
         inputs: the samples of `pool`, `dev` and `test` as the model reads them.
         compute: where and how precisely.
         folder: where what the frozen layers make of the samples is kept.
-        covered: the pool without what people said misleads; what is trained on, where there is any.
+        covered: pool and dev set without what people said misleads, where there is any: what is
+            trained on, and what the run is steered by. What is measured is never covered.
     """
 
     is_two_sided = thins = writes = False
@@ -66,7 +67,7 @@ class Classification(Counting, ABC):
         inputs: dict[Literal["pool", "dev", "test"], Inputs],
         compute: Compute,
         folder: Path,
-        covered: Inputs | None = None,
+        covered: tuple[Inputs, Inputs] | None = None,
     ) -> None:
         super().__init__(model)
         self.splits = splits
@@ -74,7 +75,7 @@ class Classification(Counting, ABC):
         # where several labels fit at once, none of them rules out the given one
         has_many = any(len(sample.labels) > 1 for sample in splits.pool)
         self.offers_labels = len(splits.labels) <= FEW_LABELS and not has_many
-        self._covered = covered
+        self._covered = covered[0] if covered else None
         self._is_covered = np.zeros(len(splits.pool), bool)
         self._path = folder / "frozen.safetensors"
         self._model = model
@@ -82,6 +83,7 @@ class Classification(Counting, ABC):
         self.head = CosineHead(model.width, len(splits.labels)).to(compute.device)
         self._pool = inputs["pool"]
         self._held_out = {"dev": inputs["dev"], "test": inputs["test"]}
+        self._seen = {**self._held_out, "dev": covered[1]} if covered else self._held_out
         class_id = {label: i for i, label in enumerate(splits.labels)}
         self.labels = np.array([class_id[s.label] for s in splits.pool], dtype=np.int64)
         self._groups = duplicate_groups(splits.pool)
@@ -292,7 +294,7 @@ class Classification(Counting, ABC):
     @torch.inference_mode()
     def _vectors_of(self, split: Literal["dev", "test"]) -> Tensor:
         """Vectors of held-out samples by the model as it stands."""
-        inputs = self._held_out[split]
+        inputs = self._seen[split]
         if inputs.hidden is None and inputs.can_cache:
             inputs.fill(self._marks, f"reading {split}")
             self._count_evaluation(inputs, share=1 - inputs.trained_share)

@@ -51,8 +51,13 @@ class ImageClassification(Classification):
         inputs: dict[Literal["pool", "dev", "test"], Inputs]
         inputs = {"pool": self._pictures, "dev": dev, "test": test}
         cells = below(IDLE, opinions.features) & {cell_name(*cell) for cell in all_cells()}
-        files = [s.fields["image"] for s in splits.pool]
-        covered = Pictures(model, files, compute, cells) if cells else None
+        covered = None
+        if cells:
+            pool, dev = (
+                Pictures(model, [s.fields["image"] for s in split], compute, cells)
+                for split in (splits.pool, splits.dev)
+            )
+            covered = (pool, dev)
         super().__init__(splits, model, inputs, compute, folder, covered)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

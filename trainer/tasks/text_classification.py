@@ -59,7 +59,9 @@ class TextClassification(Classification):
             masked = [self._without(words, s.text) for s in splits.pool]
             self._masked = self._read_texts(masked)
             self._is_same[:] = [m == s.text for m, s in zip(masked, splits.pool, strict=True)]
-        super().__init__(splits, self.backbone, inputs, compute, folder, self._masked)
+            dev = self._read_texts([self._without(words, s.text) for s in splits.dev])
+        covered = (self._masked, dev) if self._masked is not None else None
+        super().__init__(splits, self.backbone, inputs, compute, folder, covered)
         self._names = self._read_texts([label.replace("_", " ") for label in splits.labels])
         phrases = _phrases(opinions.words, {label: i for i, label in enumerate(splits.labels)})
         self._phrases = self._read_texts([phrase for _, phrase in phrases])
