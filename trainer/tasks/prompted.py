@@ -33,7 +33,9 @@ from trainer.tasks.registry import NOBODY
 
 TOPICS = "topics"
 """The label of features that belong to none."""
-FIRST_LOOK = 1000
+FIRST_LOOK = 4000
+"""A language model overfits what is repeated: few samples are no saving, and reading them is cheap
+beside training on them."""
 ENCODED_TOKENS = 128
 """Of a prompt or an answer, for the vote model: what it is about is said by then."""
 STEEPNESS = 6.0
