@@ -269,7 +269,7 @@ def study(
 
 def _live(settings: Settings, spec: RunSpec) -> str:
     """A live study's run, with real participants; its id, once it has ended."""
-    bars = Bars(out, spec)
+    bars = Bars(out)
 
     def announce(url: str) -> None:
         bars.say(f"Give this link to participants: {url}", style="bold")
@@ -327,7 +327,7 @@ def _compare(
         )
     if report is not None:
         _write(report, "")  # rather now than after the work
-    bars = Bars(out, spec)
+    bars = Bars(out)
     is_done = False
 
     def announce(url: str) -> None:

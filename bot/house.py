@@ -12,6 +12,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from bot.post import PostOffice
 from bot.settings import Settings
 from bot.slot import DeviceSlot
+from storage.models import Run
 from storage.store.store import Store
 from trainer.launch import LocalLauncher
 from trainer.meter import EnergyMeter, Probe
@@ -23,10 +24,10 @@ T = TypeVar("T")
 class Watcher(Protocol):
     """Somebody who wants to see progress: the terminal's bars, the page's chart."""
 
-    def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
+    def progress(self, run: Run, arm: str, what: str, done: int, total: int) -> None:
         """An arm got further."""
 
-    def evaluated(self, run_id: str, arm: str, samples: int, metric: float) -> None:
+    def evaluated(self, run: Run, arm: str, samples: int, metric: float) -> None:
         """An arm was evaluated."""
 
     def votes(self, run_id: str, cards_done: int, cards: int, votes: int) -> None:

@@ -38,14 +38,15 @@ class Live:
 
     # --- a watcher ------------------------------------------------------------------------------
 
-    def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
+    def progress(self, run: Run, arm: str, what: str, done: int, total: int) -> None:
         """An arm got further."""
         with self._lock:
-            self._doing[run_id, arm] = (what, done, total)
-            self._moved.add(run_id)
+            self._doing[run.run_id, arm] = (what, done, total)
+            self._moved.add(run.run_id)
 
-    def evaluated(self, run_id: str, arm: str, samples: int, metric: float) -> None:
+    def evaluated(self, run: Run, arm: str, samples: int, metric: float) -> None:
         """An arm was evaluated: read off what it has cost until now."""
+        run_id = run.run_id
         self._house.meter.flush()
         parts = self._house.store.ledger.sums(run_id)
         mine = [p for p in parts if is_of(p, arm)]

@@ -193,9 +193,9 @@ class Segments:
                 house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, phase))
             case ProgressMark():
                 for watcher in house.watchers:
-                    watcher.progress(run.run_id, arm.name, mark.what, mark.done, mark.total)
+                    watcher.progress(run, arm.name, mark.what, mark.done, mark.total)
                     if mark.metric is not None:
-                        watcher.evaluated(run.run_id, arm.name, mark.done, mark.metric)
+                        watcher.evaluated(run, arm.name, mark.done, mark.metric)
             case SelectionMark():
                 items = booking.selection_items(house.channels, run, arm, mark)
                 house.store.mail.enqueue(items, house.now())

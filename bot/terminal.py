@@ -9,16 +9,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from bot import metrics, words
-from bot.wording import arm_said
-from trainer.kinds import KINDS
-from trainer.spec import RunSpec
+from bot.wording import arm_said, kind_of
+from storage.models import Run
 
 
 class Bars:
-    """A watcher that draws runs of one spec; progress may come in from any thread."""
+    """A watcher that draws runs; progress may come in from any thread."""
 
-    def __init__(self, console: Console, spec: RunSpec) -> None:
-        self._spec, self._kind = spec.model_dump(mode="json"), KINDS[spec.task]
+    def __init__(self, console: Console) -> None:
         self._progress = Progress(
             TextColumn("{task.description:<34}"),
             BarColumn(bar_width=30),
@@ -51,18 +49,18 @@ class Bars:
         console = self._progress.console
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
-    def progress(self, run_id: str, arm: str, what: str, done: int, total: int) -> None:
+    def progress(self, run: Run, arm: str, what: str, done: int, total: int) -> None:
         """An arm got further."""
-        name = f"{run_id} {arm_said(arm, self._spec)}"
-        task = self._task((run_id, arm), name)
+        task = self._task((run.run_id, arm), f"{run.run_id} {arm_said(arm, run.spec)}")
         self._progress.update(task, completed=done, total=total)
         if what != "training":
             self._progress.update(task, note=what)
 
-    def evaluated(self, run_id: str, arm: str, samples: int, metric: float) -> None:
+    def evaluated(self, run: Run, arm: str, samples: int, metric: float) -> None:
         """An arm was evaluated."""
-        task = self._task((run_id, arm), f"{run_id} {arm_said(arm, self._spec)}")
-        self._progress.update(task, note=f"{self._kind.metric} {metrics.said(metric, self._kind)}")
+        task = self._task((run.run_id, arm), f"{run.run_id} {arm_said(arm, run.spec)}")
+        kind = kind_of(run.spec)
+        self._progress.update(task, note=f"{kind.metric} {metrics.said(metric, kind)}")
 
     def votes(self, run_id: str, cards_done: int, cards: int, votes: int) -> None:
         """Votes came in."""

@@ -340,10 +340,10 @@ class HoldsAtFirstEvaluation:
     def __init__(self, child):
         self.child, self.is_held = child, False
 
-    def progress(self, run_id, arm, what, done, total):
+    def progress(self, run, arm, what, done, total):
         pass
 
-    def evaluated(self, run_id, arm, samples, metric):
+    def evaluated(self, run, arm, samples, metric):
         if not self.is_held:
             self.child.suspend()
             self.is_held = True
