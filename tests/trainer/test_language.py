@@ -128,7 +128,8 @@ def test_only_lora_gets_gradients(tiny_language_model):
     answers.log_probabilities(np.arange(3)).sum().backward()
 
     moved = [p.grad is not None for p in model.lora_parameters().values()]
-    assert moved and all(moved)
+    assert moved
+    assert all(moved)
     assert model.lm_head.weight.grad is None
 
 
@@ -138,7 +139,8 @@ def test_a_long_prompt_loses_its_beginning_and_a_long_answer_is_refused(tiny_lan
 
     found = reader.read(chat(f"{long} fruit"), "apple")
 
-    assert found is not None and len(found.ids) == 32
+    assert found is not None
+    assert len(found.ids) == 32
     assert list(found.ids[: found.answer]) == reader.prompt(chat(f"{long} fruit"))[-found.answer :]
     assert reader.read(chat("fruit"), long) is None
 
