@@ -107,8 +107,10 @@ class Dialogue:
 
 
 class Answers(Inputs):
-    """Answers to prompts; what comes out is the log-probability of each answer, in nats, and whether
-    the model would have written it (1, else 0): whether each of its tokens was the likeliest next.
+    """Answers to prompts, and how probable the model finds them.
+
+    What comes out is the log-probability of each answer, in nats, and whether the model would have
+    written it (1, else 0): whether each of its tokens was the likeliest next.
 
     Args:
         model: what reads them.

@@ -175,7 +175,7 @@ def test_a_model_that_scales_its_logits_is_refused_rather_than_misread(tmp_path)
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_four_bits_without_a_cuda_device_are_refused_with_the_remedy(tiny_language_model):
-    with pytest.raises(ModelError, match="needs a CUDA device, .* set quantize: none"):
+    with pytest.raises(ModelError, match=r"needs a CUDA device, .* set quantize: none"):
         load_language_model(
             str(tiny_language_model), None, LoraSpec(r=2, top_layers=1), 0, in_4bit=True
         )
