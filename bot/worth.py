@@ -21,7 +21,7 @@ from trainer.segment import SegmentReport
 from trainer.spec import Value
 
 GO_ABOVE = 0.15
-"""The share of dirt must surely (10 % bound) exceed this: a clean pool then never gets a go."""
+"""A clean pool then never gets a go."""
 MIN_GAIN_PER_100 = 1.0
 """Points, or percent of perplexity, that 100 cards must promise; less would be lost in the noise of
 any test."""
@@ -40,11 +40,13 @@ class Thumb:
         per_dirt: gain per share of dirt taken out of what is trained on.
         train_ratio: training to the control's metric on the clean samples alone, over all of it,
             per clean share.
+        go_above: the share of dirt must surely (10 % bound) exceed this.
     """
 
     over_alone: float
     per_dirt: float
     train_ratio: float
+    go_above: float = GO_ABOVE
 
 
 THUMBS: Mapping[Literal["label", "answer", "pair"], Thumb] = {
@@ -59,7 +61,9 @@ THUMBS: Mapping[Literal["label", "answer", "pair"], Thumb] = {
     # a third of the pairs flipped: where whole groups of pairs are, 100 votes bring 27 points over
     # a reward model's own corrections and 32 to 40 over none; where flips fall at random, nothing.
     # Nobody knows beforehand which it is: half of it
-    "pair": Thumb(over_alone=35.0, per_dirt=45.0, train_ratio=0.33),
+    # where a third of the pairs is turned, a bound of .15 stops 28 of 100 audits (30 cards, voters
+    # of .85), one of .08 stops 9 and lets 3 of 100 clean pools pass: more is at stake than with labels
+    "pair": Thumb(over_alone=35.0, per_dirt=45.0, train_ratio=0.33, go_above=0.08),
 }
 """By what a kind asks about; the toys' figures are of one or two seeds."""
 
@@ -241,8 +245,8 @@ def decide(
         f"About {dirt.mean:.0%} of the pool looks wrong (likely {dirt.low:.0%} to {dirt.high:.0%}, "
         f"from {words.plural(dirt.cards, 'random card')})."
     )
-    if dirt.low <= GO_ABOVE:
-        why = f"{share} That is not surely above {GO_ABOVE:.0%}, where asking begins to pay."
+    if dirt.low <= thumb.go_above:
+        why = f"{share} That is not surely above {thumb.go_above:.0%}, where asking begins to pay."
         return Decision("audit", False, why, None, unit, dirt, cards)
     ratio = predicted_ratio(epochs, 1 - dirt.mean, thumb.train_ratio, scored)
     is_about_energy = terms.value != "quality-at-equal-energy"

@@ -5,7 +5,7 @@ from math import comb
 import pytest
 
 from bot.dirt import Dirt, Judgement, audit_answers, dirt_share, is_audit
-from bot.worth import GO_ABOVE
+from bot.worth import GO_ABOVE, THUMBS
 from storage.consensus import Consensus
 from storage.models import Subject, SubjectKind
 from tests.bot.cards import at, sample_ballot, vote
@@ -29,13 +29,13 @@ def said(no, cards, accuracy):
     return [[Judgement(i >= no, accuracy, accuracy)] for i in range(cards)]
 
 
-def p_go(accuracy, cards, dirt):
+def p_go(accuracy, cards, dirt, above=GO_ABOVE):
     """Exact: the number of refusals is binomial, and each number is a go or is none."""
     p_no = dirt * accuracy + (1 - dirt) * (1 - accuracy)
     return sum(
         comb(cards, no) * p_no**no * (1 - p_no) ** (cards - no)
         for no in range(cards + 1)
-        if dirt_share(said(no, cards, accuracy)).low > GO_ABOVE
+        if dirt_share(said(no, cards, accuracy)).low > above
     )
 
 
@@ -46,6 +46,14 @@ def test_a_go_is_as_likely_as_the_design_says(accuracy, cards):
 
     for dirt, wanted in zip(SHARES, P_GO[accuracy, cards], strict=True):
         assert p_go(accuracy, cards, dirt) == pytest.approx(wanted, abs=slack)
+
+
+def test_more_is_at_stake_with_pairs_so_fewer_audits_stop_the_asking():
+    """A third of them turned: hardly ever missed, and clean pools still hardly ever pass."""
+    above = THUMBS["pair"].go_above
+
+    assert p_go(0.85, 30, 0.36, above) > 0.9 > 0.75 > p_go(0.85, 30, 0.36)
+    assert p_go(0.85, 30, 0.0, above) < 0.03
 
 
 def test_the_share_of_noes_is_corrected_for_errors():

@@ -15,9 +15,9 @@ from bot.ask import questions
 from bot.bench.learning.team import OVERLAP, SECONDS_PER_VOTE, Rater
 from bot.dirt import audit_answers, dirt_share
 from bot.opinions import Heard, opinions
-from bot.worth import GO_ABOVE
+from bot.worth import THUMBS
 from storage.models import Arm, ArmState, Ballot, Choice, Run, RunState, SubjectKind, Vote
-from trainer.kinds import ANSWER
+from trainer.kinds import ANSWER, KINDS
 from trainer.segment import Opinions, SegmentReport
 from trainer.spec import RunSpec
 
@@ -69,7 +69,8 @@ class Crew:
         """Whether the random cards so far tell of enough dirt to go on asking."""
         said = audit_answers(self.ballots, self.votes, self.heard.consensus)
         dirt = dirt_share(said)
-        return dirt is None or dirt.low > GO_ABOVE
+        thumb = THUMBS[KINDS[self._spec.task].asks]
+        return dirt is None or dirt.low > thumb.go_above
 
     def judge(self, report: SegmentReport, truth: Mapping[str, str], budget: int) -> None:
         """Answer cards about samples until there are `budget` votes in all.
