@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bot.bench.learning.team import Rater
-from bot.bench.tasks import language, pairs, suite
+from bot.bench.tasks import language, language_summary, pairs, suite
 from bot.bench.tasks.crew import Crew, levels_of_topics
 from bot.bench.tasks.crossings import Cells, cost_to, left_at, nats_at, with_scoring
 from bot.bench.tasks.groups import Setting
-from bot.bench.tasks.prompts import auc_of, kept_of, spec_of
+from bot.bench.tasks.prompts import Cell, auc_of, kept_of, spec_of
 from storage.models import FeatureView, SampleView
 from tests.bot.cards import T0
 from trainer.data.samples import OFF_TOPIC
@@ -157,7 +157,7 @@ def test_a_control_trains_to_its_end_and_people_may_end_earlier(tmp_path):
     about = {"body": "toy", "max_tokens": 208}
     patience = {
         arm: spec_of(
-            language.Cell("mix", 0, arm), "causal-lm", tmp_path, about, language.TRAIN
+            Cell("mix", 0, arm), "causal-lm", tmp_path, about, language.TRAIN
         ).train.patience
         for arm in ("control", "oracle", "human")
     }
@@ -229,48 +229,55 @@ MIX = [
 def test_figures_of_prompts_are_shares_of_what_the_stock_arm_needs():
     """Stock: 400 tokens and 4 s to 3.4; people 100 and 1 s, half of it to choose; no votes 200,
     control 300."""
-    values = [figure.value for figure in language.figures(Cells(MIX))]
+    values = [figure.value for figure in language_summary.figures(Cells(MIX))]
 
-    assert values == pytest.approx([0.25, 0.25, 0.25, 0.125, 1 / 3, 0.25])
+    assert values == pytest.approx([0.25, 0.25, 0.25, 0.125, 1 / 3, 0.25, 0.1])
 
 
 def test_who_never_gets_there_has_no_mean_but_saves_nothing():
     never = [*MIX[:-1], row("human", (4.0, 3.9, 3.8), votes=100)]
 
-    assert language.figures(Cells(never))[0].value is None
-    assert language.saved(Cells(never), "human:100") == [-0.5]
+    assert language_summary.figures(Cells(never))[0].value is None
+    assert language_summary.saved(Cells(never), "human:100") == {0: pytest.approx(-0.5)}
+
+
+def test_nothing_is_said_to_be_saved_where_nobody_gets_there():
+    ahead = [row("stock", (4.0, 3.0)), *MIX[1:]]
+
+    assert language_summary.saved(Cells(ahead), "human:100") == {0: None}
+    assert language_summary.ahead(Cells(ahead), "human:100") == pytest.approx([0.1])
 
 
 def test_the_benchmark_is_void_where_nothing_is_won_by_choosing():
     idle = [*MIX[:3], row("oracle", (4.0, 3.9, 3.8, 3.8, 3.8))]
 
-    assert language.gates(Cells(MIX)) == []
-    assert "oracle" in language.gates(Cells(idle))[0]
+    assert language_summary.gates(Cells(MIX)) == []
+    assert "oracle" in language_summary.gates(Cells(idle))[0]
 
 
 def test_votes_that_do_not_generalise_are_noticed_either_way():
-    assert language.is_noticed({"decision": "no-go", "note": ""})
-    assert language.is_noticed({"decision": "go", "note": "the votes do not generalise"})
-    assert not language.is_noticed({"decision": "go", "note": ""})
+    assert language_summary.is_noticed({"decision": "no-go", "note": ""})
+    assert language_summary.is_noticed({"decision": "go", "note": "the votes do not generalise"})
+    assert not language_summary.is_noticed({"decision": "go", "note": ""})
 
 
 def test_no_ratio_is_told_where_the_control_gains_nothing():
     flat = [row("control", (4.0, 3.98), "topics"), row("human", (4.0, 3.9), "topics", votes=1)]
 
-    assert language.topic_costs(Cells(flat), "human:1") == {}
+    assert language_summary.topic_costs(Cells(flat), "human:1") == {}
 
 
 def test_verdicts_follow_the_interval():
-    assert "votes add" in language.verdict([0.2, 0.21, 0.19])
-    assert "votes cost" in language.verdict([-0.2, -0.21, -0.19])
-    assert "chance" in language.verdict([0.2, -0.21, 0.1])
-    assert "one seed" in language.verdict([0.2])
+    assert "votes add" in language_summary.verdict([0.2, 0.21, 0.19])
+    assert "votes cost" in language_summary.verdict([-0.2, -0.21, -0.19])
+    assert "chance" in language_summary.verdict([0.2, -0.21, 0.1])
+    assert "one seed" in language_summary.verdict([0.2])
 
 
 def test_a_section_of_prompts_has_a_row_for_every_seed():
     more = [*MIX, row("stock", (4.0, 3.5), seed=1)]
 
-    section = language.section(more)
+    section = language_summary.section(more)
 
     assert len(section.tables) == 1
     assert [line[:2] for line in section.tables[0][1:3]] == [("stock", "0"), ("stock", "1")]

@@ -10,7 +10,7 @@ from bot.bench.figures import Figure
 from bot.bench.learning.summary import final
 from bot.bench.tasks.crossings import Cells, left_at, mean_of_all, reached, span
 from bot.bench.tasks.groups import Row, Section, Setting, Table
-from bot.bench.tasks.language import verdict
+from bot.bench.tasks.language_summary import verdict
 from bot.bench.tasks.prompts import Cell, Larder, fresh, spec_of, trained
 from trainer.launch import LocalLauncher
 
@@ -91,9 +91,9 @@ def section(rows: Sequence[Row]) -> Section:
         figures=tuple(figures(cells)),
         tables=tuple(table(cells, recipe) for recipe in recipes),
         notes=tuple(
-            f"{recipe}: {verdict(points(cells, recipe, (*AUTOMATIC, 'control')))}, in points."
+            f"{recipe}: {verdict(gained, 1)}, in points."
             for recipe in recipes
-            if cells.of(recipe, HUMAN)
+            if (gained := points(cells, recipe, (*AUTOMATIC, "control")))
         ),
     )
 
