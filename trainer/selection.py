@@ -68,7 +68,8 @@ def what_to_ask(
     first = pool.group == np.arange(len(pool))
     free = np.array([i for i in np.flatnonzero(first) if int(i) not in taken], dtype=np.int64)
     n = min(n, len(free))
-    n_gold = round(n * gold_share)
+    # where labels tell nothing, hints that all agree make no sample sure: what they know is little
+    n_gold = round(n * gold_share) if pool.hints is None else 0
     n_audit = min(round(n * audit_share), n - n_gold)
     gold = _gold(model, free, n_gold, rng, swaps_gold)
     free = np.setdiff1d(free, [g.index for g in gold])

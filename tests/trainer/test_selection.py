@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from trainer.selection import (
     what_to_ask,
     whole_pool,
 )  # fmt: skip
-from trainer.signals import PoolView, signals
+from trainer.signals import Hints, PoolView, signals
 from trainer.surrogate import PROBIT_NOISE, Evidence, VoteModel, auc_slack
 
 NOBODY = Evidence.of(np.array([], dtype=np.int64), np.array([]))
@@ -484,3 +484,17 @@ def test_a_bad_pair_is_thrown_out_whichever_side_is_better():
 
     assert chosen.weight[i] == 0
     assert len(set(chosen.weight[chosen.weight > 0])) == 1
+
+
+def test_there_is_no_gold_where_nothing_makes_a_sample_sure():
+    """Wrong gold would make honest people look careless."""
+    pool = dirty_pool()
+    hints = Hints(signals(pool.view), pool.view.embeddings, np.zeros(len(pool.view)))
+    view = replace(pool.view, hints=hints)
+    model = VoteModel(view, signals(view), Evidence.of(np.array([], dtype=int), np.array([])))
+    rng = np.random.default_rng(0)
+
+    cards = what_to_ask(model, 20, asked=[], audit_share=0.2, gold_share=0.2, rng=rng)
+
+    assert len(cards) == 20
+    assert {card.role for card in cards} == {"ask", "audit"}
