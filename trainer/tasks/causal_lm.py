@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from storage.models import SampleView
-from trainer.compute import Compute
-from trainer.data.samples import Sample, Splits
-from trainer.language import LanguageModel, load_language_model
+from trainer.data.samples import Sample
 from trainer.pairing import fit_signals, shape_signals
-from trainer.segment import Opinions
 from trainer.selection import Selection
 from trainer.signals import Hints, prior_of, standardised
-from trainer.spec import RunSpec
-from trainer.tasks.prompted import Prompted, Split, messages_of
-from trainer.tasks.registry import NOBODY, Task
+from trainer.tasks.prompted import Prompted, Split, load, messages_of
+from trainer.tasks.registry import Task
 
 MIN_WRITTEN, MAX_WRITTEN = 32, 160
 """Tokens of an answer that people are shown."""
@@ -34,25 +27,6 @@ class CausalLM(Prompted):
     offers_labels = is_two_sided = False
     thins = writes = True
     exact_match: float | None = None
-
-    def __init__(
-        self,
-        spec: RunSpec,
-        splits: Splits,
-        model: tuple[LanguageModel, Any],
-        compute: Compute,
-        folder: Path,
-        opinions: Opinions = NOBODY,
-    ) -> None:
-        super().__init__(spec, splits, model, compute, folder, opinions)
-        self._pool = self._read(self.splits.pool)
-        self._held = {"dev": self._read(self.splits.dev)}
-        if self.splits.test:
-            self._held["test"] = self._read(self.splits.test)
-        self.lengths = self._pool.lengths
-
-    def _digest(self) -> str:
-        return hashlib.sha256(self._pool.digest()).hexdigest()
 
     def _answers_of(self, sample: Sample) -> tuple[str, ...]:
         return sample.answers
@@ -111,9 +85,4 @@ class CausalLM(Prompted):
         return SampleView(sample_id=sample.sample_id, parts=parts)
 
 
-def _load(spec: RunSpec, seed: int) -> tuple[LanguageModel, Any]:
-    in_4bit = spec.quantize == "4bit"
-    return load_language_model(spec.model, spec.revision, spec.lora, seed, in_4bit=in_4bit)
-
-
-TASK = Task(_load, CausalLM)
+TASK = Task(load, CausalLM)

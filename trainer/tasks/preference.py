@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,17 +11,13 @@ import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 from torch import Tensor
 
 from storage.models import SampleView
-from trainer.compute import Compute
-from trainer.data.samples import Sample, Splits
+from trainer.data.samples import Sample
 from trainer.kinds import SIDES
-from trainer.language import LanguageModel, load_language_model
 from trainer.pairing import fit_signals, shape_signals
-from trainer.segment import Opinions
 from trainer.selection import Selection
 from trainer.signals import Hints
-from trainer.spec import RunSpec
-from trainer.tasks.prompted import Prompted, Split
-from trainer.tasks.registry import NOBODY, Task
+from trainer.tasks.prompted import Prompted, Split, load
+from trainer.tasks.registry import Task
 
 
 class Preference(Prompted):
@@ -33,32 +27,16 @@ class Preference(Prompted):
     thins = writes = False
     exact_match: float | None = None
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        splits: Splits,
-        model: tuple[LanguageModel, Any],
-        compute: Compute,
-        folder: Path,
-        opinions: Opinions = NOBODY,
-    ) -> None:
-        super().__init__(spec, splits, model, compute, folder, opinions)
-        self._beta = spec.train.beta
-        self._pool = self._read(self.splits.pool)
-        self._held = {"dev": self._read(self.splits.dev)}
-        if self.splits.test:
-            self._held["test"] = self._read(self.splits.test)
-        self._truth = {
-            "dev": np.array([s.label == SIDES[0] for s in self.splits.dev]),
-            "test": np.array([s.label == SIDES[0] for s in self.splits.test]),
-        }
-        self._reference = torch.full((len(self._pool),), torch.nan)
-        self._held_reference: dict[str, Tensor] = {}
-        n = len(self.splits.pool)
-        self.lengths = self._pool.lengths[:n] + self._pool.lengths[n:]
+    @cached_property
+    def _reference(self) -> Tensor:
+        """Log-probabilities of all answers by the untuned model, nan until one is wanted: (2 n,)."""
+        return torch.full((len(self._pool),), torch.nan)
 
-    def _digest(self) -> str:
-        return hashlib.sha256(self._pool.digest()).hexdigest()
+    @cached_property
+    def _held_reference(self) -> dict[Split, Tensor]:
+        """The same of held-out answers, by split."""
+        with self.model.untuned():
+            return {split: self._held_out(held)[:, 0] for split, held in self._held.items()}
 
     def _answers_of(self, sample: Sample) -> tuple[str, ...]:
         """The one that is filed as better, then the other."""
@@ -111,22 +89,15 @@ class Preference(Prompted):
             self._reference[torch.from_numpy(unknown)] = before.cpu()
         ratio = found - self._reference[torch.from_numpy(both)].to(found)
         a, b = ratio.chunk(2)
-        return self._beta * (a - b)
+        return self._spec.train.beta * (a - b)
 
     @torch.inference_mode()
     def evaluate(self, split: Split) -> float:
         """Share of held-out pairs whose better answer the model prefers; undecided ones count half."""
-        inputs = self._held[split]
-        if split not in self._held_reference:
-            with self.model.untuned():
-                self._held_reference[split] = self._held_out(inputs)[:, 0]
-        a, b = (
-            (self._held_out(inputs)[:, 0] - self._held_reference[split])
-            .double()
-            .numpy()
-            .reshape(2, -1)
-        )
-        margin = np.where(self._truth[split], a - b, b - a)
+        ratio = self._held_out(self._held[split])[:, 0] - self._held_reference[split]
+        a, b = ratio.double().numpy().reshape(2, -1)
+        samples = self.splits.dev if split == "dev" else self.splits.test
+        margin = np.where([s.label == SIDES[0] for s in samples], a - b, b - a)
         return float((margin > 0).mean() + 0.5 * (margin == 0).mean())
 
     def generations(self, count: int) -> list[SampleView]:
@@ -140,9 +111,4 @@ class Preference(Prompted):
         return SampleView(sample_id=sample.sample_id, parts=parts, label=self.splits.labels[label])
 
 
-def _load(spec: RunSpec, seed: int) -> tuple[LanguageModel, Any]:
-    in_4bit = spec.quantize == "4bit"
-    return load_language_model(spec.model, spec.revision, spec.lora, seed, in_4bit=in_4bit)
-
-
-TASK = Task(_load, Preference)
+TASK = Task(load, Preference)

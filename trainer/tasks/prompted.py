@@ -20,7 +20,14 @@ from trainer.backbone import load_backbone
 from trainer.compute import Compute
 from trainer.cut import ModelError
 from trainer.data.samples import DataError, Sample, Skipped, Splits, duplicate_groups
-from trainer.language import Answers, Dialogue, LanguageModel, Message, Reader
+from trainer.language import (
+    Answers,
+    Dialogue,
+    LanguageModel,
+    Message,
+    Reader,
+    load_language_model,
+)
 from trainer.marks import Marks
 from trainer.pairing import Topics, topics_of
 from trainer.segment import FeatureOpinion, Opinions
@@ -30,6 +37,8 @@ from trainer.spec import LoraSpec, RunSpec
 from trainer.tasks.base import HeadStart
 from trainer.tasks.counting import Counting, weights_of
 from trainer.tasks.registry import NOBODY
+
+Split = Literal["dev", "test"]
 
 TOPICS = "topics"
 """The label of features that belong to none."""
@@ -41,7 +50,8 @@ ENCODED_TOKENS = 128
 STEEPNESS = 6.0
 """Nats between the weight of a topic that matters most and of one that does not matter."""
 NEUTRAL = 0.5
-NO_WORDS = 160
+EXAMPLE_LENGTH = 160
+"""Characters of a prompt that stands for its topic."""
 
 
 class Prompted(Counting, ABC):
@@ -56,7 +66,7 @@ class Prompted(Counting, ABC):
         model: the pretrained language model, and its tokenizer.
         compute: where and how precisely.
         folder: where what the encoder makes of the samples is kept.
-        opinions: what people said.
+        opinions: what people said; none of it changes what is read.
     """
 
     first_look = FIRST_LOOK
@@ -87,6 +97,11 @@ class Prompted(Counting, ABC):
         self._kept: dict[str, Tensor] | None = None  # what the encoder made; None: not looked
         self._topics: Topics | None = None
         self._centres: dict[str, Tensor] = {}
+        self._pool = self._read(self.splits.pool)
+        self._held: dict[Split, Answers] = {"dev": self._read(self.splits.dev)}
+        if self.splits.test:
+            self._held["test"] = self._read(self.splits.test)
+        self.lengths = self._pool.lengths.reshape(-1, len(self.splits.pool)).sum(axis=0)
 
     # --- what a task says -----------------------------------------------------------------------
 
@@ -188,7 +203,7 @@ class Prompted(Counting, ABC):
         """Have the encoder read what it has not read yet of some rows."""
         pool = self.splits.pool
         if self._kept is None:
-            self._kept = activations.load_if(self._path, about=self._digest()) or {}
+            self._kept = activations.load_if(self._path, about=self._pool.digest().hex()) or {}
         known = self._kept.get("known", torch.zeros(len(pool))).bool().numpy()
         missing = rows[~known[rows]]
         if not len(missing):
@@ -215,13 +230,7 @@ class Prompted(Counting, ABC):
         known[missing] = True
         # sorted names: prompts first, then the sides in order, as they come back from disk
         self._kept = dict(sorted({**before, "known": torch.from_numpy(known)}.items()))
-        activations.save(self._path, self._kept, about=self._digest())
-
-    lengths: np.ndarray
-
-    @abstractmethod
-    def _digest(self) -> str:
-        """Equal for the same tokens: data that changed between two segments is read anew."""
+        activations.save(self._path, self._kept, about=self._pool.digest().hex())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Nothing that is said of a label can be compared with prompts."""
@@ -271,7 +280,7 @@ class Prompted(Counting, ABC):
                 label=TOPICS,
                 features=tuple(topics.names[k] for k in order),
                 shares=tuple(float(shares[k]) for k in order),
-                examples=tuple(prompt[:NO_WORDS] for prompt in prompts),
+                examples=tuple(prompt[:EXAMPLE_LENGTH] for prompt in prompts),
             )
         ]
 
@@ -304,12 +313,19 @@ class Prompted(Counting, ABC):
         return factor
 
 
+def load(spec: RunSpec, seed: int) -> tuple[LanguageModel, Any]:
+    """The language model of a spec with fresh LoRA weights, and its tokenizer.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+    in_4bit = spec.quantize == "4bit"
+    return load_language_model(spec.model, spec.revision, spec.lora, seed, in_4bit=in_4bit)
+
+
 def messages_of(sample: Sample) -> list[Message]:
     """The chat before the answer."""
     told = sample.fields.get("messages")
     if told:
         return [{"role": role, "content": content} for role, content in told]
     return [{"role": "user", "content": sample.prompt}]
-
-
-Split = Literal["dev", "test"]
