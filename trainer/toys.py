@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
@@ -55,10 +56,14 @@ def toy_language_model() -> Path:
     return folder
 
 
-def save(
-    folder: Path,
-    *parts: ViTModel | ViTImageProcessorPil | LlamaForCausalLM | PreTrainedTokenizerFast,
-) -> None:
+class Savable(Protocol):
+    """A model, or what goes with one."""
+
+    def save_pretrained(self, save_directory: Path) -> object:
+        """Write it into a folder."""
+
+
+def save(folder: Path, *parts: Savable) -> None:
     """Whole or not at all: two children may train the same toy at once."""
     unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from trainer import toys
 from trainer.bench.cifar import of_body, test_images, train_images
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,8 @@ def body(folder: Path, schooling: Schooling | None = None) -> Path:
     if not (found / "config.json").exists():
         jpeg, gold = of_body(train_images(folder), test_images(folder))
         log.info("training a small image model, once: minutes")
-        _save(_trained(_pixels(jpeg), gold, how), found)
+        side = {"height": SIDE, "width": SIDE}
+        toys.save(found, _trained(_pixels(jpeg), gold, how), ViTImageProcessorPil(size=side))
     return found
 
 
@@ -130,18 +130,6 @@ def _seen(pixels: Tensor, turns: Tensor) -> Tensor:
             view = view.flip(2)
         out[i] = view.rot90(int(turns[i]), (1, 2))
     return out
-
-
-def _save(model: ResNetModel, folder: Path) -> None:
-    """Whole or not at all: two may train the same body at once."""
-    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
-    ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(unfinished)
-    try:
-        unfinished.rename(folder)
-    except OSError:  # another was faster
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ what differs from the defaults stands in the constants below, and says why.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -127,7 +127,11 @@ def train_stock(
     test = _padded(tokenized(test_texts, test_labels), tokenizer)
     clock = Clock()
     pool = tokenized(texts, labels)
-    evaluator = _Evaluator(clock, evaluate_at, len(pool), test)
+
+    def measure(model: Any, _: TrainerState, samples: int, spent: float) -> StockPoint:
+        return StockPoint(samples, spent, _accuracy(model, test))
+
+    evaluator = Evaluator(clock, evaluate_at, len(pool), measure)
     with TemporaryDirectory() as folder:
         trainer = Trainer(
             model=classifier,
@@ -200,22 +204,37 @@ class Clock:
         self._start += self.spent() - spent
 
 
-class _Evaluator(TrainerCallback):
-    """Evaluates after the steps that reach the asked counts of samples, off the clock."""
+P = TypeVar("P")
+
+
+class Evaluator(TrainerCallback, Generic[P]):
+    """Evaluates after the steps that reach the asked counts of samples, off the clock.
+
+    Args:
+        clock: of the run.
+        evaluate_at: counts of samples.
+        n: size of the pool.
+        measure: (model, state, samples so far, CPU seconds so far) -> a point of the curve.
+    """
 
     def __init__(
-        self, clock: Clock, evaluate_at: Sequence[int], n: int, test: Sequence[Batch]
+        self,
+        clock: Clock,
+        evaluate_at: Sequence[int],
+        n: int,
+        measure: Callable[[Any, TrainerState, int, float], P],
     ) -> None:
-        self._clock, self._n, self._test = clock, n, test
+        self._clock, self._n, self._measure = clock, n, measure
         self._due = sorted(evaluate_at)
+        self._evaluated = -1
         self.samples = 0
-        self.curve: list[StockPoint] = []
+        self.curve: list[P] = []
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Evaluate the untrained model if asked to."""
-        self._evaluate_if_due(kwargs["model"])
+        self._evaluate_if_due(kwargs["model"], state)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -224,23 +243,24 @@ class _Evaluator(TrainerCallback):
         self.samples += min(
             args.train_batch_size, self._n - self.samples % self._n
         )  # a pass ends ragged
-        self._evaluate_if_due(kwargs["model"])
+        self._evaluate_if_due(kwargs["model"], state)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Evaluate what came out, unless the last step was evaluated."""
-        if not self.curve or self.curve[-1].samples != self.samples:
-            self._evaluate(kwargs["model"])
+        if self._evaluated != self.samples:
+            self._evaluate(kwargs["model"], state)
 
-    def _evaluate_if_due(self, model: Any) -> None:
+    def _evaluate_if_due(self, model: Any, state: TrainerState) -> None:
         if self._due and self.samples >= self._due[0]:
             self._due = [count for count in self._due if count > self.samples]
-            self._evaluate(model)
+            self._evaluate(model, state)
 
-    def _evaluate(self, model: Any) -> None:
+    def _evaluate(self, model: Any, state: TrainerState) -> None:
         spent = self._clock.spent()
-        self.curve.append(StockPoint(self.samples, spent, _accuracy(model, self._test)))
+        self.curve.append(self._measure(model, state, self.samples, spent))
+        self._evaluated = self.samples
         self._clock.skip_since(spent)
 
 

@@ -28,14 +28,12 @@ from transformers import (
     DataCollatorForSeq2Seq,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
     TrainerState,
     TrainingArguments,
     set_seed,
 )
 
-from trainer.bench.stock import Clock
+from trainer.bench.stock import Clock, Evaluator
 from trainer.files import write_whole
 from trainer.language import Dialogue, Reader
 
@@ -83,7 +81,14 @@ def carry_out(task: Task) -> dict[str, Any]:
     pool = _dialogues(Path(task.folder) / "pool.jsonl", reader)
     total = task.epochs * len(pool)
     marks = [round(total * i / task.evaluations) for i in range(task.evaluations)]
-    evaluator = _Evaluator(clock, marks, len(pool), test)
+
+    def measure(model: Any, state: TrainerState, samples: int, spent: float) -> dict[str, float]:
+        return {
+            "samples": samples, "tokens": int(state.num_input_tokens_seen), "cpu_s": spent,
+            "forwards": TRAIN_COST * samples, "metric": math.exp(-answer_nats(model, test)),
+        }  # fmt: skip
+
+    evaluator = Evaluator(clock, marks, len(pool), measure)
     with TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model,
@@ -149,51 +154,6 @@ def _dialogues(path: Path, reader: Reader) -> list[Dialogue]:
 def _row(one: Dialogue) -> dict[str, list[int]]:
     labels = [IGNORED] * one.answer + list(one.ids[one.answer :])
     return {"input_ids": list(one.ids), "attention_mask": [1] * len(one.ids), "labels": labels}
-
-
-class _Evaluator(TrainerCallback):
-    """Evaluates after the steps that reach the asked counts of samples, off the clock."""
-
-    def __init__(
-        self, clock: Clock, evaluate_at: Sequence[int], n: int, test: Sequence[Dialogue]
-    ) -> None:
-        self._clock, self._n, self._test = clock, n, test
-        self._due = sorted(evaluate_at)
-        self.samples = 0
-        self.curve: list[dict[str, float]] = []
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Evaluate the untrained model if asked to."""
-        self._evaluate_if_due(kwargs["model"], state)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Count the step's samples, then evaluate if enough have come together."""
-        self.samples += min(args.train_batch_size, self._n - self.samples % self._n)
-        self._evaluate_if_due(kwargs["model"], state)
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Evaluate what came out, unless the last step was evaluated."""
-        if not self.curve or self.curve[-1]["samples"] != self.samples:
-            self._evaluate(kwargs["model"], state)
-
-    def _evaluate_if_due(self, model: Any, state: TrainerState) -> None:
-        if self._due and self.samples >= self._due[0]:
-            self._due = [count for count in self._due if count > self.samples]
-            self._evaluate(model, state)
-
-    def _evaluate(self, model: Any, state: TrainerState) -> None:
-        spent = self._clock.spent()
-        self.curve.append({
-            "samples": self.samples, "tokens": int(state.num_input_tokens_seen), "cpu_s": spent,
-            "forwards": TRAIN_COST * self.samples, "metric": math.exp(-answer_nats(model, self._test)),
-        })  # fmt: skip
-        self._clock.skip_since(spent)
 
 
 @torch.inference_mode()

@@ -4,57 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.bench.segments import run_module
-from bot.bench.tasks.groups import Row, Section, Setting
+from bot.bench.tasks.groups import Row, Section
 from bot.bench.tasks.language_summary import FLAGGED, STOCK, section
-from bot.bench.tasks.prompts import Cell, Larder, fresh, spec_of, trained
+from bot.bench.tasks.prompts import Cell, Prompts, spec_of, trained
 from trainer.launch import LocalLauncher
 
 EPOCHS, EVALUATIONS, LORA_LR = 3.0, 14, 4e-3
 TRAIN = {"batch_size": 16, "epochs": EPOCHS, "evaluations": EVALUATIONS, "lora_lr": LORA_LR}
 
 
-class Language:
+class Language(Prompts):
     """A `bot.bench.tasks.groups.Group`."""
 
     name = "language"
 
-    def __init__(self, setting: Setting) -> None:
-        self._larder = Larder(setting)
-        cells = [cell for seed in setting.seeds for cell in cells_of(seed, setting.is_quick)]
-        self._cells = {cell.key(self.name): cell for cell in cells}
+    async def _train(self, cell: Cell, key: str, folder: Path, launcher: LocalLauncher) -> Row:
+        pool, about = self._larder.pool(cell), self._larder.about()
+        if cell.arm == STOCK:
+            return await _stock(cell, pool, about, folder)
+        spec = spec_of(cell, "causal-lm", pool, about, TRAIN)
+        return await trained(cell, key, spec, pool, folder, launcher)
 
-    def missing(self) -> str | None:
-        """Where there are no prompts."""
-        return self._larder.missing()
-
-    def names(self) -> list[str]:
-        """Names of its cells."""
-        return list(self._cells)
-
-    async def prepare(self, keys: Sequence[str]) -> None:
-        """Train the model, unless it is cached, and cook the pools."""
-        await self._larder.cook(self._cells[key] for key in keys)
-
-    async def carry_out(self, key: str, launcher: LocalLauncher) -> Row:
-        """Train a cell."""
-        cell, about = self._cells[key], self._larder.about()
-        pool, folder = self._larder.pool(cell), fresh(self._larder.setting.folder / "work" / key)
-        try:
-            if cell.arm == STOCK:
-                found = await _stock(cell, pool, about, folder)
-            else:
-                spec = spec_of(cell, "causal-lm", pool, about, TRAIN)
-                found = await trained(cell, key, spec, pool, folder, launcher)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return {
-            "recipe": cell.recipe, "seed": cell.seed, "arm": cell.arm, "votes": cell.votes, **found,
-        }  # fmt: skip
+    def _cells_of(self, seed: int, is_quick: bool) -> list[Cell]:
+        return cells_of(seed, is_quick)
 
     def section(self, rows: Sequence[Row]) -> Section:
         """What the results come to."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean
 
 from bot.bench.figures import Figure
 from bot.bench.learning.summary import final
 from bot.bench.tasks.crossings import Cells, left_at, mean_of_all, reached, span
-from bot.bench.tasks.groups import Row, Section, Setting, Table
+from bot.bench.tasks.groups import Row, Section, Table
 from bot.bench.tasks.language_summary import verdict
-from bot.bench.tasks.prompts import Cell, Larder, fresh, spec_of, trained
+from bot.bench.tasks.prompts import Cell, Prompts, spec_of, trained
 from trainer.launch import LocalLauncher
 
 SYSTEMATIC, RANDOM = "pairs-sys", "pairs-rand"
@@ -23,40 +23,17 @@ BELOW = 0.02
 """How far below the oracle counts as there."""
 
 
-class Pairs:
+class Pairs(Prompts):
     """A `bot.bench.tasks.groups.Group`."""
 
     name = "pairs"
 
-    def __init__(self, setting: Setting) -> None:
-        self._larder = Larder(setting)
-        cells = [cell for seed in setting.seeds for cell in cells_of(seed, setting.is_quick)]
-        self._cells = {cell.key(self.name): cell for cell in cells}
+    async def _train(self, cell: Cell, key: str, folder: Path, launcher: LocalLauncher) -> Row:
+        spec = spec_of(cell, "preference", self._larder.pool(cell), self._larder.about(), TRAIN)
+        return await trained(cell, key, spec, self._larder.pool(cell), folder, launcher)
 
-    def missing(self) -> str | None:
-        """Where there are no prompts."""
-        return self._larder.missing()
-
-    def names(self) -> list[str]:
-        """Names of its cells."""
-        return list(self._cells)
-
-    async def prepare(self, keys: Sequence[str]) -> None:
-        """Train the model, unless it is cached, and cook the pools."""
-        await self._larder.cook(self._cells[key] for key in keys)
-
-    async def carry_out(self, key: str, launcher: LocalLauncher) -> Row:
-        """Train a cell."""
-        cell = self._cells[key]
-        pool, folder = self._larder.pool(cell), fresh(self._larder.setting.folder / "work" / key)
-        try:
-            spec = spec_of(cell, "preference", pool, self._larder.about(), TRAIN)
-            found = await trained(cell, key, spec, pool, folder, launcher)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return {
-            "recipe": cell.recipe, "seed": cell.seed, "arm": cell.arm, "votes": cell.votes, **found,
-        }  # fmt: skip
+    def _cells_of(self, seed: int, is_quick: bool) -> list[Cell]:
+        return cells_of(seed, is_quick)
 
     def section(self, rows: Sequence[Row]) -> Section:
         """What the results come to."""

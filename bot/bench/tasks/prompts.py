@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,48 @@ class Larder:
         path = self.setting.pools / "language.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
+
+
+class Prompts(ABC):
+    """A `bot.bench.tasks.groups.Group` without its section: a task says how a cell is trained."""
+
+    name: str
+
+    def __init__(self, setting: Setting) -> None:
+        self._larder = Larder(setting)
+        cells = [cell for seed in setting.seeds for cell in self._cells_of(seed, setting.is_quick)]
+        self._cells = {cell.key(self.name): cell for cell in cells}
+
+    def missing(self) -> str | None:
+        """Where there are no prompts."""
+        return self._larder.missing()
+
+    def names(self) -> list[str]:
+        """Names of its cells."""
+        return list(self._cells)
+
+    async def prepare(self, keys: Sequence[str]) -> None:
+        """Train the model, unless it is cached, and cook the pools."""
+        await self._larder.cook(self._cells[key] for key in keys)
+
+    async def carry_out(self, key: str, launcher: LocalLauncher) -> Row:
+        """Train a cell."""
+        cell, folder = self._cells[key], fresh(self._larder.setting.folder / "work" / key)
+        try:
+            found = await self._train(cell, key, folder, launcher)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return {
+            "recipe": cell.recipe, "seed": cell.seed, "arm": cell.arm, "votes": cell.votes, **found,
+        }  # fmt: skip
+
+    @abstractmethod
+    async def _train(self, cell: Cell, key: str, folder: Path, launcher: LocalLauncher) -> Row:
+        """Curve and costs of a cell."""
+
+    @abstractmethod
+    def _cells_of(self, seed: int, is_quick: bool) -> list[Cell]:
+        """All arms on all pools of a seed."""
 
 
 def spec_of(cell: Cell, task: str, pool: Path, about: Mapping[str, Any], train: Any) -> RunSpec:
