@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from adapters.web.platform import WebChat
-from tests.adapters.drivers import CHANNEL, Driver, Ears, MemoryDriver, WebDriver
+from tests.adapters.drivers import CHANNEL, Driver, Ears, MemoryDriver, Visit, WebDriver
 
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DRIVERS = {"memory": MemoryDriver.started, "web": WebDriver.started}
 
 
@@ -53,3 +57,59 @@ def chromium() -> str:
         if name and (path := shutil.which(name)):
             return path
     pytest.skip("no Chromium here; install it or set JOULERY_CHROMIUM to its path")
+
+
+# --- a browser on the page ----------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def chat(tmp_path: Path, ears: Ears) -> AsyncIterator[WebChat]:
+    chat = WebChat(tmp_path / "chat.sqlite", channel=CHANNEL, open_link=True)
+    await chat.connect(ears)
+    yield chat
+    await chat.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browsers complain about."""
+    return []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def visit(browser: Browser, chat: WebChat, complaints: list[str]) -> AsyncIterator[Visit]:
+    """Come in under a name; a complaint that stays fails the test."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def come_in(name: str, width: int = 1280, height: int = 860) -> Page:
+            context = await browser.new_context(viewport={"width": width, "height": height})
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            note_complaints(page, chat.url, complaints)
+            await page.goto(chat.entry_url())
+            await page.get_by_label("Your name").fill(name)
+            await page.get_by_role("button", name="Join").click()
+            await expect(page.locator(".link")).to_have_attribute("data-state", "on")
+            return page
+
+        yield come_in
+        assert complaints == []
+
+
+def note_complaints(page: Page, own: str, complaints: list[str]) -> None:
+    def asked(request: Request) -> None:
+        if not request.url.startswith((own, "data:")):
+            complaints.append(f"outside request: {request.url}")
+
+    page.on("request", asked)
+    page.on("console", lambda note: complaints.append(f"{note.type}: {note.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))

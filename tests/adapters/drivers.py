@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from playwright.async_api import Page
+
 from adapters.base import ChatPlatform, Inbound, Ref
 from adapters.memory import MemoryChat
 from adapters.web.client import Guest, GuestRefused
@@ -19,6 +21,8 @@ from adapters.web.state import State
 from adapters.web.tables import open_database
 
 CHANNEL = "joulery"
+Visit = Callable[..., Awaitable[Page]]
+"""(name, width, height) -> the page of somebody who came in under that name."""
 
 
 class Ears:

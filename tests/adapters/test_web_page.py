@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from adapters.base import Board, Button, Card, CardPart, Menu, Picture, Series
 from adapters.web.platform import WebChat
@@ -17,73 +14,15 @@ from tests.adapters.cards import (
     CLOSED,
     FEATURES,
     LEVELS,
-    PAIR,
     PNG,
     QUESTION,
     RUN,
-    WHICH,
-    WHICH_BLIND,
 )
-from tests.adapters.drivers import CHANNEL, Ears
+from tests.adapters.drivers import CHANNEL, Ears, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 ATTACK = "<img src=x onerror=pwned()><script>pwned()</script>"
-Visit = Callable[..., Awaitable[Page]]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def chat(tmp_path: Path, ears: Ears) -> AsyncIterator[WebChat]:
-    chat = WebChat(tmp_path / "chat.sqlite", channel=CHANNEL, open_link=True)
-    await chat.connect(ears)
-    yield chat
-    await chat.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the browsers complain about."""
-    return []
-
-
-def note_complaints(page: Page, own: str, complaints: list[str]) -> None:
-    def asked(request: Request) -> None:
-        if not request.url.startswith((own, "data:")):
-            complaints.append(f"outside request: {request.url}")
-
-    page.on("request", asked)
-    page.on("console", lambda note: complaints.append(f"{note.type}: {note.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visit(browser: Browser, chat: WebChat, complaints: list[str]) -> AsyncIterator[Visit]:
-    """Come in under a name; a complaint that stays fails the test."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def come_in(name: str, width: int = 1280, height: int = 860) -> Page:
-            context = await browser.new_context(viewport={"width": width, "height": height})
-            stack.push_async_callback(context.close)
-            page = await context.new_page()
-            note_complaints(page, chat.url, complaints)
-            await page.goto(chat.entry_url())
-            await page.get_by_label("Your name").fill(name)
-            await page.get_by_role("button", name="Join").click()
-            await expect(page.locator(".link")).to_have_attribute("data-state", "on")
-            return page
-
-        yield come_in
-        assert complaints == []
 
 
 async def test_a_click_is_seen_live_in_another_tab(chat: WebChat, visit: Visit) -> None:
@@ -151,116 +90,6 @@ async def test_only_questions_wait_for_an_answer(chat: WebChat, visit: Visit) ->
 
     await expect(page.locator(".waiting")).to_have_text("1 waiting")
     await expect(page).to_have_title("(1) #joulery · Joulery")
-
-
-async def test_keys_answer_one_card_after_the_other(chat: WebChat, visit: Visit) -> None:
-    cards = [await chat.post_card(CHANNEL, QUESTION, f"k{number}") for number in range(3)]
-    page = await visit("Ana")
-    await expect(page.locator(".waiting")).to_have_text("3 waiting")
-
-    for key in "jynu":
-        await page.keyboard.press(key)
-
-    await expect(page.locator(".waiting")).to_be_hidden()
-    shots = [(await chat.snapshot(card)).reactions for card in cards]
-    assert shots == [{"up": {"web:ana"}}, {"down": {"web:ana"}}, {"unsure": {"web:ana"}}]
-
-
-async def test_digits_choose_among_labels_one_card_after_the_other(
-    chat: WebChat, visit: Visit
-) -> None:
-    cards = [await chat.post_card(CHANNEL, WHICH, f"k{number}") for number in range(4)]
-    page = await visit("Ana")
-
-    for key in "j20nu":
-        await page.keyboard.press(key)
-
-    await expect(page.locator(".waiting")).to_be_hidden()
-    given = [set((await chat.snapshot(card)).reactions) for card in cards]
-    assert given == [{"two"}, {"ten"}, {"down"}, {"unsure"}]
-
-
-async def test_letters_choose_a_side_one_pair_after_the_other(chat: WebChat, visit: Visit) -> None:
-    cards = [await chat.post_card(CHANNEL, PAIR, f"k{number}") for number in range(4)]
-    page = await visit("Ana")
-
-    for key in "jabtu":
-        await page.keyboard.press(key)
-
-    await expect(page.locator(".waiting")).to_be_hidden()
-    given = [set((await chat.snapshot(card)).reactions) for card in cards]
-    assert given == [{"a"}, {"b"}, {"same"}, {"unsure"}]
-
-
-async def test_the_sides_of_a_pair_stand_side_by_side_on_a_phone(
-    chat: WebChat, visit: Visit
-) -> None:
-    await chat.post_card(CHANNEL, PAIR, "k")
-    page = await visit("Ana", width=390)
-
-    await expect(page.locator(".part h3")).to_have_text(["Prompt", "A", "B"])
-    # at one moment: what loads meanwhile moves them all
-    tops = await page.evaluate(
-        "names => names.map(n => "
-        "document.querySelector(`[data-react=${n}]`).getBoundingClientRect().top)",
-        list(PAIR.seeds),
-    )
-    assert tops[:2] == pytest.approx([tops[0]] * 2, abs=1)
-    assert tops[2:] == pytest.approx([tops[2]] * 3, abs=1)
-    assert tops[2] > tops[0] + 10
-
-
-async def test_digits_press_the_buttons_of_a_blind_card(
-    chat: WebChat, visit: Visit, ears: Ears
-) -> None:
-    for number in range(2):
-        await chat.post_card(CHANNEL, WHICH_BLIND, f"k{number}")
-    page = await visit("Ana")
-
-    for key in "j30":
-        await page.keyboard.press(key)
-
-    await expect(page.locator(".waiting")).to_be_hidden()
-    assert [event.model_dump()["choice"] for event in ears.events] == ["#3", "#10"]
-
-
-async def test_another_number_replaces_the_first(chat: WebChat, visit: Visit) -> None:
-    card = await chat.post_card(CHANNEL, WHICH, "k")
-    page = await visit("Ana")
-
-    for name in ("lost_card", "C++"):
-        await page.get_by_role("button", name=name).click()
-        await expect(page.get_by_role("button", name=name)).to_have_attribute(
-            "aria-pressed", "true"
-        )
-
-    await expect(page.locator("[aria-pressed=true]")).to_have_count(1)
-    assert (await chat.snapshot(card)).reactions == {"four": {"web:ana"}}
-
-
-@pytest.mark.parametrize(("width", "columns"), [(320, 2), (390, 2), (1280, 3)])
-async def test_labels_stand_in_columns_with_their_numbers(
-    chat: WebChat, visit: Visit, width: int, columns: int
-) -> None:
-    await chat.post_card(CHANNEL, WHICH, "k1")
-    closed = WHICH.model_copy(update={"is_closed": True, "tally": "lost_card 2"})
-    await chat.post_card(CHANNEL, closed, "k2")
-    page = await visit("Ana", width)
-    await expect(page.locator(".card")).to_have_count(2)
-
-    for place in range(2):
-        votes = page.locator(".card").nth(place).locator(".vote")
-        left = await votes.evaluate_all("all => all.map(one => one.getBoundingClientRect().left)")
-        cut = await votes.evaluate_all(
-            "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((e) => e.innerText)"
-        )
-        keys = await page.locator(".card").nth(place).locator(".keycap").all_inner_texts()
-
-        assert len(left) == 12
-        assert len(set(left)) == columns
-        assert cut == []
-        assert keys == [str(number) for number in range(1, 11)]
-    assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
 async def test_a_half_filled_form_survives_other_peoples_votes(

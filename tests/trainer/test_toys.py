@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trainer import toys
 from trainer.data import api_prose
+from trainer.data.api_prose import library_questions
 from trainer.data.duplicates import fingerprint
 from trainer.data.stdlib_prompts import about_areas, about_other_modules
 
@@ -57,7 +58,7 @@ def test_the_toy_is_trained_once(monkeypatch):
 def test_what_it_reads_holds_no_answer_that_it_may_be_asked_for():
     asked = {fingerprint(answer) for _, answer in (*about_areas(), *about_other_modules())}
 
-    read = api_prose.library_questions()
+    read = library_questions()
 
     assert len(read) > 50
     assert not {fingerprint(answer) for _, answer in read} & asked
