@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.segment import FeatureOpinion, SegmentReport
+from trainer.segment import FeatureOpinion, Leaning, SegmentReport
 
 Shares = Mapping[str, Mapping[str, float]]
 """Label -> feature -> mean share of the attribution that lies on it, in [0, 1]."""
@@ -66,16 +66,16 @@ def of_reports(reports: Sequence[SegmentReport]) -> tuple[Shift, ...]:
     """
     before: dict[str, dict[str, float]] = {}
     after: dict[str, dict[str, float]] = {}
-    opinions: tuple[FeatureOpinion, ...] = ()
+    found: list[Leaning] = []
     for report in reports:
         for view in report.features:
             shares = before.setdefault(view.label, {})
             for feature, share in zip(view.features, view.shares, strict=True):
                 shares.setdefault(feature, share)
-        for label, feature, share, value, votes in report.leanings:
-            after.setdefault(label, {})[feature] = share
-            opinions += (FeatureOpinion(label=label, feature=feature, value=value, votes=votes),)
-    return shifts(opinions, before, after)
+        for one in report.leanings:
+            after.setdefault(one.label, {})[one.feature] = one.share
+            found.append(one)
+    return shifts(found, before, after)
 
 
 def said(found: Sequence[Shift]) -> str:

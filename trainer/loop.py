@@ -29,6 +29,7 @@ from trainer.segment import (
     Candidate,
     CheckpointReport,
     EvaluationPoint,
+    Leaning,
     Refusal,
     SegmentPlan,
     SegmentReport,
@@ -231,15 +232,13 @@ class Loop:
             return self._learner.misses()
         return None
 
-    def leanings(self) -> tuple[tuple[str, str, float, float, int], ...]:
+    def leanings(self) -> tuple[Leaning, ...]:
         """What the averaged model leans on, of what people spoke of; nothing in other arms."""
-        features = self._plan.opinions.features if self._plan.arm == "human" else ()
-        if not features:
+        said = self._plan.opinions.features if self._plan.arm == "human" else ()
+        if not said:
             return ()
-        said = {(o.label, o.feature): (o.value, o.votes) for o in features}
         with self._averaged():
-            found = self._learner.leanings(self.selection, features)
-        return tuple((label, name, share, *said[label, name]) for label, name, share in found)
+            return tuple(self._learner.leanings(self.selection, said))
 
     def generations(self, count: int) -> tuple[SampleView, ...]:
         """What the averaged model answers to held-out prompts."""

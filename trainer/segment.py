@@ -73,6 +73,12 @@ class FeatureOpinion(_Plain):
     votes: int
 
 
+class Leaning(FeatureOpinion):
+    """How much the trained model leans on a feature that people spoke of."""
+
+    share: float  # of its label's attribution, in [0, 1]
+
+
 class LabelWords(_Plain):
     """What people wrote about a label: keywords or a sentence."""
 
@@ -203,8 +209,7 @@ class SegmentReport(_Paper):
     evaluations: tuple[EvaluationPoint, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
-    leanings: tuple[tuple[str, str, float, float, int], ...] = ()  # (label, feature, its share of
-    # what the model leans on, importance by votes, votes) of what people spoke of, at the end
+    leanings: tuple[Leaning, ...] = ()  # of what people spoke of, at the end
     generations: tuple[SampleView, ...] = ()  # what the model answers by now to held-out prompts
     unsettled: tuple[str, ...] = ()  # labels in the order in which words about them are wanted
     selection: SelectionReport | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.leaning import Shift, of_reports, said
 from storage.models import FeatureView
-from trainer.segment import SegmentReport
+from trainer.segment import Leaning, SegmentReport
 
 ASKED = FeatureView(label="cat", features=("fur", "grass", "sky"), shares=(0.3, 0.25, 0.05))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,9 +27,10 @@ def test_shares_when_asked_are_held_against_those_at_the_end():
         report_of(features=(LATER,)),  # asked again: the first time counts
         report_of(
             leanings=(
-                ("cat", "fur", 0.35, 0.9, 3),
-                ("cat", "grass", 0.05, -0.4, 2),
-                ("cat", "tail", 0.2, 0.8, 1),  # nobody was told its share
+                Leaning(label="cat", feature="fur", value=0.9, votes=3, share=0.35),
+                Leaning(label="cat", feature="grass", value=-0.4, votes=2, share=0.05),
+                # nobody was told its share
+                Leaning(label="cat", feature="tail", value=0.8, votes=1, share=0.2),
             )
         ),
     ]

@@ -3,7 +3,7 @@
 import torch
 
 from tests.conftest import write_topics
-from tests.trainer.plans import Arm, learner_of
+from tests.trainer.plans import ASK, Arm, learner_of
 from trainer.activations import Texts
 from trainer.attribution import words_of
 from trainer.data.read import read_splits
@@ -61,3 +61,20 @@ def test_what_misleads_is_kept_from_what_steers_and_not_from_what_measures(tiny_
         has_word = any(word in text.split() for text in texts)
         assert has_word
         assert bool((learner._seen[split].ids.values == mask).any()) is is_masked
+
+
+def test_at_the_end_it_is_told_what_the_model_leans_on_of_what_people_spoke_of(tiny_spec, tmp_path):
+    arm = Arm(tiny_spec(), tmp_path)
+    view = arm.go(0.5, questions=ASK).features[0]
+    word = view.features[0]
+    said = [
+        FeatureOpinion(label=view.label, feature=word, value=0.9, votes=3),
+        FeatureOpinion(label=view.label, feature="nowhere", value=0.1, votes=1),
+        FeatureOpinion(label="no label", feature=word, value=0.1, votes=1),
+    ]
+
+    known, absent = arm.go(1.0, opinions=Opinions(features=tuple(said))).leanings
+
+    assert (known.label, known.feature, known.value, known.votes) == (view.label, word, 0.9, 3)
+    assert 0 < known.share < 1
+    assert (absent.feature, absent.share) == ("nowhere", 0.0)

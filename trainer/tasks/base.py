@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from storage.models import FeatureView, SampleView
 from trainer.data.samples import Splits
 from trainer.marks import Marks
-from trainer.segment import FeatureOpinion
+from trainer.segment import FeatureOpinion, Leaning
 from trainer.selection import Selection
 from trainer.signals import PoolView
 
@@ -147,10 +147,8 @@ class Learner(Protocol):
         Nothing of `asked`, (label, feature) that stood on a card before.
         """
 
-    def leanings(
-        self, selection: Selection, opinions: Sequence[FeatureOpinion]
-    ) -> list[tuple[str, str, float]]:
-        """(label, feature, share of the label's attribution, in [0, 1]) of what people spoke of.
+    def leanings(self, selection: Selection, opinions: Sequence[FeatureOpinion]) -> list[Leaning]:
+        """What the model as it stands leans on, of what people spoke of.
 
         Nothing where features are the data's own.
         """

@@ -22,7 +22,7 @@ from trainer.compute import Compute
 from trainer.cut import CutModel
 from trainer.data.samples import Splits, duplicate_groups
 from trainer.marks import Marks
-from trainer.segment import FeatureOpinion
+from trainer.segment import FeatureOpinion, Leaning
 from trainer.selection import Selection
 from trainer.signals import PoolView, names_speak, places_of_first
 from trainer.tasks.base import HeadStart
@@ -53,7 +53,7 @@ class Classification(Counting, ABC):
         compute: where and how precisely.
         folder: where what the frozen layers make of the samples is kept.
         covered: pool and dev set without what people said misleads, where there is any: what is
-            trained on, and what the run is steered by. What is measured is never covered.
+            trained on, and what the run is steered by. A test set is never covered.
     """
 
     is_two_sided = thins = writes = False
@@ -328,24 +328,19 @@ class Classification(Counting, ABC):
                 cards.append(view)
         return cards
 
-    def leanings(
-        self, selection: Selection, opinions: Sequence[FeatureOpinion]
-    ) -> list[tuple[str, str, float]]:
-        """(label, feature, share of the label's attribution) of what people spoke of."""
-        by_label: dict[str, list[str]] = {}
-        for opinion in opinions:
-            by_label.setdefault(opinion.label, []).append(opinion.feature)
+    def leanings(self, selection: Selection, opinions: Sequence[FeatureOpinion]) -> list[Leaning]:
+        """What the model as it stands leans on, of what people spoke of."""
         found = []
-        for label, features in by_label.items():
-            if label in self.splits.labels:
-                surest = self._surest_of(self.splits.labels.index(label), selection)
-                if surest is not None:
-                    index = np.sort(surest)
-                    shares = self._shares(self.splits.labels.index(label), index)
-                    found += [
-                        (label, name, float(np.mean([one.get(name, 0.0) for one in shares])))
-                        for name in features
-                    ]
+        for label in sorted({o.label for o in opinions} & set(self.splits.labels)):
+            c = self.splits.labels.index(label)
+            surest = self._surest_of(c, selection)
+            if surest is not None:
+                shares = self._shares(c, np.sort(surest))
+                found += [
+                    Leaning(**o.model_dump(), share=_mean_share(shares, o.feature))
+                    for o in opinions
+                    if o.label == label
+                ]
         return found
 
     @abstractmethod
@@ -370,3 +365,8 @@ class Classification(Counting, ABC):
     @abstractmethod
     def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
         """Weight factor per sample from importance votes: float (n,), 1 = neutral."""
+
+
+def _mean_share(shares: Sequence[Mapping[str, float]], feature: str) -> float:
+    """Over samples; one that lacks the feature does not lean on it."""
+    return float(np.mean([one.get(feature, 0.0) for one in shares]))

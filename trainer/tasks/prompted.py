@@ -30,7 +30,7 @@ from trainer.language import (
 )
 from trainer.marks import Marks
 from trainer.pairing import Topics, topics_of
-from trainer.segment import FeatureOpinion, Opinions
+from trainer.segment import FeatureOpinion, Leaning, Opinions
 from trainer.selection import Selection
 from trainer.signals import Hints, PoolView, places_of_first
 from trainer.spec import LoraSpec, RunSpec
@@ -284,9 +284,7 @@ class Prompted(Counting, ABC):
             )
         ]
 
-    def leanings(
-        self, selection: Selection, opinions: Sequence[FeatureOpinion]
-    ) -> list[tuple[str, str, float]]:
+    def leanings(self, selection: Selection, opinions: Sequence[FeatureOpinion]) -> list[Leaning]:
         """None: topics are the data's own."""
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -63,23 +64,25 @@ class Asked:
     is_audit: bool
 
 
-class Jury:
-    """A team at work: remembers every answer, and what the answers come to."""
-
-    def __init__(
-        self, team: Sequence[Rater], truth: Mapping[str, str], given: Mapping[str, str],
-        rng: np.random.Generator,
-    ) -> None:  # fmt: skip
-        self._team, self._truth, self._given, self._rng = team, truth, given, rng
-        self._answers: list[YesNo | Choice] = []
-        self._fixes: dict[str, str] = {}
-        self.cards: list[Asked] = []
-        self._turn = 0
+class Card(Protocol):
+    """A card that was answered."""
 
     @property
-    def votes(self) -> int:
-        """Answers so far, gold and repeats included."""
-        return sum(isinstance(answer, YesNo) for answer in self._answers)
+    def sample_id(self) -> str:
+        """What it was about."""
+
+    @property
+    def is_audit(self) -> bool:
+        """Whether it was drawn at random."""
+
+
+C = TypeVar("C", bound=Card)
+
+
+class Remembering(Generic[C]):
+    """Whoever answers cards, and knows which."""
+
+    cards: list[C]
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -90,6 +93,25 @@ class Jury:
     def audited(self) -> tuple[str, ...]:
         """Samples that were drawn at random."""
         return tuple(card.sample_id for card in self.cards if card.is_audit)
+
+
+class Jury(Remembering[Asked]):
+    """A team at work: remembers every answer, and what the answers come to."""
+
+    def __init__(
+        self, team: Sequence[Rater], truth: Mapping[str, str], given: Mapping[str, str],
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        self._team, self._truth, self._given, self._rng = team, truth, given, rng
+        self._answers: list[YesNo | Choice] = []
+        self._fixes: dict[str, str] = {}
+        self.cards = []
+        self._turn = 0
+
+    @property
+    def votes(self) -> int:
+        """Answers so far, gold and repeats included."""
+        return sum(isinstance(answer, YesNo) for answer in self._answers)
 
     def answer(self, candidates: Sequence[Candidate], budget: int) -> None:
         """Answer cards until `budget` answers are given in all."""

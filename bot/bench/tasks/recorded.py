@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.bench.learning.team import OVERLAP
+from bot.bench.learning.team import OVERLAP, Remembering
 from storage.consensus import SOMETHING_ELSE, Choice, Consensus, aggregate
 from trainer.segment import Candidate, SampleOpinion
 
@@ -22,7 +22,7 @@ class Shown:
     is_gold: bool
 
 
-class RecordedJury:
+class RecordedJury(Remembering[Shown]):
     """Answers cards with what others than the labeller said of the same sample.
 
     Who they were was not recorded: first and second answers count as two people's.
@@ -43,22 +43,12 @@ class RecordedJury:
     ) -> None:
         self._said, self._given, self._labels, self._rng = said, given, labels, rng
         self._answers: list[Choice] = []
-        self.cards: list[Shown] = []
+        self.cards = []
 
     @property
     def votes(self) -> int:
         """Answers so far, gold and repeats included."""
         return len(self._answers)
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """Samples that stood on a card."""
-        return tuple(card.sample_id for card in self.cards)
-
-    @property
-    def audited(self) -> tuple[str, ...]:
-        """Samples that were drawn at random."""
-        return tuple(card.sample_id for card in self.cards if card.is_audit)
 
     def answer(self, candidates: Sequence[Candidate], budget: int) -> None:
         """Answer cards until `budget` answers are given in all."""
