@@ -94,7 +94,8 @@ class Sender:
             log.error("not sent", extra={"key": item.key, "reason": str(err)})
             await asyncio.to_thread(mail.refused, item, str(err))
         else:
-            await asyncio.to_thread(mail.sent, item, str(ref) if ref else None)
+            where = str(ref) if ref else None
+            await asyncio.to_thread(mail.sent, item, where, self._now())
 
     async def _send(self, item: ClaimedItem) -> Ref | None:
         platform, payload = self._platform, item.payload

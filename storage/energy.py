@@ -6,9 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from storage.models import EnergyReading, EnergySum
+from storage.models import EnergyMinute, EnergyReading, EnergySum
 
 RELATIVE_U: Mapping[str, float] = {
     "M-ctr": 0.05,
@@ -64,6 +64,47 @@ def sums(readings: Iterable[EnergyReading]) -> list[EnergySum]:
         for (arm, phase, device, source, provenance), (energy_j, duration_s, unknown_s)
         in joules.items()
     ]  # fmt: skip
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def minutes(readings: Iterable[EnergyReading]) -> list[EnergyMinute]:
+    """Readings added up by minute; one that spans several counts in each by its share of time."""
+    sums: dict[tuple[datetime, str, str, str, str, str, str], list[float]] = {}
+    notes: dict[tuple[datetime, str, str, str, str, str, str], str] = {}
+    for r in readings:
+        for minute, share in _over_minutes(r.started_at, r.ended_at):
+            key = (
+                minute, r.run_id or "", r.arm or "", r.phase, r.device, r.source, r.provenance,
+            )  # fmt: skip
+            row = sums.setdefault(key, [0.0, 0.0, 0.0])
+            row[0] += share * (r.energy_j or 0.0)
+            row[1] += share * r.duration_s
+            row[2] += share * r.duration_s if r.energy_j is None else 0.0
+            notes[key] = r.note or notes.get(key, "")
+    return [
+        EnergyMinute(
+            minute=key[0], run_id=key[1], arm=key[2], phase=key[3], device=key[4], source=key[5],
+            provenance=key[6], energy_j=joules, duration_s=duration_s, unknown_s=unknown_s,
+            note=notes[key],
+        )
+        for key, (joules, duration_s, unknown_s) in sums.items()
+    ]  # fmt: skip
+
+
+def _over_minutes(start: datetime, end: datetime) -> list[tuple[datetime, float]]:
+    """(minute, share of the span that lies in it); a span without length lies in its minute."""
+    minute = start.replace(second=0, microsecond=0)
+    span = (end - start) / timedelta(seconds=1)
+    if span <= 0:
+        return [(minute, 1.0)]
+    parts = []
+    while minute < end:
+        inside = min(end, minute + MINUTE) - max(start, minute)
+        parts.append((minute, inside / timedelta(seconds=1) / span))
+        minute += MINUTE
+    return parts
 
 
 def total(parts: Iterable[EnergySum]) -> EnergyTotal:

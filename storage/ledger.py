@@ -1,5 +1,8 @@
 """The energy ledger: a row per source and second, appended by the meter, read in sums.
 
+With each row its minute grows, so that days are summed up without reading their seconds; and where
+the counters stood is kept, so that what a crash missed can be told.
+
 It has an engine of its own, so that a slow transaction elsewhere never delays a reading.
 """
 
@@ -8,24 +11,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine, case, func, select
+from sqlalchemy import Connection, Engine, case, func, select
 from sqlmodel import col
 
-from storage.models import EnergyReading, EnergySum
-from storage.store.transactions import Condition, Transactions, add_new, find, query, table_of
-from storage.tables import EnergyRow
+from storage.energy import minutes
+from storage.models import EnergyCounter, EnergyMinute, EnergyReading, EnergySum
+from storage.store.transactions import (
+    Condition,
+    Transactions,
+    add_new,
+    find,
+    insert_into,
+    query,
+    table_of,
+)
+from storage.tables import EnergyCounterRow, EnergyMinuteRow, EnergyRow
 
 
 class Ledger:
-    """The table `energy_reading`; append-only."""
+    """The tables `energy_reading` (append-only), `energy_minute` and `energy_counter`."""
 
     def __init__(self, engine: Engine) -> None:
         self._transactions = Transactions(engine)
 
-    def add(self, readings: Sequence[EnergyReading]) -> None:
-        """Append readings; one that is there already is left alone."""
+    def add(
+        self, readings: Sequence[EnergyReading], counters: Sequence[EnergyCounter] = ()
+    ) -> None:
+        """Append readings, and keep where the counters stand; what is there already is left alone."""
         with self._transactions.write() as connection:
-            add_new(connection, EnergyRow, readings)
+            new = _new(connection, readings)
+            add_new(connection, EnergyRow, new)
+            _add_up(connection, minutes(new))
+            _keep(connection, counters)
+
+    def counters(self, boot_id: str) -> list[EnergyCounter]:
+        """Where each counter stood when it was last booked since this boot."""
+        with self._transactions.read() as connection:
+            return find(
+                connection,
+                EnergyCounter,
+                EnergyCounterRow,
+                col(EnergyCounterRow.boot_id) == boot_id,
+            )
+
+    def minutes(self, start: datetime, end: datetime) -> list[EnergyMinute]:
+        """The minutes that began in [start, end), oldest first."""
+        began = col(EnergyMinuteRow.minute)
+        with self._transactions.read() as connection:
+            return find(
+                connection, EnergyMinute, EnergyMinuteRow, began >= start, began < end, by=[began]
+            )
 
     def of_run(self, run_id: str) -> list[EnergyReading]:
         """All readings of a run, oldest first."""
@@ -60,3 +95,38 @@ class Ledger:
                 connection, EnergyReading, EnergyRow, *where,
                 by=[col(EnergyRow.started_at), col(EnergyRow.id)],
             )  # fmt: skip
+
+
+def _new(connection: Connection, readings: Sequence[EnergyReading]) -> list[EnergyReading]:
+    """Those that are not in the ledger: a batch may come twice, and counts once."""
+    row = table_of(EnergyRow).c
+    key = (row.boot_id, row.source, row.device, row.seq)
+    seqs = sorted({r.seq for r in readings})
+    known = {tuple(k) for k in connection.execute(select(*key).where(row.seq.in_(seqs)))}
+    return [r for r in readings if (r.boot_id, r.source, r.device, r.seq) not in known]
+
+
+def _add_up(connection: Connection, grown: Sequence[EnergyMinute]) -> None:
+    """Let minutes grow."""
+    if not grown:
+        return
+    table = table_of(EnergyMinuteRow)
+    statement = insert_into(connection, EnergyMinuteRow)
+    new, old = statement.excluded, table.c
+    sums = {name: old[name] + new[name] for name in ("energy_j", "duration_s", "unknown_s")}
+    note = case((new.note == "", old.note), else_=new.note)
+    keys = [column.name for column in table.primary_key]
+    statement = statement.on_conflict_do_update(index_elements=keys, set_={**sums, "note": note})
+    connection.execute(statement, [minute.model_dump() for minute in grown])
+
+
+def _keep(connection: Connection, counters: Sequence[EnergyCounter]) -> None:
+    """Where counters stand now."""
+    if not counters:
+        return
+    statement = insert_into(connection, EnergyCounterRow)
+    new = statement.excluded
+    keys = [column.name for column in table_of(EnergyCounterRow).primary_key]
+    values = {"value_j": new.value_j, "at": new.at, "clock_s": new.clock_s}
+    statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    connection.execute(statement, [counter.model_dump() for counter in counters])

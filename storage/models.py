@@ -373,6 +373,7 @@ class Posting(Value):
     ref: str
     run_id: str | None = None
     ballot_id: str | None = None
+    posted_at: datetime | None = None  # by our clock; None: from before this was kept
 
 
 # --- energy -------------------------------------------------------------------------------------
@@ -425,3 +426,45 @@ class EnergySum(Value):
     energy_j: float  # of what is known
     duration_s: float
     unknown_s: float = 0.0  # seconds that could not be read; their joules are missing
+
+
+class EnergyMinute(Value):
+    """The joules of one source in one phase of one arm within one minute: kept as rows come in.
+
+    What a summary of days is made of; readings older than two days are folded into these.
+    """
+
+    minute: datetime  # its start
+    run_id: str  # "": no run in particular
+    arm: str  # "": no arm in particular
+    phase: str
+    device: str
+    source: str
+    provenance: str
+    energy_j: float  # of what is known
+    duration_s: float
+    unknown_s: float = 0.0
+    note: str = ""  # the latest reason for a gap or an anomaly
+
+
+class EnergyCounter(Value):
+    """Where a cumulative counter stood when it was last booked: what a crash missed is told by it."""
+
+    boot_id: str
+    source: str
+    device: str
+    value_j: float
+    at: datetime
+    clock_s: float  # since boot, sleep included
+
+
+class EnergyBaseline(Value):
+    """What a device draws with nothing of ours on it, seen before a run."""
+
+    run_id: str
+    source: str
+    device: str
+    power_w: float  # median
+    sd_w: float
+    window_s: float
+    at: datetime

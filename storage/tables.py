@@ -233,3 +233,34 @@ class EnergyRow(m.EnergyReading, Row, table=True):
     )
     id: int | None = Field(default=None, primary_key=True)
     started_at: datetime = Field(index=True)
+
+
+class EnergyMinuteRow(m.EnergyMinute, Row, table=True):
+    """A minute of energy; grows as its readings come in."""
+
+    __tablename__ = "energy_minute"
+    minute: datetime = Field(primary_key=True)
+    run_id: str = Field(primary_key=True)
+    arm: str = Field(primary_key=True)
+    phase: str = Field(primary_key=True)
+    device: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    provenance: str = Field(primary_key=True)
+
+
+class EnergyCounterRow(m.EnergyCounter, Row, table=True):
+    """The last booked value of a counter."""
+
+    __tablename__ = "energy_counter"
+    boot_id: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    device: str = Field(primary_key=True)
+
+
+class EnergyBaselineRow(m.EnergyBaseline, Row, table=True):
+    """What a device drew before a run."""
+
+    __tablename__ = "energy_baseline"
+    run_id: str = Field(primary_key=True, foreign_key="run.run_id")
+    source: str = Field(primary_key=True)
+    device: str = Field(primary_key=True)

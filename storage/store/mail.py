@@ -117,8 +117,8 @@ class MailStore:
                     return _take(connection, row, target_ref, now)
         return None
 
-    def sent(self, item: ClaimedItem, ref: str | None) -> None:
-        """Done: remember where it stands. Sent again when it was replaced meanwhile."""
+    def sent(self, item: ClaimedItem, ref: str | None, at: datetime | None = None) -> None:
+        """Done: remember where it stands since `at`. Sent again when it was replaced meanwhile."""
         with self._transactions.write() as connection:
             mine = and_(OUTBOX.c.id == item.id, OUTBOX.c.state == "sending")
             is_same = OUTBOX.c.version == item.version
@@ -127,7 +127,7 @@ class MailStore:
             if ref is not None and item.kind in (OutboxKind.POST, OutboxKind.SAY):
                 posting = Posting(
                     key=item.key, platform=item.platform, channel=item.channel, ref=ref,
-                    run_id=item.run_id, ballot_id=item.ballot_id,
+                    run_id=item.run_id, ballot_id=item.ballot_id, posted_at=at,
                 )  # fmt: skip
                 add_new(connection, PostingRow, [posting])
 

@@ -96,14 +96,19 @@ def add_new(
     """
     if not rows:
         return 0
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table_of(row)).on_conflict_do_nothing()
+    statement = insert_into(connection, row).on_conflict_do_nothing()
     defaults = _defaults(row)
     given = [r.model_dump() if isinstance(r, Value) else r for r in rows]
     complete = [{name: g.get(name, d) for name, d in defaults.items()} for g in given]
     # without the option SQLAlchemy 2.1 does not ask PostgreSQL's driver how many came in
     options = {"preserve_rowcount": True}
     return connection.execute(statement, complete, execution_options=options).rowcount
+
+
+def insert_into(connection: Connection, row: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+    """An insert that knows `on conflict`, in the database's own tongue."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table_of(row))
 
 
 @cache

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import energy
-from storage.models import PHASES, PROVENANCE_WORDS
+from storage.models import PHASES, PROVENANCE_WORDS, EnergyCounter
 from tests.storage.records import at, in_threads, reading
 
 
@@ -134,3 +134,61 @@ def test_whatever_was_read_the_database_adds_it_up_as_python_does(shared_store, 
 
     assert plain(shared_store.ledger.sums(run_id)) == keyed(energy.sums(readings))
     assert shared_store.ledger.of_run(run_id) == readings
+
+
+# --- minutes ------------------------------------------------------------------------------------
+
+
+def test_a_reading_across_a_minutes_end_counts_in_both():
+    """Noon is a minute's start: [58, 61) lies two thirds in the first minute, a third in the next."""
+    first, second = energy.minutes([reading(58, 9.0, seconds=3)])
+
+    assert (first.minute, first.energy_j, first.duration_s) == (at(0), pytest.approx(6), 2)
+    assert (second.minute, second.energy_j, second.duration_s) == (at(60), pytest.approx(3), 1)
+
+
+def test_a_minute_grows_with_its_readings(store):
+    store.ledger.add([reading(0, 5.0), reading(1, None)])
+    store.ledger.add([reading(2, 6.0), reading(61, 7.0)])
+
+    first, second = store.ledger.minutes(at(0), at(120))
+
+    assert (first.energy_j, first.duration_s, first.unknown_s) == (11, 3, 1)
+    assert first.note == "the counter could not be read"
+    assert second.energy_j == 7
+
+
+def test_a_reading_appended_twice_counts_once_in_its_minute(store):
+    store.ledger.add([reading(0, 5.0), reading(1, 6.0)])
+    store.ledger.add([reading(1, 6.0), reading(2, 7.0)])
+
+    (minute,) = store.ledger.minutes(at(0), at(60))
+
+    assert minute.energy_j == 18
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 600), st.floats(0, 400), st.none() | st.floats(0, 1e6)), max_size=8
+    )
+)
+def test_minutes_hold_all_joules_and_seconds(parts):
+    readings = [reading(0, j, s, started_at=at(b), ended_at=at(b + s)) for b, s, j in parts]
+
+    found = energy.minutes(readings)
+
+    assert sum(m.energy_j for m in found) == pytest.approx(sum(j or 0 for *_, j in parts))
+    assert sum(m.duration_s for m in found) == pytest.approx(sum(s for _, s, _ in parts))
+
+
+def test_counters_stand_where_they_were_last_booked(store):
+    counter = EnergyCounter(
+        boot_id="boot", source="nvml", device="GPU-1", value_j=7.0, at=at(0), clock_s=100.0
+    )
+    later = counter.model_copy(update={"value_j": 9.0, "at": at(1), "clock_s": 101.0})
+    store.ledger.add([], [counter])
+    store.ledger.add([reading(0, 2.0)], [later])
+
+    assert store.ledger.counters("boot") == [later]
+    assert store.ledger.counters("another boot") == []

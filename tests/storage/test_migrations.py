@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 import storage.tables  # noqa: F401 -- fills the metadata
 from storage.database import SchemaTooNew, StoreError, open_engine, upgrade
 from storage.store.store import Store
-from tests.storage.records import ask, cast, new_run
+from tests.storage.records import ask, at, cast, new_run, reading
 
 OpenEngine = Callable[[str], Engine]
 
@@ -36,13 +36,13 @@ def open_() -> Iterator[OpenEngine]:
         engine.dispose()
 
 
-def downgrade(engine: Engine) -> None:
+def downgrade(engine: Engine, to: str = "base") -> None:
     config = Config()
     folder = importlib.resources.files("storage") / "migrations"
     config.set_main_option("script_location", str(folder))
     with engine.execution_options(writes=True).begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(config, to)
 
 
 def drift(engine: Engine) -> list[object]:
@@ -114,6 +114,18 @@ def test_after_down_and_up_again_the_database_works(own_url, open_, open_store):
 
     assert drift(engine) == []
     assert [vote.value for vote in store.votes.current([ballot.ballot_id])] == [1.0]
+
+
+def test_minutes_of_an_older_database_are_made_from_its_readings(own_url, open_, open_store):
+    engine = open_(own_url)
+    ledger = open_store(own_url).ledger
+    ledger.add([reading(0, 5.0), reading(1, None), reading(61, 7.0, run_id=None, arm=None)])
+    before = ledger.minutes(at(0), at(120))
+    downgrade(engine, "0001")
+
+    upgrade(engine)
+
+    assert ledger.minutes(at(0), at(120)) == before
 
 
 @pytest.fixture
