@@ -23,8 +23,9 @@ from bot.settings import Settings
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store
+from trainer.energy.meter import EnergyMeter
+from trainer.energy.probe import probe
 from trainer.launch import LocalLauncher
-from trainer.meter import EnergyMeter, probe
 
 log = logging.getLogger(__name__)
 

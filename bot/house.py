@@ -14,8 +14,9 @@ from bot.settings import Settings
 from bot.slot import DeviceSlot
 from storage.models import Run
 from storage.store.store import Store
+from trainer.energy.meter import EnergyMeter
+from trainer.energy.probe import Probe
 from trainer.launch import LocalLauncher
-from trainer.meter import EnergyMeter, Probe
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -30,9 +30,9 @@ from storage.models import (
     Segment,
     SegmentState,
 )
+from trainer.energy.meter import Slot
 from trainer.launch import Child, Handle, tail
 from trainer.marks import EndMark, Mark, PhaseMark, ProgressMark, SelectionMark
-from trainer.meter import Slot
 from trainer.segment import SegmentError, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
 from trainer.worker import DISK_TROUBLE, NO_ROOM, no_room

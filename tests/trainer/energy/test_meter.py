@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.models import EnergyReading
-from tests.trainer.nvml import (
+from tests.fake_nvml import (
     DRIVER_NOT_LOADED,
     GPU_IS_LOST,
     LIBRARY_NOT_FOUND,
@@ -27,18 +27,15 @@ from tests.trainer.nvml import (
     FakeNvml,
     install,
 )
-from trainer.meter import (
+from trainer.energy.meter import EnergyMeter, Slot, boot_time, read_boot_id
+from trainer.energy.nvml import NvmlCounterSource
+from trainer.energy.probe import probe
+from trainer.energy.sources import (
     WATTS_PER_CORE,
     WATTS_PER_GIB,
     CpuTimeSource,
-    EnergyMeter,
     MemorySource,
-    NvmlCounterSource,
     ProcessGroup,
-    Slot,
-    boot_time,
-    probe,
-    read_boot_id,
 )
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -7,28 +7,22 @@ read is None with a reason, never 0.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 
-from storage.models import EnergyReading, Provenance
+from storage.models import EnergyReading
+from trainer.energy.sources import EnergySource
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
-WATTS_PER_CORE = 4.0
-"""CodeCarbon's fallback per hardware thread, where nothing better is known of the CPU."""
-WATTS_PER_GIB = 0.375
-"""RAM: 3 W per 8 GiB module, CodeCarbon's long-standing constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,125 +33,6 @@ class Slot:
     arm: str | None = None
     segment_id: str | None = None
     phase: str = "other"
-
-
-class EnergySource(Protocol):
-    """A cumulative counter of joules."""
-
-    name: str
-    device: str
-    provenance: Provenance
-    phase: str | None
-    """The phase all its joules belong to, whatever the machine is doing; None = the slot's."""
-
-    def read(self) -> float | None:
-        """Joules since the source's own zero; None when it cannot be told right now."""
-
-
-class ProcessGroup:
-    """CPU seconds and memory of some processes, past ones included."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._live: dict[int, psutil.Process] = {}
-        self._cpu_s: dict[int, float] = {}
-        self._settled_s = 0.0
-
-    def watch(self, pid: int, *, from_now: bool = False) -> None:
-        """Count a process, from its birth unless `from_now`."""
-        with self._lock, contextlib.suppress(psutil.Error):
-            self._live[pid] = psutil.Process(pid)
-            self._cpu_s[pid] = 0.0
-            if from_now:
-                self._settled_s -= _cpu_s(self._live[pid])
-
-    def note(self, pid: int, cpu_s: float) -> None:
-        """Take a process's own word for its CPU time: it may end before it is read again."""
-        with self._lock:
-            if pid in self._cpu_s:
-                self._cpu_s[pid] = max(self._cpu_s[pid], cpu_s)
-
-    def cpu_s(self) -> float:
-        """CPU seconds so far, of all processes ever watched."""
-        with self._lock:
-            for pid, process in list(self._live.items()):
-                try:
-                    self._cpu_s[pid] = max(self._cpu_s[pid], _cpu_s(process))
-                except psutil.Error:  # it ended
-                    del self._live[pid]
-                    self._settled_s += self._cpu_s.pop(pid)
-            return self._settled_s + sum(self._cpu_s.values())
-
-    def memory_gib(self) -> float:
-        """Resident memory now."""
-        total = 0
-        with self._lock:
-            for process in self._live.values():
-                with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
-        return total / 2**30
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-class CpuTimeSource:
-    """CPU time of a process group times a constant power per core: an estimate."""
-
-    provenance: Provenance = "E-tdp"
-
-    def __init__(
-        self, group: ProcessGroup, watts_per_core: float, name: str, phase: str | None = None
-    ) -> None:
-        self.group, self.name, self.phase = group, name, phase
-        self.device = "cpu"
-        self._watts = watts_per_core
-
-    def read(self) -> float | None:
-        """CPU seconds times watts."""
-        return self.group.cpu_s() * self._watts
-
-
-class MemorySource:
-    """Resident memory of a process group times a constant power per GiB: an estimate."""
-
-    provenance: Provenance = "E-const"
-
-    def __init__(self, group: ProcessGroup, clock: Callable[[], float], name: str) -> None:
-        self.group, self.name, self.device = group, name, "ram"
-        self.phase: str | None = None
-        self._clock, self._at, self._joules = clock, clock(), 0.0
-
-    def read(self) -> float | None:
-        """The integral so far, memory taken as constant between two readings."""
-        now = self._clock()
-        self._joules += self.group.memory_gib() * WATTS_PER_GIB * (now - self._at)
-        self._at = now
-        return self._joules
-
-
-class NvmlCounterSource:
-    """The energy counter of one NVIDIA board: joules since the driver was loaded."""
-
-    provenance: Provenance = "M-ctr"
-    phase: str | None = None
-
-    def __init__(self, uuid: str) -> None:
-        import pynvml
-
-        self._nvml = pynvml
-        self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        self.name, self.device = "nvml-counter", uuid
-
-    def read(self) -> float | None:
-        """The counter; None when the driver does not answer."""
-        try:
-            return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
-        except self._nvml.NVMLError as err:
-            log.warning("no reading", extra={"device": self.device, "reason": str(err)})
-            return None
 
 
 Sink = Callable[[Sequence[EnergyReading]], None]
@@ -315,56 +190,3 @@ def read_boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return f"boot-{int(psutil.boot_time())}"
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """The sources of this host and what they are, in words."""
-
-    sources: tuple[EnergySource, ...]
-    training: ProcessGroup
-    lines: tuple[str, ...]
-
-
-def probe(watts_per_core: float | None = None, bot_pid: int | None = None) -> Probe:
-    """The best source per device of this host."""
-    training, bot = ProcessGroup(), ProcessGroup()
-    bot.watch(bot_pid or os.getpid(), from_now=True)
-    boards, lines = _boards()
-    watts = watts_per_core or WATTS_PER_CORE
-    origin = "set" if watts_per_core else "assumed"
-    sources: list[EnergySource] = [
-        *boards,
-        CpuTimeSource(training, watts, "cpu-time-training"),
-        MemorySource(training, boot_time, "ram-training"),
-        CpuTimeSource(bot, watts, "cpu-time-bot", phase="bot"),
-    ]
-    lines += [
-        f"CPU: estimated, CPU time x {watts:g} W per core ({origin})",
-        f"RAM: estimated, {WATTS_PER_GIB:g} W per GiB in use",
-        "not covered: power supply losses, fans, network, disks",
-    ]
-    return Probe(tuple(sources), training, tuple(lines))
-
-
-def _boards() -> tuple[list[EnergySource], list[str]]:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
-        return [], ["GPU: none (no NVIDIA driver)"]
-    except pynvml.NVMLError as err:
-        return [], [f"GPU: not metered, NVML says {err}"]
-    found: list[EnergySource] = []
-    lines = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        uuid, name = pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle)
-        source = NvmlCounterSource(uuid)
-        if source.read() is None:
-            lines.append(f"GPU {index} {name}: not metered, it has no energy counter")
-        else:
-            found.append(source)
-            lines.append(f"GPU {index} {name}: measured, energy counter")
-    return found, lines

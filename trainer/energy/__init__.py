@@ -1,0 +1,1 @@
+"""Joules, read from outside the training process."""
