@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from storage.models import EnergyMinute, EnergyReading, EnergySum
+from storage.models import EnergyBaseline, EnergyMinute, EnergyReading, EnergySum
 
 RELATIVE_U: Mapping[str, float] = {
     "M-ctr": 0.05,
@@ -32,6 +32,9 @@ class EnergyTotal:
         by_phase: phase -> joules.
         by_provenance: label such as `E-tdp` -> joules.
         unknown_s: seconds of sources that could not be read; they are missing from `energy_j`.
+        u_by_phase: phase -> half-width of the 95 % interval of its joules.
+        duration_s: seconds of all sources together, read or not.
+        gap_s: seconds of them that were filled in after a crash.
     """
 
     energy_j: float = 0.0
@@ -39,6 +42,19 @@ class EnergyTotal:
     by_phase: Mapping[str, float] = field(default_factory=dict)
     by_provenance: Mapping[str, float] = field(default_factory=dict)
     unknown_s: float = 0.0
+    u_by_phase: Mapping[str, float] = field(default_factory=dict)
+    duration_s: float = 0.0
+    gap_s: float = 0.0
+
+    @property
+    def coverage(self) -> float:
+        """Share of the sources' seconds in which they were sampled, in [0, 1]."""
+        missed_s = self.unknown_s + self.gap_s
+        return max(0.0, 1 - missed_s / self.duration_s) if self.duration_s > 0 else 1.0
+
+    def u_of(self, joules: float) -> float:
+        """Half-width of the 95 % interval of a part of these joules, as well known as the whole."""
+        return self.u_j / self.energy_j * abs(joules) if self.energy_j > 0 else 0.0
 
     @property
     def measured_share(self) -> float:
@@ -113,21 +129,135 @@ def total(parts: Iterable[EnergySum]) -> EnergyTotal:
     Errors of one source move together and add up linearly; sources err independently, so their
     sums combine as a root of squares.
     """
-    by_phase: dict[str, float] = defaultdict(float)
+    given = list(parts)
+    by_phase: dict[str, list[EnergySum]] = defaultdict(list)
     by_provenance: dict[str, float] = defaultdict(float)
-    u_by_source: dict[tuple[str, str], float] = defaultdict(float)
-    unknown_s = 0.0
-    for part in parts:
-        by_phase[part.phase] += part.energy_j
+    for part in given:
+        by_phase[part.phase].append(part)
         by_provenance[part.provenance] += part.energy_j
-        u_by_source[part.source, part.device] += RELATIVE_U[part.provenance] * part.energy_j
-        unknown_s += part.unknown_s
+    joules = {phase: sum(p.energy_j for p in own) for phase, own in by_phase.items()}
     return EnergyTotal(
-        energy_j=sum(by_phase.values()),
-        u_j=math.sqrt(sum(u * u for u in u_by_source.values())),
-        by_phase=dict(by_phase),
+        energy_j=sum(joules.values()),
+        u_j=_u(given),
+        by_phase=joules,
         by_provenance=dict(by_provenance),
-        unknown_s=unknown_s,
+        unknown_s=sum(p.unknown_s for p in given),
+        u_by_phase={phase: _u(own) for phase, own in by_phase.items()},
+        duration_s=sum(p.duration_s for p in given),
+        gap_s=sum(p.duration_s for p in given if p.provenance == GAP),
+    )
+
+
+GAP = "E-gap"
+"""The provenance of joules that were filled in after a crash."""
+
+
+def _u(parts: Iterable[EnergySum]) -> float:
+    by_source: dict[tuple[str, str], float] = defaultdict(float)
+    for part in parts:
+        by_source[part.source, part.device] += RELATIVE_U[part.provenance] * part.energy_j
+    return math.sqrt(sum(u * u for u in by_source.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """Joules above what idle devices would have drawn.
+
+    Attributes:
+        energy_j: of the devices whose idle power is known, and those that have none of their own.
+        u_j: half-width of the 95 % interval; idle power may have drifted by twice its scatter.
+        below: devices that drew less than their idle power: they count as 0, not less.
+    """
+
+    energy_j: float
+    u_j: float
+    below: tuple[str, ...] = ()
+
+
+def net(parts: Iterable[EnergySum], baselines: Iterable[EnergyBaseline]) -> Net | None:
+    """Gross minus idle power times time, source by source; None without any baseline.
+
+    A source without a baseline follows processes of ours, which draw nothing when they are gone:
+    its net is its gross.
+    """
+    idle = {(b.source, b.device): b for b in baselines}
+    if not idle:
+        return None
+    by_source: dict[tuple[str, str], list[EnergySum]] = defaultdict(list)
+    for part in parts:
+        by_source[part.source, part.device].append(part)
+    joules, squares, below = 0.0, 0.0, []
+    for (source, device), own in by_source.items():
+        gross, u = sum(p.energy_j for p in own), _u(own)
+        known_s = sum(p.duration_s - p.unknown_s for p in own)
+        baseline = idle.get((source, device))
+        drawn = baseline.power_w * known_s if baseline else 0.0
+        drift = 2 * baseline.sd_w * known_s if baseline else 0.0
+        if drawn > gross:
+            below.append(device)
+        above = max(0.0, gross - drawn)
+        joules += above
+        squares += (u * above / gross if gross > 0 else 0.0) ** 2 + drift**2
+    return Net(joules, math.sqrt(squares), tuple(sorted(below)))
+
+
+MIX_TOLERANCE = 0.25
+"""Share of the joules that may come from other sources before two arms are no longer compared."""
+NOT_WORK = frozenset({"wait", "bot"})
+"""Phases that only some arms have; they say nothing of how training was metered."""
+
+
+def mix(parts: Iterable[EnergySum]) -> dict[str, float]:
+    """Provenance -> its share of the joules of training itself."""
+    work = [part for part in parts if part.phase not in NOT_WORK]
+    whole = sum(part.energy_j for part in work)
+    shares: dict[str, float] = defaultdict(float)
+    for part in work:
+        shares[part.provenance] += part.energy_j / whole if whole > 0 else 0.0
+    return dict(shares)
+
+
+def is_same_mix(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether two arms were metered alike: their joules may then be held against each other."""
+    labels = one.keys() | other.keys()
+    differ = sum(abs(one.get(label, 0.0) - other.get(label, 0.0)) for label in labels) / 2
+    return differ <= MIX_TOLERANCE
+
+
+def co2_g(energy_j: float, grid_g_per_kwh: float, pue: float = 1.0) -> float:
+    """Grams of CO2e of IT energy, location-based; `pue` adds what the building draws."""
+    return energy_j / 3.6e6 * pue * grid_g_per_kwh
+
+
+def fold(readings: Iterable[EnergyReading]) -> list[EnergyReading]:
+    """Readings of one minute, owner and source as one each; what is not known stays apart.
+
+    Joules and seconds are kept. The first reading's `seq` stands for all, so nothing is counted
+    twice. A note stays if any reading had one.
+    """
+    groups: dict[tuple[object, ...], list[EnergyReading]] = defaultdict(list)
+    for r in readings:
+        key = (
+            r.started_at.replace(second=0, microsecond=0), r.run_id, r.arm, r.segment_id, r.phase,
+            r.device, r.source, r.provenance, r.boot_id, r.energy_j is None,
+        )  # fmt: skip
+        groups[key].append(r)
+    return [_folded(own) for own in groups.values()]
+
+
+def _folded(own: Sequence[EnergyReading]) -> EnergyReading:
+    if len(own) == 1:
+        return own[0]
+    first = min(own, key=lambda r: r.seq)
+    is_known = first.energy_j is not None
+    return first.model_copy(
+        update={
+            "started_at": min(r.started_at for r in own),
+            "ended_at": max(r.ended_at for r in own),
+            "duration_s": sum(r.duration_s for r in own),
+            "energy_j": sum(r.energy_j or 0.0 for r in own) if is_known else None,
+            "note": next((r.note for r in own if r.note), ""),
+        }
     )
 
 

@@ -9,13 +9,19 @@ It has an engine of its own, so that a slow transaction elsewhere never delays a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, case, func, select
+from sqlalchemy import Connection, Engine, case, delete, func, select
 from sqlmodel import col
 
-from storage.energy import minutes
-from storage.models import EnergyCounter, EnergyMinute, EnergyReading, EnergySum
+from storage.energy import GAP, fold, minutes
+from storage.models import (
+    EnergyBaseline,
+    EnergyCounter,
+    EnergyMinute,
+    EnergyReading,
+    EnergySum,
+)
 from storage.store.transactions import (
     Condition,
     Transactions,
@@ -25,7 +31,12 @@ from storage.store.transactions import (
     query,
     table_of,
 )
-from storage.tables import EnergyCounterRow, EnergyMinuteRow, EnergyRow
+from storage.tables import EnergyBaselineRow, EnergyCounterRow, EnergyMinuteRow, EnergyRow
+
+HOUR = timedelta(hours=1)
+SHORT_S, WORTH_FOLDING = 30.0, 60
+"""An hour with more slices than that which are shorter than this is folded; a minute that phases cut
+keeps a few."""
 
 
 class Ledger:
@@ -83,6 +94,81 @@ class Ledger:
         )
         with self._transactions.read() as connection:
             return query(connection, EnergySum, statement)
+
+    def sums_between(self, start: datetime, end: datetime) -> dict[str, list[EnergySum]]:
+        """Run ("" = none in particular) -> its joules in the minutes that began in [start, end).
+
+        Added up in the database from minutes, so that a day takes milliseconds.
+        """
+        row = table_of(EnergyMinuteRow).c
+        group = (row.run_id, row.arm, row.phase, row.device, row.source, row.provenance)
+        grown = [
+            func.sum(row[name]).label(name) for name in ("energy_j", "duration_s", "unknown_s")
+        ]
+        statement = (
+            select(*group, *grown).where(row.minute >= start, row.minute < end).group_by(*group)
+        )
+        found: dict[str, list[EnergySum]] = {}
+        with self._transactions.read() as connection:
+            for values in connection.execute(statement).mappings():
+                part = dict(values)
+                run_id = part.pop("run_id")
+                part["arm"] = part["arm"] or None
+                found.setdefault(run_id, []).append(EnergySum(**part))
+        return found
+
+    def remarks(self, start: datetime, end: datetime) -> list[EnergyMinute]:
+        """The minutes in [start, end) with something to remark upon, oldest first."""
+        row = EnergyMinuteRow
+        began = col(row.minute)
+        said = (col(row.note) != "") | (col(row.provenance) == GAP)
+        with self._transactions.read() as connection:
+            return find(
+                connection, EnergyMinute, row, began >= start, began < end, said, by=[began]
+            )
+
+    def baselines(self, run_id: str) -> list[EnergyBaseline]:
+        """What the devices drew before a run."""
+        with self._transactions.read() as connection:
+            same = col(EnergyBaselineRow.run_id) == run_id
+            return find(connection, EnergyBaseline, EnergyBaselineRow, same)
+
+    def compact(self, before: datetime) -> tuple[int, int]:
+        """Fold readings that began before a moment to a row a minute; (rows before, rows after).
+
+        Sums stay as they are. An hour is one transaction, so the meter never waits for long.
+        """
+        had, have = 0, 0
+        for start in self._uncompacted_hours(before):
+            with self._transactions.write() as connection:
+                began = col(EnergyRow.started_at)
+                where = (began >= start, began < min(start + HOUR, before))
+                order = [began, col(EnergyRow.id)]
+                readings = find(connection, EnergyReading, EnergyRow, *where, by=order)
+                folded = fold(readings)
+                if len(folded) < len(readings):
+                    connection.execute(delete(table_of(EnergyRow)).where(*where))
+                    add_new(connection, EnergyRow, folded)
+            had, have = had + len(readings), have + len(folded)
+        return had, have
+
+    def _uncompacted_hours(self, before: datetime) -> list[datetime]:
+        """The hours that begin before a moment and hold many slices of a few seconds."""
+        began = col(EnergyRow.started_at)
+        short = (began < before, col(EnergyRow.duration_s) < SHORT_S)
+        hours = []
+        with self._transactions.read() as connection:
+            hour, last = connection.execute(
+                select(func.min(began), func.max(began)).where(*short)
+            ).one()
+            hour = hour and hour.replace(minute=0, second=0, microsecond=0)
+            while hour and hour <= last:
+                own = (*short, began >= hour, began < hour + HOUR)
+                slices = connection.execute(select(func.count()).where(*own)).scalar_one()
+                if slices > WORTH_FOLDING:
+                    hours.append(hour)
+                hour += HOUR
+        return hours
 
     def between(self, start: datetime, end: datetime) -> list[EnergyReading]:
         """All readings that began in [start, end), oldest first."""

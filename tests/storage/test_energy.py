@@ -11,12 +11,16 @@ from storage.energy import (
     SHARED,
     EnergyTotal,
     by_arm,
+    co2_g,
     energy_to_target,
+    is_same_mix,
+    mix,
+    net,
     spent_until,
     sums,
     total,
 )
-from storage.models import PHASES, PROVENANCE_WORDS, EnergySum
+from storage.models import PHASES, PROVENANCE_WORDS, EnergyBaseline, EnergySum
 from tests.storage.records import at, reading
 
 
@@ -228,3 +232,66 @@ def test_a_target_is_reached_if_some_point_reaches_it_and_not_after_that_point(m
         assert found is None
     else:
         assert max(0.0, reaching[0] - 1) <= found <= reaching[0]
+
+
+# --- net, mixes, carbon -------------------------------------------------------------------------
+
+
+def baseline(power_w, sd_w=0.0, device="GPU-1"):
+    return EnergyBaseline(
+        run_id="r1", source=f"{device}'s", device=device, power_w=power_w, sd_w=sd_w,
+        window_s=60.0, at=at(0),
+    )  # fmt: skip
+
+
+def test_net_is_gross_minus_idle_power_times_time():
+    """A result worked by hand.
+
+    GPU: 600 J in 4 s, idle 50 W +- 1: net 400 J; 5 % of it = 20 J, drift 2 x 1 W x 4 s = 8 J.
+    The CPU estimate follows our processes: 80 J +- 40 J stay.
+    Together 480 J +- sqrt(20^2 + 8^2 + 40^2) = 45.4 J.
+    """
+    own = [part(600.0, duration_s=4.0), part(80.0, "E-tdp", "cpu", duration_s=4.0)]
+
+    found = net(own, [baseline(50.0, 1.0)])
+
+    assert (found.energy_j, found.u_j) == pytest.approx((480.0, math.sqrt(400 + 64 + 1600)))
+    assert found.below == ()
+
+
+def test_a_device_that_drew_less_than_idle_counts_as_zero_and_is_named():
+    found = net([part(100.0, duration_s=4.0)], [baseline(50.0)])
+
+    assert (found.energy_j, found.below) == (0.0, ("GPU-1",))
+
+
+def test_seconds_that_could_not_be_read_have_no_idle_share():
+    found = net([part(300.0, duration_s=4.0, unknown_s=2.0)], [baseline(50.0)])
+
+    assert found.energy_j == pytest.approx(200.0)
+
+
+def test_without_a_baseline_there_is_no_net():
+    assert net([part(100.0)], []) is None
+
+
+def test_arms_metered_by_other_sources_are_not_held_against_each_other():
+    counted = mix([part(90.0), part(10.0, "E-tdp", "cpu")])
+    guessed = mix([part(90.0, "E-tdp", "cpu"), part(10.0, "E-const", "ram")])
+    waited = mix([part(90.0), part(10.0, "E-tdp", "cpu"), part(500.0, "E-const", phase="wait")])
+
+    assert not is_same_mix(counted, guessed)
+    assert is_same_mix(counted, waited)
+
+
+def test_carbon_of_a_kilowatt_hour():
+    """3.6 MJ at 381 g/kWh and a PUE of 1.2 = 457.2 g."""
+    assert co2_g(3.6e6, 381.0, 1.2) == pytest.approx(457.2)
+
+
+def test_coverage_counts_what_was_not_sampled():
+    """10 s, of which 2 could not be read and 3 were filled in: half was sampled."""
+    found = total([part(1.0, duration_s=7.0, unknown_s=2.0), part(1.0, "E-gap", duration_s=3.0)])
+
+    assert found.coverage == pytest.approx(0.5)
+    assert found.u_by_phase == pytest.approx({"train": 1.05})

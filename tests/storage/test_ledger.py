@@ -192,3 +192,58 @@ def test_counters_stand_where_they_were_last_booked(store):
 
     assert store.ledger.counters("boot") == [later]
     assert store.ledger.counters("another boot") == []
+
+
+# --- days and their compaction ------------------------------------------------------------------
+
+
+def test_a_day_is_summed_up_from_its_minutes_by_run(store):
+    store.ledger.add([reading(0, 5.0), reading(60, 7.0), reading(120, 100.0)])
+    store.ledger.add([reading(3, 11.0, run_id=None, arm=None, phase="bot", source="cpu")])
+
+    found = store.ledger.sums_between(at(0), at(120))
+
+    assert {run: [p.energy_j for p in parts] for run, parts in found.items()} == {
+        "r1": [12.0],
+        "": [11.0],
+    }
+    assert found[""][0].arm is None
+
+
+def test_gaps_and_reasons_are_remarked_upon(store):
+    store.ledger.add([reading(0, 5.0), reading(60, None), reading(120, 9.0, provenance="E-gap")])
+
+    found = store.ledger.remarks(at(0), at(600))
+
+    assert [(m.minute, m.note) for m in found] == [
+        (at(60), "the counter could not be read"),
+        (at(120), ""),
+    ]
+
+
+def test_old_readings_are_folded_to_minutes_and_nothing_is_lost(store):
+    """200 s of two phases: 1 s slices become a slice a minute and phase; later ones stay."""
+    old = [reading(n, 2.0, phase="train" if n % 2 else "score") for n in range(200)]
+    new = [reading(n, 3.0) for n in range(7200, 7210)]
+    store.ledger.add([*old, *new])
+    before = store.ledger.sums("r1"), store.ledger.minutes(at(0), at(9000))
+
+    had, have = store.ledger.compact(at(3600))
+
+    assert (had, have) == (200, 8)
+    assert sorted(map(str, store.ledger.sums("r1"))) == sorted(map(str, before[0]))
+    assert store.ledger.minutes(at(0), at(9000)) == before[1]
+    kept = store.ledger.of_run("r1")
+    assert len(kept) == 18
+    assert [r.duration_s for r in kept[-10:]] == [1.0] * 10
+    assert store.ledger.compact(at(3600)) == (0, 0)
+
+
+def test_what_is_not_known_stays_unknown_when_it_is_folded():
+    folded = energy.fold([reading(0, 5.0), reading(1, None), reading(2, None), reading(3, 1.0)])
+
+    assert sorted((r.energy_j, r.duration_s, r.note) for r in folded if r.energy_j is not None) == [
+        (6.0, 2.0, "")
+    ]
+    [unknown] = [r for r in folded if r.energy_j is None]
+    assert (unknown.duration_s, unknown.note) == (2.0, "the counter could not be read")
