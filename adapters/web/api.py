@@ -31,11 +31,11 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.base import Board
+from adapters.text import clean
 from adapters.web.actions import Actions, Actor, Refusal
 from adapters.web.guard import VISITOR
 from adapters.web.pages import PAGE_LENGTH
 from adapters.web.state import State
-from adapters.web.text import clean
 from adapters.web.views import message_view
 
 Text = Annotated[str, Field(max_length=4000), AfterValidator(clean)]

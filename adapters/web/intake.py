@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from adapters.base import Board, Card, Series
-from adapters.web.text import cleaned
+from adapters.text import cleaned
 
 
 def fitting(card: Card) -> Card:

@@ -6,6 +6,7 @@ Only hashes of link and session tokens are stored, so the file alone lets nobody
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +15,8 @@ from hashlib import sha256
 from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
+from adapters.text import clean
 from adapters.web.tables import Link, Login, Person, transaction
-from adapters.web.text import clean, slug
 
 SESSION_LIFE = timedelta(days=30)
 NAME_LENGTH = 40
@@ -154,3 +155,13 @@ def _checked(name: str) -> str:
 
 def _hash(token: str) -> str:
     return sha256(token.encode(errors="replace")).hexdigest()
+
+
+def slug(name: str) -> str:
+    """The id of a person called `name`: lower-case letters, digits and dashes; '' if none is left.
+
+    Two names that look almost alike get the same id, so nobody passes for somebody else with a
+    trailing blank or full-width letters.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "-".join("".join(c if c.isalnum() else " " for c in folded).split())

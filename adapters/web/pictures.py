@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from adapters.base import MAX_PICTURE, ChatRefused, Picture
-from adapters.web.text import clean
+from adapters.text import clean
 
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 

@@ -28,6 +28,7 @@ from adapters.base import (
     Sink,
     Snapshot,
 )
+from adapters.text import clean
 from adapters.web.actions import Actions, message_ref
 from adapters.web.address import base_url, listen, served_hosts
 from adapters.web.feed import Hub
@@ -38,7 +39,6 @@ from adapters.web.pictures import Pictures
 from adapters.web.server import Server
 from adapters.web.state import Present, State, as_posted
 from adapters.web.tables import Post, open_database
-from adapters.web.text import clean
 from adapters.web.views import WORDS
 
 LINK_LIFE = timedelta(days=2)

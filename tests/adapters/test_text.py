@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.web.text import clean, slug
+from adapters.text import clean
+from adapters.web.people import slug
 
 ANY_TEXT = st.text(st.characters())  # surrogates included
 

@@ -1,7 +1,6 @@
 """Makes untrusted text harmless to show: no control characters, no bidi tricks, no endless texts.
 
-Everything is cleaned once, on its way into the state; what stands there may be shown as it is.
-Pure.
+What a platform shows goes through here once; markup of its own it escapes itself. Pure.
 """
 
 from __future__ import annotations
@@ -45,13 +44,3 @@ def _clean_all(value: Any, limit: int) -> Any:
             return [_clean_all(item, limit) for item in value]
         case _:
             return value
-
-
-def slug(name: str) -> str:
-    """The id of a person called `name`: lower-case letters, digits and dashes; '' if none is left.
-
-    Two names that look almost alike get the same id, so nobody passes for somebody else with a
-    trailing blank or full-width letters.
-    """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "-".join("".join(c if c.isalnum() else " " for c in folded).split())
