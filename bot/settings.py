@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     watts_per_core: float | None = Field(
         None, gt=0, description="W per CPU core under load, for the estimate where RAPL is missing"
     )
+    charge_idle: Literal["none", "reserved"] = Field(
+        "none",
+        description="who pays what boards and CPU draw while a run waits for votes: reserved = the "
+        "run (the machine stands ready for it alone), none = nobody",
+    )
     seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
     device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
     eur_per_hour: float = Field(40.0, ge=0, description="EUR an hour of people's time costs")

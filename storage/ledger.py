@@ -127,6 +127,28 @@ class Ledger:
                 connection, EnergyMinute, row, began >= start, began < end, said, by=[began]
             )
 
+    def newest(self, counter: EnergyCounter) -> EnergyReading | None:
+        """The newest reading of a counter: whom the machine worked for when it was last booked."""
+        row = EnergyRow
+        same = (
+            col(row.boot_id) == counter.boot_id,
+            col(row.source) == counter.source,
+            col(row.device) == counter.device,
+        )
+        with self._transactions.read() as connection:
+            last = select(func.max(col(row.seq))).where(*same).scalar_subquery()
+            found = find(connection, EnergyReading, row, *same, col(row.seq) == last)
+        return found[0] if found else None
+
+    def of_segment(self, run_id: str, segment_id: str) -> list[EnergyReading]:
+        """All readings of a segment, oldest first."""
+        return self._find(col(EnergyRow.run_id) == run_id, col(EnergyRow.segment_id) == segment_id)
+
+    def keep_baselines(self, baselines: Sequence[EnergyBaseline]) -> None:
+        """Keep what devices drew before a run; what is kept already stays."""
+        with self._transactions.write() as connection:
+            add_new(connection, EnergyBaselineRow, baselines)
+
     def baselines(self, run_id: str) -> list[EnergyBaseline]:
         """What the devices drew before a run."""
         with self._transactions.read() as connection:
