@@ -8,11 +8,12 @@ from itertools import zip_longest
 from statistics import mean
 from typing import Any
 
-from bot import leaning, metrics, words
+from bot import leaning, metrics, pairs, words
 from bot.history import ratio_to_target
 from bot.verdict import (
     ArmRecord,
     RunRecord,
+    break_even,
     by_objective,
     cost_of_proof,
     mean_verdicts,
@@ -22,7 +23,9 @@ from bot.verdict import (
 from bot.wording import arm_said, kind_of
 from bot.worth import decisions
 from storage import energy
+from storage.energy import EnergyTotal
 from storage.models import EnergySum
+from trainer.kinds import Kind
 from trainer.segment import SegmentReport
 
 
@@ -33,7 +36,7 @@ def run_report(record: RunRecord) -> dict[str, Any]:
     return {
         "run": record.run.run_id,
         "seed": record.run.seed,
-        "arms": {name: _arm_report(arm, target) for name, arm in record.arms.items()},
+        "arms": {name: _arm_report(arm, target, record) for name, arm in record.arms.items()},
         "votes": record.votes,
         "cards": record.cards,
         "energy_to_target_ratio": ratio,
@@ -44,12 +47,20 @@ def run_report(record: RunRecord) -> dict[str, Any]:
         "decisions": decisions(record.rounds),
         "leanings": [asdict(shift) for shift in leaning.of_reports(_of_human(record))],
         "cost_of_proof_j": cost_of_proof(record).energy_j,
+        "energy_j": _total(record.costs.total),
+        **record.costs.as_json(),
+        "break_even": _break_even(record),
         "people": {
             "seconds": record.effort.people_s,
             "device_j": record.effort.device_j,
-            "eur_per_hour": record.terms.eur_per_hour,
-            "eur_per_kwh": record.terms.eur_per_kwh,
-            "source": "assumed per vote",
+            "eur_per_hour": record.terms.prices.per_labour_hour,
+            "eur_per_kwh": record.terms.prices.per_kwh,
+            "gpu_hour_price": record.terms.prices.per_gpu_hour,
+            "currency": record.terms.prices.currency,
+            "voters": record.took.voters,
+            "median_s": record.took.median_s,
+            "measured_answers": record.took.measured,
+            "source": record.took.source,
         },
         "provenance": {
             "sources": list(record.notes),
@@ -65,9 +76,27 @@ def _of_human(record: RunRecord) -> Sequence[SegmentReport]:
     return human.reports if human else ()
 
 
-def _arm_report(arm: ArmRecord, target: float | None) -> dict[str, Any]:
+def _break_even(record: RunRecord) -> dict[str, Any] | None:
+    """From what size of run on such votes pay; None where nothing can be told."""
+    human, control = record.arms.get("human"), record.arms.get("control")
+    if human is None or control is None or not record.votes or record.unlike:
+        return None
+    _, ratio = ratio_to_target([human.history, control.history])
+    if ratio is None:
+        return None
+    joules = control.history.total.energy_j
+    found = break_even(record, (1 - ratio) * joules, control.history)
+    return {
+        "saved_share": found.saved_share,
+        "from_j": found.from_j,
+        "from_j_in_money": found.from_j_in_money,
+    }
+
+
+def _arm_report(arm: ArmRecord, target: float | None, record: RunRecord) -> dict[str, Any]:
     history = arm.history
     phases = sorted({part.phase for part in arm.parts})
+    net = energy.net(arm.parts, record.baselines)
     return {
         "final_metric": history.final_metric,
         "best_metric": history.best_metric,
@@ -77,6 +106,9 @@ def _arm_report(arm: ArmRecord, target: float | None) -> dict[str, Any]:
             "phases": {
                 phase: _labelled([p for p in arm.parts if p.phase == phase]) for phase in phases
             },
+            "net": None if net is None else asdict(net),
+            "mix": energy.mix(arm.parts),
+            "coverage": history.total.coverage,
         },
         "energy_to_target_j": history.energy_to(target) if target is not None else None,
         "samples_trained": sum(r.samples_trained for r in arm.reports),
@@ -98,7 +130,10 @@ def _exact_match(arm: ArmRecord) -> float | None:
 
 
 def _labelled(parts: Sequence[EnergySum]) -> dict[str, Any]:
-    total = energy.total(parts)
+    return _total(energy.total(parts))
+
+
+def _total(total: EnergyTotal) -> dict[str, Any]:
     return {"j": total.energy_j, "u_j": total.u_j, "sources": dict(total.by_provenance)}
 
 
@@ -114,21 +149,60 @@ def comparison_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = reports[0]
     if len(reports) == 1:
         return {**first, "seeds": list(reports)}
-    kind = kind_of(first["provenance"]["spec"])
-    found = mean_verdicts([r["verdicts"] for r in reports], kind)
+    found = mean_verdicts([r["verdicts"] for r in reports])
     ratios = [r["energy_to_target_ratio"] for r in reports]
     return {
         "arms": {name: _mean([r["arms"][name] for r in reports]) for name in first["arms"]},
         "votes": sum(r["votes"] for r in reports),
         "cards": sum(r["cards"] for r in reports),
         "energy_to_target_ratio": mean(ratios) if None not in ratios else None,
+        "saving": _saving(reports),
         "value": first["value"],
         "later_runs": first["later_runs"],
         "verdicts": found,
-        "verdict": by_objective(found, first["value"], first["later_runs"]),
+        "verdict": [
+            *by_objective(found, first["value"], first["later_runs"]),
+            saving_to_target(reports),
+        ],
         "provenance": first["provenance"],
         "seeds": list(reports),
     }
+
+
+def _ratios(reports: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Of the seeds whose arms may be held against each other and got there."""
+    found = [r["energy_to_target_ratio"] for r in reports if is_comparable(r)]
+    return [ratio for ratio in found if ratio]
+
+
+def is_comparable(report: Mapping[str, Any]) -> bool:
+    """Whether the arms' joules come from the same sources."""
+    mixes = [arm["energy_j"]["mix"] for arm in report["arms"].values()]
+    return all(energy.is_same_mix(mixes[0], mix) for mix in mixes[1:])
+
+
+def _saving(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The share of machine energy saved on the way to the control's metric, over the pairs."""
+    ratios = _ratios(reports)
+    if len(ratios) < len(reports):
+        return None
+    found = pairs.saving(ratios)
+    return {"mean": found.mean, "low": found.low, "high": found.high, "pairs": found.pairs}
+
+
+def saving_to_target(reports: Sequence[Mapping[str, Any]]) -> str:
+    """What paired seeds say of the machine energy to the control's metric."""
+    kind = kind_of(reports[0]["provenance"]["spec"])
+    what = f"machine energy to the control's {kind.metric} with votes"
+    unlike = sum(not is_comparable(r) for r in reports)
+    if unlike:
+        said = f"in {unlike} of {len(reports)} pairs the arms were metered by other sources"
+        return f"{what.capitalize()}: {said}, so no saving is claimed."
+    ratios = _ratios(reports)
+    if len(ratios) < len(reports):
+        said = f"reached in {len(ratios)} of {len(reports)} pairs"
+        return f"{what.capitalize()}: {said}, so no saving is claimed: votes did not pay."
+    return pairs.saving_said(pairs.saving(ratios), what)
 
 
 def _mean(values: Sequence[Any]) -> Any:
@@ -165,7 +239,7 @@ def table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 f"{_sign(total)}{words.energy(total['j'], total['u_j'], unit)}",
                 _to_target(report, name)
                 if to_target is None
-                else f"{_sign(total)}{words.energy(to_target, unit=unit)}",
+                else f"{_sign(total)}{words.energy(to_target, _u(total, to_target), unit)}",
                 words.count(round(arm["samples_trained"])),
                 f"{arm['cpu_s']:.0f} s",
             )
@@ -194,13 +268,22 @@ def curves(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
     for points in zip_longest(*histories):
         at = next(point["samples"] for point in points if point)
         cells = [
-            f"{metrics.said(p['metric'], kind)} at {words.energy(p['energy_j'], unit=unit)}"
-            if p
-            else ""
-            for p in points
+            _at(p, arm["energy_j"]["total"], kind, unit) if p else ""
+            for p, arm in zip(points, arms.values(), strict=True)
         ]
         rows.append((words.count(round(at)), *cells))
     return rows
+
+
+def _at(point: Mapping[str, Any], total: Mapping[str, Any], kind: Kind, unit: words.Unit) -> str:
+    joules = point["energy_j"]
+    spent = words.energy(joules, _u(total, joules), unit)
+    return f"{metrics.said(point['metric'], kind)} at {_sign(total)}{spent}"
+
+
+def _u(total: Mapping[str, Any], joules: float) -> float:
+    """Of a part of an arm's joules, as well known as the whole."""
+    return float(total["u_j"] / total["j"] * joules) if total["j"] else 0.0
 
 
 def is_mostly_estimated(total: Mapping[str, Any]) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.prices import Prices
 
 
 class SettingsError(Exception):
@@ -22,6 +25,14 @@ def _split(text: object) -> object:
 
 def _upper(text: object) -> object:
     return text.upper() if isinstance(text, str) else text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError) as err:  # a missing key is one, and so is a folder of zones
+        raise ValueError("no time zone is called so; give an IANA name") from err
+    return name
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -59,8 +70,30 @@ class Settings(BaseSettings):
     )
     seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
     device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
-    eur_per_hour: float = Field(40.0, ge=0, description="EUR an hour of people's time costs")
-    eur_per_kwh: float = Field(0.25, ge=0, description="EUR a kWh costs")
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="of all prices: an ISO code")
+    tariff_per_kwh: float | None = Field(None, ge=0, description="price of a kWh; empty = not told")
+    labour_per_hour: float | None = Field(
+        None, ge=0, description="price of an hour of people's time; empty = not told"
+    )
+    gpu_hour_price: float | None = Field(
+        None, ge=0, description="price of an hour of a rented GPU; empty = not told"
+    )
+    country: str | None = Field(
+        None, description="three-letter ISO code, for grams of CO2e; empty = not told"
+    )
+    region: str | None = Field(None, description="part of that country, where CodeCarbon knows it")
+    pue: float | None = Field(
+        None,
+        ge=1,
+        le=5,
+        description="power usage effectiveness of the building; empty = not applied",
+    )
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC", description="IANA name of the team's time zone, e.g. Europe/Berlin"
+    )
+    summary_hour: int = Field(
+        9, ge=0, le=23, description="from this hour on the summary of the day before is posted"
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
         Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
     )
@@ -69,6 +102,16 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'joulery.db'}"
+
+    @property
+    def prices(self) -> Prices:
+        """What a team pays, where it says so."""
+        return Prices(self.currency, self.tariff_per_kwh, self.labour_per_hour, self.gpu_hour_price)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The team's time zone."""
+        return ZoneInfo(self.timezone)
 
     @property
     def runs_dir(self) -> Path:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any, get_args
 
-from bot import metrics, words
+from bot import metrics, pairs, words
+from bot.breakeven import BreakEven
+from bot.costs import Costs, Place
+from bot.effort import People
 from bot.history import ArmHistory, ratio_to_target
 from bot.wording import alone_said, arm_said
-from bot.worth import Effort, Terms, amount_said, decisions, net, unit_of
+from bot.worth import Effort, Terms, decisions, net, unit_of
 from storage import energy
 from storage.energy import EnergyTotal
-from storage.models import EnergySum, Round, Run
+from storage.models import EnergyBaseline, EnergySum, Round, Run
 from trainer.kinds import Kind
 from trainer.segment import SegmentReport
 from trainer.spec import Value
@@ -48,6 +50,9 @@ class RunRecord:
     cards: int
     terms: Terms  # what the team wants of its votes, and the prices
     notes: Sequence[str]  # what is measured and what is guessed
+    people: People | None = None  # what voting took, where it was measured
+    baselines: Sequence[EnergyBaseline] = ()
+    place: Place | None = None  # None: no country
 
     @property
     def kind(self) -> Kind:
@@ -56,9 +61,31 @@ class RunRecord:
 
     @property
     def effort(self) -> Effort:
-        """People's time and devices, as assumed per vote; what the machine waited its ledger has."""
-        human_s = self.votes * self.terms.seconds_per_vote
+        """People's time and devices; what the machine waited its ledger has."""
+        human_s = self.took.seconds
         return Effort(self.cards, human_s, human_s * self.terms.device_w)
+
+    @property
+    def took(self) -> People:
+        """What voting took of people."""
+        return self.people or People.assumed(self.votes, self.terms.seconds_per_vote)
+
+    @property
+    def costs(self) -> Costs:
+        """What all arms and the voters come to, loading torch once."""
+        place = self.place or Place(self.terms.prices, self.terms.device_w)
+        own = [p for arm in self.arms.values() for p in arm.parts if p.arm is not None]
+        shared = next((arm.parts for arm in self.arms.values()), ())
+        return Costs.of([*own, *(p for p in shared if p.arm is None)], self.took, place)
+
+    @property
+    def unlike(self) -> str:
+        """The arm that was metered by other sources than the one with votes; "" = none."""
+        human = self.arms.get("human")
+        own = energy.mix(human.parts) if human else {}
+        others = [name for name in self.arms if name != "human"]
+        mixes = {name: energy.mix(self.arms[name].parts) for name in others}
+        return next((name for name, mix in mixes.items() if not energy.is_same_mix(own, mix)), "")
 
 
 # --- by objective -------------------------------------------------------------------------------
@@ -72,9 +99,13 @@ def verdicts(record: RunRecord) -> dict[str, dict[str, Any]]:
     """
     human, control = record.arms.get("human"), record.arms.get("control")
     if human is None or control is None or control.history.final_metric is None:
-        return {v: _verdict(v, None, None, "no control was trained", record.kind) for v in VALUES}
+        return _nothing_to_say(record, "no control was trained")
     if record.votes == 0:
-        return {v: _verdict(v, None, None, "nobody voted", record.kind) for v in VALUES}
+        return _nothing_to_say(record, "nobody voted")
+    if record.unlike:
+        name = alone_said(record.unlike, record.run.spec)
+        why = f"the joules of {name} come from other sources than those with votes, so nothing is claimed"
+        return _nothing_to_say(record, why)
     alone = [arm.history for name, arm in record.arms.items() if name != "human"]
     quality, at_equal = _gain_at_equal_energy(record, human.history, alone)
     saved_j, saving = _saved(record, human.history, control.history, alone)
@@ -83,20 +114,41 @@ def verdicts(record: RunRecord) -> dict[str, dict[str, Any]]:
     if saved_j is not None:
         whys["energy-with-devices"] = f"{saving}, for {_devices(spent)}"
         verb = "saved" if saved_j > 0 else "lost"
-        euros = amount_said("money", abs(saved_j) / 3.6e6 * record.terms.eur_per_kwh)
-        whys["money"] = f"{euros} of energy {verb}, for {_labour(spent, record.terms)}"
+        gpu = energy.gpu_s_per_j(control.parts)
+        worth = record.terms.prices.machine(saved_j, saved_j * gpu)
+        whys["money"] = (
+            f"{record.terms.prices.said(abs(worth))} of machine {verb}, for {_labour(record)}"
+        )
     found: dict[str, dict[str, Any]] = {}
-    for value in VALUES:
-        gain = net(value, record.terms, spent, quality=quality, saved_j=saved_j)
+    for value in priced(record):
+        gain = net(
+            value, record.terms, spent, quality=quality, saved_j=saved_j,
+            gpu_s_per_j=energy.gpu_s_per_j(control.parts),
+        )  # fmt: skip
         pays = gain is not None and gain > 0
-        found[value] = _verdict(value, pays, gain, whys.get(value, saving), record.kind)
-    return found
+        found[value] = _verdict(value, pays, gain, whys.get(value, saving), record)
+    return found if "money" in found else {**found, "money": _unpriced(record)}
+
+
+def priced(record: RunRecord) -> list[Value]:
+    """The objectives that can be counted: money only where there are prices."""
+    return [v for v in VALUES if v != "money" or not record.terms.prices.missing]
+
+
+def _unpriced(record: RunRecord) -> dict[str, Any]:
+    why = f"no price is set: {' and '.join(record.terms.prices.missing)}"
+    return _verdict("money", None, None, why, record)
+
+
+def _nothing_to_say(record: RunRecord, why: str) -> dict[str, dict[str, Any]]:
+    found = {v: _verdict(v, None, None, why, record) for v in VALUES}
+    return found if not record.terms.prices.missing else {**found, "money": _unpriced(record)}
 
 
 def _verdict(
-    value: Value, pays: bool | None, gain: float | None, why: str, kind: Kind
+    value: Value, pays: bool | None, gain: float | None, why: str, record: RunRecord
 ) -> dict[str, Any]:
-    return {"pays": pays, "gain": gain, "unit": unit_of(value, kind), "why": why}
+    return {"pays": pays, "gain": gain, "unit": unit_of(value, record.terms), "why": why}
 
 
 def _gain_at_equal_energy(
@@ -112,7 +164,10 @@ def _gain_at_equal_energy(
         return None, f"{name} had ended before training with votes began"
     gain = metrics.gain(reached, metric, kind)
     shown = f"{metrics.said(reached, kind)} against {metrics.said(metric, kind)} of {name}"
-    return gain, f"{metrics.gain_said(gain, kind)} at {words.energy(joules)}, {shown}"
+    return (
+        gain,
+        f"{metrics.gain_said(gain, kind)} at {words.energy(joules, best.total.u_of(joules))}, {shown}",
+    )
 
 
 def _saved(
@@ -128,35 +183,53 @@ def _saved(
     least, name = min(ways)  # the control is always among them
     saved_j = (least - needed) * (1 + terms.later_runs)
     verb = "saved" if saved_j > 0 else "lost"
-    text = f"{words.energy(abs(saved_j))} {verb} against {alone_said(name, record.run.spec)}"
+    u_j = control.total.u_of(saved_j)  # of one meter, so it errs in both arms alike
+    amount = words.energy(abs(saved_j), u_j)
+    text = f"{amount} {verb} against {alone_said(name, record.run.spec)}"
     if terms.later_runs:
         text += f", {words.plural(terms.later_runs, 'later run')} that go likewise included"
     return saved_j, text
 
 
 def _devices(spent: Effort) -> str:
-    return f"≈ {words.energy(spent.device_j)} of people's devices"
+    return f"{words.devices(spent.device_j)} of people's devices"
 
 
-def _labour(spent: Effort, terms: Terms) -> str:
-    euros = amount_said("money", spent.people_s / 3600 * terms.eur_per_hour)
-    return f"{euros} of people's time ({words.duration(spent.people_s)}, assumed)"
+def _labour(record: RunRecord) -> str:
+    money = record.terms.prices.said(record.terms.prices.labour(record.effort.people_s))
+    how = "assumed" if record.took.median_s is None else "measured"
+    return f"{money} of people's time ({words.duration(record.effort.people_s)}, {how})"
 
 
-def mean_verdicts(seeds: Sequence[Mapping[str, Any]], kind: Kind) -> dict[str, dict[str, Any]]:
-    """The verdicts over several seeds: mean gains, and in how many of them the votes paid."""
-    found: dict[str, dict[str, Any]] = {}
-    for value in VALUES:
-        each = [seed[value] for seed in seeds]
-        paid = sum(bool(v["pays"]) for v in each)
-        gains = [v["gain"] for v in each]
-        gain = mean(gains) if None not in gains else None
-        pays = None if any(v["pays"] is None for v in each) else gain is not None and gain > 0
-        why = f"paid in {paid} of {words.plural(len(each), 'seed')}"
-        if gain is not None:
-            why += f", mean gain {words.number(gain)} {unit_of(value, kind)}"
-        found[value] = _verdict(value, pays, gain, why, kind)
-    return found
+def mean_verdicts(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The verdicts over several seeds: mean gains with their intervals.
+
+    From three seeds on a gain whose interval covers zero is not called one: `pays` is then None.
+    """
+    return {value: _mean_verdict([seed[value] for seed in seeds]) for value in VALUES}
+
+
+def _mean_verdict(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    unit, gains = each[0]["unit"], [v["gain"] for v in each]
+    found: dict[str, Any] = {"pays": None, "gain": None, "unit": unit, "interval": None}
+    if any(v["pays"] is None for v in each):
+        return {**found, "why": next(v["why"] for v in each if v["pays"] is None)}
+    paid = sum(bool(v["pays"]) for v in each)
+    why = f"paid in {paid} of {words.plural(len(each), 'seed')}"
+    if None in gains:
+        return {**found, "pays": False, "why": why}
+    over = pairs.interval(gains)
+    why += f", mean gain {words.number(over.mean)} {unit}"
+    pays: bool | None = over.mean > 0
+    if over.low is None or over.high is None:
+        why += f" ({over.how_many})"
+    else:
+        why += f" (95 % CI {words.number(over.low)} to {words.number(over.high)}, {over.how_many})"
+        if over.claim == "nothing":
+            pays = None if over.mean > 0 else False
+            why += ": the interval covers zero, so no gain is claimed"
+    bounds = None if over.low is None else [over.low, over.high]
+    return {**found, "pays": pays, "gain": over.mean, "interval": bounds, "why": why}
 
 
 def by_objective(
@@ -166,7 +239,8 @@ def by_objective(
     said = {True: "the votes pay", False: "the votes do not pay", None: "no verdict"}
     lines = []
     later = words.plural(later_runs, "later run") if later_runs else "no later run"
-    for value in sorted(VALUES, key=lambda v: v != stated):
+    told = [v for v in VALUES if v != "money" or "no price is set" not in found[v]["why"]]
+    for value in sorted(told, key=lambda v: v != stated):
         name = VALUE_WORDS[value]
         if value == stated:
             name += f" (the stated value; {later} counted)"
@@ -231,10 +305,22 @@ def _against_control(
     saved = (1 - ratio) * b.total.energy_j
     energy_line = (
         f"Machine energy to the control's {kind.metric}: {ratio:.0%} of the control's "
-        f"({words.energy(abs(saved), unit=unit)} {'saved' if saved > 0 else 'lost'}, "
+        f"({words.energy(abs(saved), b.total.u_of(saved), unit)} {'saved' if saved > 0 else 'lost'}, "
         "one pair, no interval)."
     )
-    return [reached, energy_line, _people(record, saved)]
+    if record.unlike:
+        return [
+            reached,
+            f"{alone_said(record.unlike, record.run.spec)} was metered by other sources.",
+        ]
+    return [reached, energy_line, *break_even(record, saved, b).said()]
+
+
+def break_even(record: RunRecord, saved_j: float, control: ArmHistory) -> BreakEven:
+    """What the votes saved beside what they cost."""
+    gpu = energy.gpu_s_per_j(record.arms["control"].parts)
+    spent, prices = record.effort, record.terms.prices
+    return BreakEven(saved_j, control.total, record.took, spent.device_j, prices, gpu)
 
 
 def cost_of_proof(record: RunRecord) -> EnergyTotal:
@@ -250,20 +336,3 @@ def _gain(a: ArmHistory, b: ArmHistory, kind: Kind) -> str:
     if a.final_metric is None or b.final_metric is None:
         return "not evaluated"
     return metrics.gain_said(metrics.gain(a.final_metric, b.final_metric, kind), kind)
-
-
-def _people(record: RunRecord, saved_j: float) -> str:
-    human_s, device_j = record.effort.people_s, record.effort.device_j
-    spent = (
-        f"People spent ≈ {words.duration(human_s)} on {words.plural(record.votes, 'vote')} "
-        f"and their devices ≈ {words.energy(device_j)} (both assumed)"
-    )
-    if saved_j > device_j:
-        return f"{spent}: with their devices counted the votes still pay."
-    if saved_j <= 0:
-        return f"{spent}: the votes do not pay."
-    runs = device_j / saved_j
-    return (
-        f"{spent}: at this size the votes do not pay, with the devices counted; "
-        f"they would from a run about {runs:.0f} times as large."
-    )

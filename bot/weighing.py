@@ -30,8 +30,7 @@ def terms(settings: Settings, spec: RunSpec) -> Terms:
         later_runs=spec.later_runs,
         seconds_per_vote=settings.seconds_per_vote,
         device_w=settings.device_watts,
-        eur_per_hour=settings.eur_per_hour,
-        eur_per_kwh=settings.eur_per_kwh,
+        prices=settings.prices,
         kind=KINDS[spec.task],
     )
 

@@ -28,11 +28,25 @@ def unit_for(joules: Iterable[float]) -> Unit:
     return next(unit for unit in UNITS if largest >= unit.from_j)
 
 
-def energy(joules: float, u_j: float | None = None, unit: Unit | None = None) -> str:
-    """Joules in the unit that suits their size, with ± when given: `1.21 kWh ±0.07`."""
+def energy(joules: float, u_j: float, unit: Unit | None = None) -> str:
+    """Joules in the unit that suits their size, with their 95 % interval: `1.21 kWh ±0.07`."""
     unit = unit or unit_for([joules])
-    text = f"{number(joules / unit.size_j)} {unit.name}"
-    return text if u_j is None else f"{text} ±{number(u_j / unit.size_j, digits=2)}"
+    return f"{number(joules / unit.size_j)} {unit.name} ±{number(u_j / unit.size_j, digits=2)}"
+
+
+def devices(joules: float) -> str:
+    """What voters' devices drew: never measured."""
+    return f"≈ {energy(joules, DEVICE_U * joules)} (estimated)"
+
+
+DEVICE_U = 0.5
+"""Relative uncertainty (95 %) of a constant, such as the watts of somebody's device."""
+
+
+def carbon(grams: float, u_g: float) -> str:
+    """Grams of CO2e with their 95 % interval: `0.55 kg CO2e ±0.03`."""
+    size, name = (1000.0, "kg") if abs(grams) >= 100 else (1.0, "g")
+    return f"{number(grams / size)} {name} CO2e ±{number(u_g / size, digits=2)}"
 
 
 def energy_total(total: EnergyTotal, unit: Unit | None = None) -> str:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from bot import metrics, words
 from bot.dirt import Dirt
 from bot.history import is_of
+from bot.prices import Prices
+from storage import energy
 from storage.models import EnergySum, Round
 from trainer.kinds import Kind
 from trainer.segment import SegmentReport
@@ -79,8 +81,7 @@ class Terms:
     later_runs: int
     seconds_per_vote: float
     device_w: float
-    eur_per_hour: float
-    eur_per_kwh: float
+    prices: Prices
     kind: Kind  # what quality is measured by
 
     @property
@@ -105,15 +106,21 @@ class Effort:
         return cls(cards, people_s, people_s * terms.device_w, wait_w * wait_s)
 
 
-def unit_of(value: Value, kind: Kind) -> str:
+def unit_of(value: Value, terms: Terms) -> str:
     """The unit an objective is counted in."""
     if value == "quality-at-equal-energy":
-        return metrics.unit(kind)
-    return "EUR" if value == "money" else "J"
+        return metrics.unit(terms.kind)
+    return terms.prices.currency if value == "money" else "J"
 
 
 def net(
-    value: Value, terms: Terms, effort: Effort, *, quality: float | None, saved_j: float | None
+    value: Value,
+    terms: Terms,
+    effort: Effort,
+    *,
+    quality: float | None,
+    saved_j: float | None,
+    gpu_s_per_j: float = 0.0,
 ) -> float | None:
     """The gain under an objective, in its unit; None when what it rests on is not known.
 
@@ -123,6 +130,7 @@ def net(
         effort: what asking costs.
         quality: gained at equal energy, see `bot.metrics.gain`.
         saved_j: machine energy saved, in this run and in later ones.
+        gpu_s_per_j: GPU time that comes with a joule, where GPUs are rented.
     """
     if value == "quality-at-equal-energy":
         return quality
@@ -133,7 +141,10 @@ def net(
         return saved_j
     if value == "energy-with-devices":
         return saved_j - effort.device_j
-    return saved_j / 3.6e6 * terms.eur_per_kwh - effort.people_s / 3600 * terms.eur_per_hour
+    if terms.prices.missing:
+        return None
+    saved = terms.prices.machine(saved_j, saved_j * gpu_s_per_j)
+    return saved - terms.prices.labour(effort.people_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +155,13 @@ class Forecast:
         control_j: a whole run without people. Evaluations are left out: all arms have the same.
         left_j: training that is left in this one.
         wait_w: while people think.
+        gpu_s_per_j: GPU time that comes with a joule.
     """
 
     control_j: float | None
     left_j: float | None
     wait_w: float
+    gpu_s_per_j: float = 0.0
 
 
 def forecast(parts: Iterable[EnergySum], arm: str, reports: Sequence[SegmentReport]) -> Forecast:
@@ -168,8 +181,9 @@ def forecast(parts: Iterable[EnergySum], arm: str, reports: Sequence[SegmentRepo
         per_sample = TRAINED_COST * spent["score"] / forwards
     else:
         return Forecast(None, None, wait_w)
+    gpu = energy.gpu_s_per_j(own)
     control_j = spent["load"] + spent["score"] + planned * per_sample
-    return Forecast(control_j, max(0, planned - trained) * per_sample, wait_w)
+    return Forecast(control_j, max(0, planned - trained) * per_sample, wait_w, gpu)
 
 
 def predicted_ratio(
@@ -237,7 +251,7 @@ def decide(
         epochs: of the control.
         scored: share of the pool that was embedded for the audit.
     """
-    unit, cards, thumb = unit_of(terms.value, terms.kind), effort.cards, terms.thumb
+    unit, cards, thumb = unit_of(terms.value, terms), effort.cards, terms.thumb
     if dirt is None:
         why = "Too few answers to tell how dirty the pool is."
         return Decision("audit", True, why, None, unit, cards=cards)
@@ -261,7 +275,10 @@ def decide(
     if machine.control_j is not None:
         later = terms.later_runs * (1 - thumb.train_ratio * (1 - dirt.mean))
         saved_j = machine.control_j * (1 - ratio + later)
-    gain = net(terms.value, terms, effort, quality=quality, saved_j=saved_j)
+    gain = net(
+        terms.value, terms, effort, quality=quality, saved_j=saved_j,
+        gpu_s_per_j=machine.gpu_s_per_j,
+    )  # fmt: skip
     go = _pays(terms, effort, gain)
     why = f"{share} {_balance(terms, effort, gain, go)}"
     return Decision("audit", go, why, gain, unit, dirt, cards)
@@ -281,7 +298,7 @@ def next_ballot(
         effort: what the ballot costs.
         machine: what the run costs.
     """
-    unit = unit_of(terms.value, terms.kind)
+    unit = unit_of(terms.value, terms)
     if impurity is None or after is None:
         why = "What another ballot brings is not known."
         return Decision("ballot", True, why, None, unit, cards=effort.cards)
@@ -290,7 +307,10 @@ def next_ballot(
     if machine.control_j is not None and machine.left_j is not None:
         saved_j = cleared * (machine.left_j + terms.later_runs * machine.control_j)
     quality = terms.thumb.per_dirt * cleared
-    gain = net(terms.value, terms, effort, quality=quality, saved_j=saved_j)
+    gain = net(
+        terms.value, terms, effort, quality=quality, saved_j=saved_j,
+        gpu_s_per_j=machine.gpu_s_per_j,
+    )  # fmt: skip
     go = _pays(terms, effort, gain)
     why = (
         f"{words.plural(effort.cards, 'more card')} should lower the dirt in what is trained on "
@@ -311,7 +331,7 @@ def _pays(terms: Terms, effort: Effort, gain: float | None) -> bool:
 def _balance(terms: Terms, effort: Effort, gain: float | None, go: bool) -> str:
     """The gain in words, by the stated objective."""
     if gain is None:
-        return "What that is worth in joules cannot be read on this machine."
+        return "What that is worth cannot be told on this machine."
     if terms.value == "quality-at-equal-energy":
         is_perplexity = terms.kind.metric == "perplexity"
         worth = metrics.promised(gain, terms.kind)
@@ -319,7 +339,7 @@ def _balance(terms: Terms, effort: Effort, gain: float | None, go: bool) -> str:
         least = f"{MIN_GAIN_PER_100:.0f} {'%' if is_perplexity else 'point'} per 100 cards"
         return f"{text}." if go else f"{text}, less than the {least} your time should bring."
     verb = "gain" if gain > 0 else "lose"
-    amount = amount_said(terms.value, abs(gain))
+    amount = amount_said(terms, abs(gain))
     people = f"{words.duration(effort.people_s)} of people's time"
     counted = {
         "machine-energy": " of machine energy, waiting included",
@@ -329,11 +349,15 @@ def _balance(terms: Terms, effort: Effort, gain: float | None, go: bool) -> str:
     return f"Asking on should {verb} {amount}{counted[terms.value]}."
 
 
-def amount_said(value: Value, amount: float) -> str:
-    """An amount of money or energy, as an objective counts it, in its unit."""
-    if value == "money":
-        return f"{amount:.2f} EUR" if abs(amount) >= 0.005 else "less than 0.01 EUR"
-    return f"about {words.energy(amount)}"
+def amount_said(terms: Terms, amount: float) -> str:
+    """An amount that is expected, in money or energy as the stated objective counts it."""
+    if terms.value == "money":
+        return terms.prices.said(amount)
+    return f"{words.energy(amount, FORECAST_U * amount)} (estimated)"
+
+
+FORECAST_U = 0.5
+"""Half-width of what is expected, as a share of it: forecasts before training are off by that much."""
 
 
 def decisions(rounds: Iterable[Round]) -> list[Mapping[str, Any]]:

@@ -224,6 +224,22 @@ def is_same_mix(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     return differ <= MIX_TOLERANCE
 
 
+def gpu_s_per_j(parts: Iterable[EnergySum]) -> float:
+    """GPU time that comes with a joule of work, several boards added up; 0 without one."""
+    work = [part for part in parts if part.phase not in NOT_WORK]
+    joules = sum(part.energy_j for part in work)
+    return gpu_s(work) / joules if joules > 0 else 0.0
+
+
+def gpu_s(parts: Iterable[EnergySum]) -> float:
+    """Seconds in which GPUs worked, several boards added up."""
+    return sum(
+        part.duration_s
+        for part in parts
+        if part.device.startswith("GPU-") and part.phase not in NOT_WORK
+    )
+
+
 def co2_g(energy_j: float, grid_g_per_kwh: float, pue: float = 1.0) -> float:
     """Grams of CO2e of IT energy, location-based; `pue` adds what the building draws."""
     return energy_j / 3.6e6 * pue * grid_g_per_kwh

@@ -269,8 +269,12 @@ def _verdict(line: Line, free: Line | None) -> str:
     return " ".join(said)
 
 
+STUDY_U = 0.5
+"""Relative uncertainty (95 %) of joules that are CPU time x assumed watts."""
+
+
 def _changes(saved_j: float) -> str:
-    amount = words.energy(abs(saved_j))
+    amount = words.energy(abs(saved_j), STUDY_U * abs(saved_j))
     return f"takes {amount} less" if saved_j >= 0 else f"takes {amount} more"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bot.history import ArmHistory, Point
 from bot.pictures import metric_over_energy
+from bot.prices import Prices
 from bot.report import comparison_report, curves, run_report, table
 from bot.verdict import ArmRecord, RunRecord, verdict, verdicts
 from bot.worth import Decision, Terms
@@ -28,7 +29,8 @@ def arm(name, points, joules, provenance="E-tdp"):
     return ArmRecord(history=history, parts=parts, reports=[], wall_s=1.0)
 
 
-TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25, TEXTS)
+PRICES = Prices("EUR", 0.25, 40.0)
+TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, PRICES, TEXTS)
 """10 votes of 8 s at 30 W: 80 s of people's time, 2400 J of their devices."""
 
 
@@ -66,7 +68,7 @@ def test_votes_that_save_less_than_the_devices_used_do_not_pay():
     """200 J saved against 2400 J: a run 12 times as large would pay."""
     said = "\n".join(verdict(record(HUMAN, CONTROL)))
 
-    assert "50% of the control's (200 J saved, one pair, no interval)" in said
+    assert "50% of the control's (200 J ±100 saved, one pair, no interval)" in said
     assert "the votes do not pay" in said
     assert "12 times as large" in said
     assert "Cost of proof (arms trained only to compare): ≈ 400 J" in said
@@ -106,8 +108,8 @@ def test_accuracy_stands_against_the_energy_so_far_for_all_arms():
 
     assert curves(run_report(record(HUMAN, short))) == [
         ("samples", "with your votes", "control (nobody asked)"),
-        ("0", "60.0 % at 100 J", "50.0 % at 100 J"),
-        ("10", "80.0 % at 300 J", ""),
+        ("0", "60.0 % at ≈ 100 J ±50", "50.0 % at ≈ 100 J ±50"),
+        ("10", "80.0 % at ≈ 300 J ±150", ""),
     ]
 
 
@@ -170,7 +172,7 @@ def test_joules_are_saved_against_the_cheapest_way_without_people():
     found = verdicts(record(HUMAN, CONTROL, NAMES))["machine-energy"]
 
     assert found["gain"] == pytest.approx(233.3 - 200, abs=0.1)
-    assert "33.3 J saved against label names only" in found["why"]
+    assert "33.3 J ±17 saved against label names only" in found["why"]
 
 
 def test_the_control_is_held_to_when_it_first_had_its_final_accuracy():
@@ -180,7 +182,7 @@ def test_the_control_is_held_to_when_it_first_had_its_final_accuracy():
     found = verdicts(record(HUMAN, early))["machine-energy"]
 
     assert found["gain"] == pytest.approx(50)
-    assert "50 J saved against the control" in found["why"]
+    assert "50 J ±25 saved against the control" in found["why"]
 
 
 def test_later_runs_save_as_much_again_each():
@@ -265,14 +267,14 @@ def test_a_language_model_is_judged_by_its_perplexity_which_is_better_lower():
     assert found["gain"] == pytest.approx(20.0)
     assert found["unit"] == "% of perplexity"
     assert found["pays"]
-    assert "-20.0 % perplexity at 400 J, 20.0 against 25.0 of the control" in found["why"]
+    assert "-20.0 % perplexity at 400 J ±200, 20.0 against 25.0 of the control" in found["why"]
     said = " ".join(report["verdict"])
     assert "Perplexity: 20.0 with votes, 25.0 without (-20.0 % perplexity)." in said
     assert "Against automatic signals only (nobody asked): -37.5 % perplexity." in said
     assert "ccuracy" not in said
     assert table(report)[0][1] == "perplexity"
     assert [row[1] for row in table(report)[1:]] == ["20.0", "25.0", "32.0"]
-    assert "40.0 at 100 J" in curves(report)[1]
+    assert "40.0 at ≈ 100 J ±50" in curves(report)[1]
 
 
 def test_the_chart_of_a_language_model_is_drawn_in_perplexities():

@@ -55,7 +55,7 @@ def test_votes_of_all_count_unless_voters_are_listed():
     ],
 )
 def test_energy_is_shown_in_the_unit_that_suits_it(joules, text):
-    assert words.energy(joules) == text
+    assert words.energy(joules, 0) == f"{text} ±0"
 
 
 @given(st.floats(min_value=0, max_value=1e12), st.floats(min_value=0, max_value=1))

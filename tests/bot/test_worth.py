@@ -7,6 +7,7 @@ import pytest
 
 from bot.dirt import Dirt
 from bot.messages import decided
+from bot.prices import Prices
 from bot.worth import (
     Decision,
     Effort,
@@ -24,7 +25,7 @@ from storage.models import EnergySum, Round, RoundState
 from tests.bot.cards import PAIRS, PROMPTS, TEXTS
 from trainer.segment import SegmentReport
 
-TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, 40.0, 0.25, TEXTS)
+TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, Prices("EUR", 0.25, 40.0), TEXTS)
 VALUES = ("quality-at-equal-energy", "machine-energy", "energy-with-devices", "money")
 LAPTOP = Forecast(control_j=400.0, left_j=300.0, wait_w=5.0)
 CLUSTER = Forecast(control_j=400e6, left_j=300e6, wait_w=5.0)

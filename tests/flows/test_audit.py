@@ -128,7 +128,7 @@ async def test_when_nobody_answers_the_audit_asking_goes_on_as_planned(open_bot,
 
 
 async def test_money_stops_what_quality_would_go_on_with(open_bot, chat, tiny_spec):
-    async with open_bot() as bot:
+    async with open_bot(labour_per_hour=40.0, tariff_per_kwh=0.25) as bot:
         spec = tiny_spec(ask=ASK, value="money")
         run = await bot.rounds.begin(spec, who="memory:ana")
         run = await vote_by(chat, bot, run, itertools.cycle([False, False, True]))
