@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from adapters.base import ChatPlatform, CommandInvoked, Inbound, Reconnected, ThreadReply
+from bot import metering
 from bot.access import Access
 from bot.commands import Commands, bare
 from bot.house import House
@@ -124,6 +125,8 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     access = Access(settings.operators, settings.voters)
     rounds = Rounds(house, access)
     bot = Bot(house, rounds, Commands(house, rounds, access), Schedule(), holder, house.now())
+    left = await asyncio.to_thread(metering.left_off, store.ledger, house.meter.boot_id)
+    house.meter.take_up(left)
     house.meter.start()
     try:
         await house.office.connect()
@@ -148,7 +151,16 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         bot.schedule.close()
         await house.office.close()
         await asyncio.to_thread(house.meter.close)
+        await asyncio.to_thread(_leave_counters, house)
         await _give_up_lease(store, holder)
+
+
+def _leave_counters(house: House) -> None:
+    """Nothing of ours works on: what counters move from here is not ours to book."""
+    try:
+        house.store.ledger.forget_counters(house.meter.boot_id)
+    except StoreError as err:
+        log.warning("counters not given up", extra={"reason": str(err)})
 
 
 async def _give_up_lease(store: Store, holder: str) -> None:

@@ -23,7 +23,7 @@ from bot.segments import Segments
 from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
 from storage.database import StoreError
 from storage.models import Arm, ArmState, OutboxItem, Run, RunState, SegmentState
-from trainer.energy.meter import Slot
+from trainer.energy.track import Slot
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)

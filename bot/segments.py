@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import ask, booking, messages, outgoing, sheets, weighing
+from bot import ask, booking, messages, metering, outgoing, sheets, weighing
 from bot.dirt import is_audit
 from bot.house import House
 from bot.opinions import Heard, experts, opinions
@@ -30,7 +30,7 @@ from storage.models import (
     Segment,
     SegmentState,
 )
-from trainer.energy.meter import Slot
+from trainer.energy.track import Slot
 from trainer.launch import Child, Handle, tail
 from trainer.marks import EndMark, Mark, PhaseMark, ProgressMark, SelectionMark
 from trainer.segment import SegmentError, SegmentPlan, SegmentReport
@@ -74,6 +74,7 @@ class Segments:
             has_device()
             if not await self._may_train(run):  # stopped while it waited for the device
                 return
+            await house.call(metering.keep_baselines, house, run.run_id)
             await house.call(house.store.runs.plan_segment, segment)
             house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, "load"))
             try:
@@ -81,6 +82,7 @@ class Segments:
             except OSError as err:
                 await self._failed(segment, no_room(err), is_final=True)
                 return
+            house.probe.training.watch(child.handle.pid)
             await house.call(
                 house.store.runs.started, segment.segment_id, child.handle.model_dump()
             )
@@ -105,6 +107,8 @@ class Segments:
                 log.info("child adopted", extra={"segment": segment.segment_id})
                 async with house.slot.held(arm.position):
                     has_device()
+                    house.probe.training.watch(child.handle.pid, from_now=True)
+                    house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id))
                     status = await self._until_end(run, arm, segment, plan, child)
         await self._book(run, arm, spec, segment, plan, status)
 
@@ -151,7 +155,6 @@ class Segments:
     ) -> int | None:
         """The exit status of the child once it has ended; None when it was another bot's."""
         house = self._house
-        house.probe.training.watch(child.handle.pid)
         self._children[arm.arm_id] = child
         if not await self._may_train(run):  # stopped while the child started
             child.ask_to_stop()
@@ -228,6 +231,8 @@ class Segments:
             why = str(err)[:300] if plan is None or has_report else _how_it_ended(status, log_tail)
             await self._failed(segment, why, is_final=status == DISK_TROUBLE)
             return
+        if status is None:  # for a while nobody metered it
+            await house.call(metering.fill_from_report, house, run, arm, segment, report)
         if report.outcome == "refused":
             await self._failed(segment, report.message, report=report.model_dump(mode="json"))
             return

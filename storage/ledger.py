@@ -140,6 +140,12 @@ class Ledger:
             found = find(connection, EnergyReading, row, *same, col(row.seq) == last)
         return found[0] if found else None
 
+    def forget_counters(self, boot_id: str) -> None:
+        """Leave off: what counters move from here on is nobody's to book."""
+        with self._transactions.write() as connection:
+            row = EnergyCounterRow
+            connection.execute(delete(table_of(row)).where(col(row.boot_id) == boot_id))
+
     def of_segment(self, run_id: str, segment_id: str) -> list[EnergyReading]:
         """All readings of a segment, oldest first."""
         return self._find(col(EnergyRow.run_id) == run_id, col(EnergyRow.segment_id) == segment_id)

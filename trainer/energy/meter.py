@@ -9,33 +9,23 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Literal
 
-import psutil
-
-from storage.models import EnergyReading
+from storage.models import EnergyCounter, EnergyReading
+from trainer.energy.clock import boot_time, read_boot_id
 from trainer.energy.sources import EnergySource
+from trainer.energy.track import Slice, Slot, Track
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Who the machine works for at the moment."""
-
-    run_id: str | None = None
-    arm: str | None = None
-    segment_id: str | None = None
-    phase: str = "other"
-
-
-Sink = Callable[[Sequence[EnergyReading]], None]
+Sink = Callable[[Sequence[EnergyReading], Sequence[EnergyCounter]], None]
+"""Stores rows and, together with them, where the counters stand."""
+ChargeIdle = Literal["none", "reserved"]
+"""Who pays what the machine's devices draw while a run waits for people, its process gone."""
 
 
 class EnergyMeter:
@@ -46,6 +36,8 @@ class EnergyMeter:
         sink: stores rows; called by one thread at a time.
         clock: seconds that run on while the machine sleeps.
         now: aware UTC.
+        boot_id: changes whenever the machine starts anew.
+        charge_idle: `reserved`: the run that waits; `none`: nobody.
     """
 
     def __init__(
@@ -53,21 +45,37 @@ class EnergyMeter:
         sources: Sequence[EnergySource],
         sink: Sink,
         *,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = boot_time,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         boot_id: str | None = None,
+        charge_idle: ChargeIdle = "none",
     ) -> None:
-        self.sources = list(sources)
-        self._sink, self._clock, self._now = sink, clock or boot_time, now
-        self._boot_id = boot_id or read_boot_id()
+        self._sink, self._clock, self._now = sink, clock, now
+        self.boot_id = boot_id or read_boot_id()
+        self._charge_idle = charge_idle
         self._slot, self._bot_slot = Slot(), Slot(phase="bot")
-        self._last = [source.read() for source in self.sources]
-        self._at = self._clock()
+        self._tracks = [Track(source, clock, self._slot) for source in sources]
+        self._polled = [
+            t.device for t in self._tracks if t.device is not None and t.device.poll_s is not None
+        ]
+        self._pause_s = min([d.poll_s for d in self._polled if d.poll_s], default=TICK_S)
         self._seq = 0
         self._rows: list[EnergyReading] = []
+        self._counters: list[EnergyCounter] = []
         self._lock, self._delivery = threading.Lock(), threading.Lock()
         self._wake, self._is_closing = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="energy-meter", daemon=True)
+
+    def take_up(self, left: Iterable[tuple[EnergyCounter, Slot]]) -> None:
+        """Go on from where a meter that died left the counters, and for whom the machine worked.
+
+        What they moved since is booked on those, as a gap, with the first rows. Before `start`.
+        """
+        tracks = {(t.source.name, t.source.device): t for t in self._tracks}
+        for counter, slot in left:
+            track = tracks.get((counter.source, counter.device))
+            if track is not None and counter.boot_id == self.boot_id:
+                track.take_up(counter, slot)
 
     def start(self) -> None:
         """Begin to sample."""
@@ -106,87 +114,96 @@ class EnergyMeter:
     def cut(self, slot: Slot | None = None) -> None:
         """Book everything up to now on the slot it was spent for."""
         with self._lock:
-            now, at = self._now(), self._clock()
-            duration_s = max(at - self._at, 0.0)
-            started_at = now - timedelta(seconds=duration_s)
-            self._seq = max(self._seq + 1, int(at * 1e6))  # grows over restarts, too
-            for i, source in enumerate(self.sources):
-                value, before = source.read(), self._last[i]
-                self._last[i] = value
-                joules, note = _delta(before, value)
-                if joules == 0 and duration_s < TICK_S / 2:
-                    continue
-                owner = self._bot_slot if source.phase == "bot" else self._slot
-                self._rows.append(
-                    EnergyReading(
-                        run_id=owner.run_id,
-                        arm=owner.arm,
-                        segment_id=owner.segment_id,
-                        phase=owner.phase,
-                        device=source.device,
-                        source=source.name,
-                        provenance=source.provenance,
-                        boot_id=self._boot_id,
-                        seq=self._seq,
-                        started_at=started_at,
-                        ended_at=now,
-                        duration_s=duration_s,
-                        energy_j=joules,
-                        note=note,
-                    )
-                )
-            self._at = at
-            if slot is not None:
-                self._slot = slot
+            now = self._now()
+            self._seq = max(self._seq + 1, int(self._clock() * 1e6))  # grows over restarts, too
+            for track in self._tracks:
+                for part in track.cut(slot or self._slot):
+                    if part.energy_j != 0 or part.seconds >= TICK_S / 2:
+                        self._rows.append(self._row(track, part, now))
+            self._counters = [*self._standing(now)]
+            self._slot = slot or self._slot
+
+    def book(self, row: EnergyReading) -> None:
+        """Add a row that was told by other means; it gets a number of its own."""
+        self.cut()
+        with self._lock:
+            self._seq += 1
+            self._rows.append(row.model_copy(update={"seq": self._seq}))
 
     def flush(self) -> None:
         """Cut now and store everything: what is read next is complete."""
         self.cut()
         self._flush()
 
+    def poll(self) -> None:
+        """Sample what has to be sampled between two cuts."""
+        with self._lock:
+            for device in self._polled:
+                device.poll()
+
+    def _row(self, track: Track, part: Slice, now: datetime) -> EnergyReading:
+        owner = self._owner(track, part)
+        return EnergyReading(
+            run_id=owner.run_id,
+            arm=owner.arm,
+            segment_id=owner.segment_id,
+            phase=owner.phase,
+            device=track.source.device,
+            source=track.source.name + part.suffix,
+            provenance=part.provenance,
+            boot_id=self.boot_id,
+            seq=self._seq,
+            started_at=now - timedelta(seconds=part.seconds),
+            ended_at=now,
+            duration_s=part.seconds,
+            energy_j=part.energy_j,
+            note=part.note,
+        )
+
+    def _owner(self, track: Track, part: Slice) -> Slot:
+        if isinstance(part.owner, Slot):
+            return part.owner
+        if part.owner == "bot":
+            return self._bot_slot
+        is_idle = track.device is not None and self._slot.phase == "wait"
+        if part.owner == "nobody" or (is_idle and self._charge_idle == "none"):
+            return Slot(phase=self._slot.phase if is_idle else "other")
+        return self._slot
+
+    def _standing(self, now: datetime) -> Iterable[EnergyCounter]:
+        for track in self._tracks:
+            stands = track.standing()
+            if stands is not None:
+                yield EnergyCounter(
+                    boot_id=self.boot_id,
+                    source=track.source.name,
+                    device=track.source.device,
+                    value_j=stands[0],
+                    at=now,
+                    clock_s=stands[1],
+                )
+
     def _run(self) -> None:
-        due = self._clock()
+        due = self._clock() + TICK_S
         while not self._is_closing:
             if self._clock() >= due:
                 self.cut()
                 due = self._clock() + TICK_S
+            elif self._polled:
+                self.poll()
             self._flush()
-            self._wake.wait(TICK_S / 4)
+            self._wake.wait(min(self._pause_s, max(due - self._clock(), 0.0)))
             self._wake.clear()
 
     def _flush(self) -> None:
         with self._delivery:  # one at a time: whoever flushes waits for rows on their way
             with self._lock:
-                rows, self._rows = self._rows, []
+                rows, self._rows, counters = self._rows, [], self._counters
             if not rows:
                 return
             try:
-                self._sink(rows)
+                self._sink(rows, counters)
             except Exception:  # whatever the sink raises: no joule is lost
                 log.exception("energy rows kept for the next try", extra={"rows": len(rows)})
                 with self._lock:
                     self._rows = rows + self._rows
-
-
-def _delta(before: float | None, value: float | None) -> tuple[float | None, str]:
-    """(joules, reason) between two readings of a counter; None where they cannot be told."""
-    if before is None or value is None:
-        return None, "the source did not answer"
-    if value < before:
-        return None, "the counter was reset"
-    return value - before, ""
-
-
-def boot_time() -> float:
-    """Seconds since boot, sleep included."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
-
-
-def read_boot_id() -> str:
-    """An id that changes with every boot of the machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return f"boot-{int(psutil.boot_time())}"

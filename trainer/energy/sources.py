@@ -1,20 +1,28 @@
-"""The port of all sources of joules, and those that estimate from what processes use."""
+"""The ports of all sources of joules, and those that estimate from what processes use."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 import psutil
 
 from storage.models import Provenance
+from trainer.energy.plausible import Bounds
 
 WATTS_PER_CORE = 4.0
 """CodeCarbon's fallback per hardware thread, where nothing better is known of the CPU."""
 WATTS_PER_GIB = 0.375
 """RAM: 3 W per 8 GiB module, CodeCarbon's long-standing constant."""
+
+TRAINING_CPU = "cpu-time-training"
+"""The source that estimates what training processes cost the CPU."""
+
+Owner = Literal["slot", "bot", "nobody"]
+"""Who joules belong to: whoever the machine works for, the bot itself, or nobody we know."""
 
 
 class EnergySource(Protocol):
@@ -23,11 +31,45 @@ class EnergySource(Protocol):
     name: str
     device: str
     provenance: Provenance
-    phase: str | None
-    """The phase all its joules belong to, whatever the machine is doing; None = the slot's."""
+    owner: Owner
 
     def read(self) -> float | None:
         """Joules since the source's own zero; None when it cannot be told right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of what a device drew, and whose it is.
+
+    Attributes:
+        energy_j: joules.
+        owner: whose they are.
+        provenance: how well that is known.
+        suffix: tells parts of one source apart, where there are several.
+        note: what to keep in mind.
+    """
+
+    energy_j: float
+    owner: Owner
+    provenance: Provenance
+    suffix: str = ""
+    note: str = ""
+
+
+@runtime_checkable
+class DeviceSource(EnergySource, Protocol):
+    """A counter or sensor of a piece of hardware, which belongs to the whole machine."""
+
+    bounds: Bounds
+    is_persistent: bool  # the counter runs on while nobody reads it
+    poll_s: float | None  # how often it must be polled to be right; None = need not be
+    reason: str  # why the last reading told nothing
+
+    def poll(self) -> None:
+        """Sample it once between two readings."""
+
+    def parts(self, energy_j: float, seconds: float) -> tuple[Part, ...]:
+        """Whose joules these are; they add up to `energy_j`."""
 
 
 class ProcessGroup:
@@ -52,6 +94,11 @@ class ProcessGroup:
         with self._lock:
             if pid in self._cpu_s:
                 self._cpu_s[pid] = max(self._cpu_s[pid], cpu_s)
+
+    def pids(self) -> frozenset[int]:
+        """Those that were at work when they were last read."""
+        with self._lock:
+            return frozenset(self._live)
 
     def cpu_s(self) -> float:
         """CPU seconds so far, of all processes ever watched."""
@@ -85,9 +132,9 @@ class CpuTimeSource:
     provenance: Provenance = "E-tdp"
 
     def __init__(
-        self, group: ProcessGroup, watts_per_core: float, name: str, phase: str | None = None
+        self, group: ProcessGroup, watts_per_core: float, name: str, owner: Owner = "slot"
     ) -> None:
-        self.group, self.name, self.phase = group, name, phase
+        self.group, self.name, self.owner = group, name, owner
         self.device = "cpu"
         self._watts = watts_per_core
 
@@ -100,10 +147,10 @@ class MemorySource:
     """Resident memory of a process group times a constant power per GiB: an estimate."""
 
     provenance: Provenance = "E-const"
+    owner: Owner = "slot"
 
     def __init__(self, group: ProcessGroup, clock: Callable[[], float], name: str) -> None:
         self.group, self.name, self.device = group, name, "ram"
-        self.phase: str | None = None
         self._clock, self._at, self._joules = clock, clock(), 0.0
 
     def read(self) -> float | None:
