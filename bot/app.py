@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from adapters.base import ChatPlatform, CommandInvoked, Inbound, Reconnected, ThreadReply
 from bot import metering
 from bot.access import Access
+from bot.carbon import grid_of
 from bot.commands import Commands, bare
 from bot.house import House
 from bot.post import NotYet, PostOffice
@@ -104,7 +105,9 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     Raises:
         StoreError: the database cannot be used, or another bot holds it.
         ChatSetupError: a platform cannot be connected.
+        SettingsError: nothing is known of the country that is set.
     """
+    grid = await grid_of(settings)
     store = await asyncio.to_thread(Store.open, settings.database)
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     if not await _take_lease(store, holder):
@@ -121,6 +124,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         meter=EnergyMeter(found.sources, store.ledger.add),
         probe=found,
         channels=dict.fromkeys(platforms, settings.channel),
+        grid=grid,
     )
     access = Access(settings.operators, settings.voters)
     rounds = Rounds(house, access)

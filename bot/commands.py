@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.base import CommandInvoked, ThreadReply
-from bot import messages, metrics, outgoing, words
+from bot import accounts, messages, metrics, outgoing, words
 from bot.access import Access
 from bot.house import House
 from bot.rounds import Rounds
 from bot.wording import arm_said, kind_of
-from storage import energy
 from storage.database import StoreError
 from storage.models import Posting, Run
 from trainer.spec import RUN_NAME, SpecError, read_spec
@@ -206,14 +205,7 @@ class Commands:
     async def _energy(self, _: str, __: Command, run: Run | None) -> str:
         if run is None:
             return "No runs yet, no energy booked."
-        house = self._house
-        await house.call(house.meter.flush)
-        totals = energy.by_arm(await house.call(house.store.ledger.sums, run.run_id))
-        ballots = await house.call(house.store.votes.ballots, run_id=run.run_id)
-        votes = await house.call(house.store.votes.current, [b.ballot_id for b in ballots])
-        settings = house.settings
-        people_j = len(votes) * settings.seconds_per_vote * settings.device_watts
-        return f"Run {run.run_id}:\n" + messages.energy_said(run.spec, totals, len(votes), people_j)
+        return await accounts.about_run(self._house, run)
 
     async def _help(self, _: str, __: Command, ___: Run | None) -> str:
         return messages.HELP

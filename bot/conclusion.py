@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Picture
-from bot import leaning, outgoing, pictures, report
+from bot import accounts, leaning, outgoing, pictures, report
 from bot.history import histories, is_of
 from bot.house import House
 from bot.verdict import ArmRecord, RunRecord
@@ -55,7 +55,7 @@ async def _record(house: House, run: Run) -> RunRecord:
     readings = await house.call(store.ledger.of_run, run.run_id)
     evaluations = {a.arm_id: await house.call(store.runs.evaluations, a.arm_id) for a in arms}
     ballots = await house.call(store.votes.ballots, run_id=run.run_id)
-    votes = await house.call(store.votes.current, [b.ballot_id for b in ballots])
+    voted = await house.call(accounts.took, house, run)
     records = {}
     for arm, history in zip(arms, histories(arms, evaluations, readings), strict=True):
         segments = await house.call(store.runs.segments, arm.arm_id)
@@ -74,8 +74,11 @@ async def _record(house: House, run: Run) -> RunRecord:
         run=run,
         arms=records,
         rounds=await house.call(store.votes.rounds, run.run_id),
-        votes=len(votes),
+        votes=voted.votes,
         cards=len(ballots),
         terms=terms(house.settings, RunSpec.model_validate(run.spec)),
         notes=house.probe.lines,
+        people=voted,
+        baselines=await house.call(store.ledger.baselines, run.run_id),
+        place=accounts.place(house),
     )

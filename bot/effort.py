@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
 
@@ -40,6 +40,10 @@ class People:
     def assumed(cls, votes: int, seconds_per_vote: float, voters: int = 0) -> People:
         """Where nothing is measured."""
         return cls(votes, voters, votes * seconds_per_vote, 0, None, votes, seconds_per_vote)
+
+    def of_votes(self, votes: int) -> People:
+        """The same time for so many votes: others were taken back."""
+        return replace(self, votes=votes)
 
     @property
     def source(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
+from bot.grid import Grid
 from bot.post import PostOffice
 from bot.settings import Settings
 from bot.slot import DeviceSlot
@@ -49,6 +50,7 @@ class House:
     meter: EnergyMeter
     probe: Probe
     channels: Mapping[str, str]  # platform -> the channel the bot talks in
+    grid: Grid | None = None  # of the country that is set
     slot: DeviceSlot = field(default_factory=DeviceSlot)
     watchers: list[Watcher] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -14,9 +14,7 @@ from bot.pleased import Pleased
 from bot.wording import HAPPY_WITH, HOW_MUCH, LEARN_FROM, PREFER, arm_said, wording
 from bot.worth import Decision
 from storage.consensus import Importance
-from storage.energy import EnergyTotal
 from storage.models import (
-    PROVENANCE_WORDS,
     Ballot,
     Choice,
     FeatureView,
@@ -44,7 +42,7 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • stop [RUN] – end it, its last checkpoint stays
 • pause [RUN], resume [RUN] – hold it, go on
 • status [RUN] – where it stands
-• energy [RUN] – its joules so far
+• energy [RUN], energy day, energy week – joules so far
 • help – this
 On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
 `words NAME: a, b` and `about NAME: one sentence` say what a label means.
@@ -421,30 +419,6 @@ def skipped_said(skipped: Sequence[tuple[str, int, str]]) -> str:
         f"{n} x {reason}" + (f" (e.g. “{cut(eg, 60)}”)" if eg else "") for reason, n, eg in skipped
     ]
     return f"Left out: {'; '.join(parts)}."
-
-
-def energy_said(
-    spec: Mapping[str, Any], totals: Mapping[str, EnergyTotal], votes: int, people_j: float
-) -> str:
-    """A run's joules by arm and phase, people's devices on their own line."""
-    if not totals:
-        return "No energy was booked yet."
-    lines = []
-    unit = words.unit_for(total.energy_j for total in totals.values())
-    for arm, total in totals.items():
-        phases = ", ".join(
-            f"{phase} {words.energy(joules, unit=unit)}"
-            for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])
-            if joules >= 0.005 * total.energy_j
-        )
-        lines.append(f"{arm_said(arm, spec)}: {words.energy_total(total, unit)} – {phases}")
-    labels = sorted({label for total in totals.values() for label in total.by_provenance})
-    lines.append("Sources: " + "; ".join(PROVENANCE_WORDS[label] for label in labels))
-    if votes:
-        lines.append(
-            f"Voters' devices: ≈ {words.energy(people_j)} for {words.plural(votes, 'vote')} (assumed)"
-        )
-    return "\n".join(lines)
 
 
 def cut(text: str, limit: int = MAX_SAMPLE_TEXT) -> str:

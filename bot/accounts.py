@@ -1,0 +1,68 @@
+"""What the books say of a run, read from the store: its joules, its people, its costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot import joules
+from bot.costs import Costs, Place
+from bot.effort import People, people
+from bot.house import House
+from bot.jury import TEAM
+from storage.models import Ballot, Member, Run, VoteEvent
+
+
+def place(house: House) -> Place:
+    """Where this house's joules are spent, and at what prices."""
+    settings = house.settings
+    return Place(settings.prices, settings.device_watts, house.grid, settings.pue)
+
+
+def took(
+    house: House, run: Run, start: datetime | None = None, end: datetime | None = None
+) -> People:
+    """What voting in a run took of people; of the votes of [start, end), if given."""
+    ballots = house.store.votes.ballots(run_id=run.run_id)
+    members = house.store.votes.members()
+    events, postings = [], []
+    for ballot in ballots:
+        own = [e for e in house.store.votes.events(ballot.ballot_id) if _is_in(e, start, end)]
+        if own:
+            events += own
+            postings += house.store.mail.postings(ballot.ballot_id)
+    found = people(
+        ballots, events, postings, {m: known.person_id for m, known in members.items()},
+        assumed_s=house.settings.seconds_per_vote, machines=_machines(run, members),
+    )  # fmt: skip
+    return found if start else _standing(house, ballots, found)
+
+
+def _standing(house: House, ballots: Sequence[Ballot], found: People) -> People:
+    """Of votes that were taken back the time counts, but not the votes."""
+    votes = house.store.votes.current([b.ballot_id for b in ballots])
+    return found.of_votes(len(votes))
+
+
+def _is_in(event: VoteEvent, start: datetime | None, end: datetime | None) -> bool:
+    return (start is None or event.received_at >= start) and (
+        end is None or event.received_at < end
+    )
+
+
+def _machines(run: Run, members: Mapping[str, Member]) -> frozenset[str]:
+    """Simulated colleagues: the terminal calls them in, and they vote at a pace of their own."""
+    if ":" in run.created_by:
+        return frozenset()
+    names = {colleague.name for colleague in TEAM}
+    return frozenset(member for member, known in members.items() if known.name in names)
+
+
+async def about_run(house: House, run: Run) -> str:
+    """A run's joules by arm and phase, gross and net, with what they cost."""
+    await house.call(house.meter.flush)
+    parts = await house.call(house.store.ledger.sums, run.run_id)
+    baselines = await house.call(house.store.ledger.baselines, run.run_id)
+    voted = await house.call(took, house, run)
+    costs = Costs.of(parts, voted, place(house))
+    return joules.run_said(run, parts, baselines, costs)

@@ -1,0 +1,71 @@
+"""Joules in sentences: of a run, of its arms and phases. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot import words
+from bot.breakeven import took
+from bot.costs import Costs
+from bot.wording import arm_said
+from storage import energy
+from storage.energy import EnergyTotal
+from storage.models import PROVENANCE_WORDS, EnergyBaseline, EnergySum, Run
+
+WORTH_A_WORD = 0.005
+"""Share of an arm's joules from which on a phase is told of."""
+
+
+def run_said(
+    run: Run, parts: Sequence[EnergySum], baselines: Sequence[EnergyBaseline], costs: Costs
+) -> str:
+    """A run's joules by arm and phase, gross and net; people and their devices stand apart."""
+    if not parts:
+        return f"Run {run.run_id}: no energy was booked yet."
+    totals = energy.by_arm(parts)
+    unit = words.unit_for([costs.total.energy_j])
+    lines = [f"Run {run.run_id}: {words.energy_total(costs.total, unit)}"]
+    lines += [
+        f"• {arm_said(arm, run.spec)}: {words.energy_total(total, unit)} – {phases(total, unit)}"
+        for arm, total in totals.items()
+    ]
+    lines.append(net_said(energy.net(parts, baselines), costs.total, unit))
+    lines.append(sources(costs.total))
+    if costs.people.votes:
+        lines.append(f"{took(costs.people)}; their devices {words.devices(costs.device_j)}")
+    return "\n".join([*lines, *costs.said()])
+
+
+def phases(total: EnergyTotal, unit: words.Unit, by: Mapping[str, str] | None = None) -> str:
+    """`train 0.412 kWh ±0.02, evaluate ...`, the largest first; what is next to nothing is left out."""
+    return ", ".join(
+        f"{(by or {}).get(phase, phase)} {words.energy(joules, total.u_by_phase[phase], unit)}"
+        for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])
+        if joules >= WORTH_A_WORD * total.energy_j
+    )
+
+
+def net_said(net: energy.Net | None, gross: EnergyTotal, unit: words.Unit) -> str:
+    """What is left above idle, or why that is not known."""
+    if net is None:
+        return "Net of idle: not known, no idle power was measured before this run."
+    how = "≈ " if gross.measured_share < 0.5 else ""
+    text = f"Net of idle: {how}{words.energy(net.energy_j, net.u_j, unit)} ({kind(gross)})"
+    if net.below:
+        text += f"; {words.listed(net.below)} drew less than when idle before, counted as 0"
+    return f"{text}."
+
+
+def kind(total: EnergyTotal) -> str:
+    """How a total is known, in a word or two."""
+    if total.measured_share >= 0.995:
+        return "measured"
+    return "estimated" if total.measured_share == 0 else f"{total.measured_share:.0%} measured"
+
+
+def sources(total: EnergyTotal) -> str:
+    """Where the joules come from, and what share of each."""
+    shares = sorted(total.by_provenance.items(), key=lambda e: -e[1])
+    whole = total.energy_j or 1.0
+    said = "; ".join(f"{PROVENANCE_WORDS[label]} {j / whole:.0%}" for label, j in shares)
+    return f"Sources: {said}. Sampled {total.coverage:.1%} of the time."
