@@ -81,7 +81,7 @@ def _ask(country: str, region: str | None = None) -> dict[str, Any]:
     from codecarbon.external.geography import GeoMetadata
     from codecarbon.input import DataSource
 
-    tables = DataSource()
+    tables: Any = DataSource()  # type: ignore[no-untyped-call]
     countries = tables.get_global_energy_mix_data()
     if country not in countries:
         near = [iso for iso, mix in countries.items() if mix["country_name"].upper() == country]

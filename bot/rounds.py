@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot import outgoing
+from bot import outgoing, weighing
 from bot.access import Access
 from bot.conclusion import conclude
 from bot.house import House
@@ -60,6 +60,7 @@ class Rounds:
     ) -> Run:
         """Create a run, say so, and set it going."""
         house = self._house
+        weighing.require_prices(house.settings, spec)
         run = await house.call(
             house.store.runs.create,
             name=spec.name,

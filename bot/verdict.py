@@ -141,7 +141,7 @@ def _unpriced(record: RunRecord) -> dict[str, Any]:
 
 
 def _nothing_to_say(record: RunRecord, why: str) -> dict[str, dict[str, Any]]:
-    found = {v: _verdict(v, None, None, why, record) for v in VALUES}
+    found: dict[str, dict[str, Any]] = {v: _verdict(v, None, None, why, record) for v in VALUES}
     return found if not record.terms.prices.missing else {**found, "money": _unpriced(record)}
 
 

@@ -17,7 +17,7 @@ from storage.consensus import Consensus
 from storage.models import Ballot, Round, RoundState, Run, SegmentState, Vote
 from trainer.kinds import KINDS
 from trainer.segment import SegmentReport
-from trainer.spec import RunSpec
+from trainer.spec import RunSpec, SpecError
 
 NOT_ASKED = "not worth asking"
 """What closed a round that never opened."""
@@ -33,6 +33,20 @@ def terms(settings: Settings, spec: RunSpec) -> Terms:
         prices=settings.prices,
         kind=KINDS[spec.task],
     )
+
+
+def require_prices(settings: Settings, spec: RunSpec) -> None:
+    """Whoever weighs votes in money must say what things cost.
+
+    Raises:
+        SpecError: a price is missing.
+    """
+    missing = settings.prices.missing
+    if spec.value == "money" and missing:
+        raise SpecError(
+            f"value: money needs prices; set {' and '.join(missing)}, or state another value in "
+            "the spec, e.g. value: machine-energy"
+        )
 
 
 def after_audit(
