@@ -63,7 +63,10 @@ class DeviceSource(EnergySource, Protocol):
     bounds: Bounds
     is_persistent: bool  # the counter runs on while nobody reads it
     poll_s: float | None  # how often it must be polled to be right; None = need not be
-    reason: str  # why the last reading told nothing
+
+    @property
+    def reason(self) -> str:
+        """Why the last reading told nothing."""
 
     def poll(self) -> None:
         """Sample it once between two readings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.models import EnergyCounter, Provenance
 from trainer.energy.plausible import SILENT, STILL, STILL_S, Moved, moved
@@ -91,7 +91,7 @@ class Track:
             stood.value_j, value, now_s - stood.clock_s, self.device.bounds if self.device else None
         )
         if came.energy_j == 0 and self.device is not None:
-            return [self._still(seconds, now_s - stood.clock_s)]
+            return [self._still(seconds, now_s - stood.clock_s, then)]
         self._stood = _Stood(value, asked_s, then)
         hole_since, self._hole_since = self._hole_since, None
         if came.energy_j is None:
@@ -100,12 +100,13 @@ class Track:
             return [_filled(came, seconds, now_s - hole_since, stood.slot)]
         return self._shared_out(came.energy_j, seconds)
 
-    def _still(self, seconds: float, still_s: float) -> Slice:
+    def _still(self, seconds: float, still_s: float, then: Slot) -> Slice:
         """A counter that stands still: nothing drawn for a moment, broken in the long run."""
-        if still_s < STILL_S:
+        if still_s < STILL_S and self._hole_since is None and self._stood is not None:
+            self._stood = replace(self._stood, slot=then)
             return Slice(0.0, self.source.provenance, seconds, self.source.owner)
         self._hole_opens(self._booked_s - seconds)
-        return self._unknown(seconds, STILL)
+        return self._unknown(seconds, STILL if still_s >= STILL_S else SILENT)
 
     def _hole_opens(self, at_s: float) -> None:
         if self._hole_since is None:

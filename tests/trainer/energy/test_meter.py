@@ -1,42 +1,33 @@
-"""Joules, read from outside: rows add up to what the counters moved, and unknown is never zero."""
+"""The meter: rows add up to what the counters moved, and unknown is never zero."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-import pynvml
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.models import EnergyReading
-from tests.fake_nvml import (
-    DRIVER_NOT_LOADED,
+from storage.models import EnergyCounter, EnergyReading
+from trainer.energy import nvml
+from trainer.energy.clock import read_boot_id
+from trainer.energy.fake_nvml import (
     GPU_IS_LOST,
-    LIBRARY_NOT_FOUND,
-    UNKNOWN,
     Board,
     Clock,
     FakeNvml,
-    install,
+    SquareWave,
+    installed,
+    steady,
 )
-from trainer.energy.meter import EnergyMeter, Slot, boot_time, read_boot_id
+from trainer.energy.meter import EnergyMeter
 from trainer.energy.nvml import NvmlCounterSource
-from trainer.energy.probe import probe
-from trainer.energy.sources import (
-    WATTS_PER_CORE,
-    WATTS_PER_GIB,
-    CpuTimeSource,
-    MemorySource,
-    ProcessGroup,
-)
+from trainer.energy.plausible import LEAP, RESET, STILL
+from trainer.energy.track import Slot
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TRAIN = Slot("r1", "human", "r1.human.0", "train")
@@ -50,9 +41,9 @@ class Power:
     provenance = "E-const"
 
     def __init__(
-        self, clock: Clock, watts: float, device: str = "cpu", phase: str | None = None
+        self, clock: Clock, watts: float, device: str = "cpu", owner: str = "slot"
     ) -> None:
-        self.name, self.device, self.phase = f"power-{device}", device, phase
+        self.name, self.device, self.owner = f"power-{device}", device, owner
         self._clock, self.watts, self._at, self._joules = clock, watts, clock(), 0.0
         self.answers = True
 
@@ -67,12 +58,14 @@ class Shelf:
 
     def __init__(self) -> None:
         self.rows: list[EnergyReading] = []
+        self.counters: dict[tuple[str, str], EnergyCounter] = {}
         self.is_open = True
 
-    def __call__(self, rows: Sequence[EnergyReading]) -> None:
+    def __call__(self, rows: Sequence[EnergyReading], counters: Sequence[EnergyCounter]) -> None:
         if not self.is_open:
             raise OSError("database is locked")
         self.rows += rows
+        self.counters |= {(c.source, c.device): c for c in counters}
 
     def joules(self, key: Callable[[EnergyReading], object]) -> dict[object, float]:
         """Known joules by key."""
@@ -93,85 +86,24 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def driver(clock, monkeypatch) -> FakeNvml:
-    return install(FakeNvml(clock, [Board("GPU-1"), Board("GPU-2", power_w=50)]), monkeypatch)
+def driver(clock) -> Iterator[FakeNvml]:
+    with installed(FakeNvml(clock, [Board("GPU-1")])) as fake:
+        yield fake
 
 
-def meter_of(clock: Clock, sink: Shelf, *sources) -> EnergyMeter:
+def gpu(uuid: str = "GPU-1") -> NvmlCounterSource:
+    return NvmlCounterSource(nvml.Board(uuid))
+
+
+def meter_of(clock: Clock, sink: Shelf, *sources, charge_idle: str = "none") -> EnergyMeter:
     """A meter whose thread isn't running: the test cuts."""
 
     def now() -> datetime:
         return NOON + timedelta(seconds=clock() - 1000)
 
-    return EnergyMeter(sources, sink, clock=clock, now=now, boot_id="boot-1")
-
-
-# --- the binding --------------------------------------------------------------------------------
-
-
-def test_the_binding_has_the_two_private_names_the_fake_driver_goes_by():
-    assert hasattr(pynvml, "nvmlLib")
-    assert isinstance(pynvml._nvmlGetFunctionPointer_cache, dict)
-
-
-def test_millijoules_become_joules(driver, clock):
-    """The counter says 5,000,000 mJ; after 10 s at 100 W it says 6,000,000."""
-    source = NvmlCounterSource("GPU-1")
-
-    assert source.read() == 5000.0
-    clock.sleep(10)
-    assert source.read() == 6000.0
-
-
-def test_a_board_is_found_by_its_uuid_not_its_number(driver, clock):
-    source = NvmlCounterSource("GPU-2")
-    first = source.read()
-    clock.sleep(10)
-
-    assert source.read() - first == 500.0
-    assert source.device == "GPU-2"
-    assert source.provenance == "M-ctr"
-
-
-def test_boards_of_this_host_are_metered_by_their_counters(driver):
-    found = probe()
-
-    assert [s.device for s in found.sources] == ["GPU-1", "GPU-2", "cpu", "ram", "cpu"]
-    assert "GPU 0 NVIDIA H100 80GB HBM3: measured, energy counter" in found.lines
-
-
-def test_a_board_without_a_counter_is_said_not_to_be_metered(driver):
-    driver.boards[0].has_counter = False
-
-    found = probe()
-
-    assert [s.device for s in found.sources] == ["GPU-2", "cpu", "ram", "cpu"]
-    assert any("GPU 0" in x and "no energy counter" in x for x in found.lines)
-
-
-@pytest.mark.parametrize("code", [DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND])
-def test_a_missing_driver_is_the_proof_of_no_gpu(driver, code):
-    driver.init = code
-
-    found = probe()
-
-    assert [s.device for s in found.sources] == ["cpu", "ram", "cpu"]
-    assert found.lines[0] == "GPU: none (no NVIDIA driver)"
-
-
-def test_any_other_error_of_the_driver_is_shown(driver):
-    driver.init = UNKNOWN
-
-    assert probe().lines[0] == "GPU: not metered, NVML says Unknown Error"
-
-
-def test_this_host_is_probed_without_a_fake():
-    found = probe(watts_per_core=7.5)
-
-    assert found.lines
-    assert any("CPU time x 7.5 W per core (set)" in x for x in found.lines)
-    assert all(source.read() is not None for source in found.sources)
-    assert any("x 4 W per core (assumed)" in x for x in probe().lines)
+    return EnergyMeter(
+        sources, sink, clock=clock, now=now, boot_id="boot-1", charge_idle=charge_idle
+    )
 
 
 # --- adding up ----------------------------------------------------------------------------------
@@ -179,7 +111,7 @@ def test_this_host_is_probed_without_a_fake():
 
 def test_phases_add_up_to_what_the_counter_moved(driver, clock, shelf):
     """10 s and 30 s of training, 5 s of evaluation at 100 W: 4,000 J and 500 J."""
-    source = NvmlCounterSource("GPU-1")
+    source = gpu()
     before = source.read()
     meter = meter_of(clock, shelf, source)
     for slot, seconds in ((TRAIN, 10), (EVALUATE, 5), (TRAIN, 30), (WAIT, 0)):
@@ -256,7 +188,7 @@ def test_a_pause_is_a_phase_and_no_hole(clock, shelf):
 
 
 def test_rows_say_where_they_come_from(driver, clock, shelf):
-    meter = meter_of(clock, shelf, NvmlCounterSource("GPU-1"))
+    meter = meter_of(clock, shelf, gpu())
     meter.switch(TRAIN)
     clock.sleep(3)
     meter.flush()
@@ -314,7 +246,7 @@ def test_joules_are_booked_on_who_the_machine_worked_for(clock, shelf):
 
 
 def test_the_bots_own_joules_are_charged_to_the_run_it_serves(clock, shelf):
-    training, bot = Power(clock, 100, "gpu"), Power(clock, 5, "cpu", phase="bot")
+    training, bot = Power(clock, 100, "gpu"), Power(clock, 5, "cpu", owner="bot")
     meter = meter_of(clock, shelf, training, bot)
     clock.sleep(1)
     meter.charge_bot_to("r1", "human")
@@ -331,7 +263,7 @@ def test_the_bots_own_joules_are_charged_to_the_run_it_serves(clock, shelf):
 
 
 def test_a_run_that_ends_leaves_other_runs_what_is_theirs(clock, shelf):
-    meter = meter_of(clock, shelf, Power(clock, 100, "gpu"), Power(clock, 5, "cpu", phase="bot"))
+    meter = meter_of(clock, shelf, Power(clock, 100, "gpu"), Power(clock, 5, "cpu", owner="bot"))
     meter.charge_bot_to("r2", "human")
     meter.switch(Slot("r2", "human", None, "wait"))
     meter.release("r1")
@@ -342,13 +274,39 @@ def test_a_run_that_ends_leaves_other_runs_what_is_theirs(clock, shelf):
     assert shelf.joules(lambda r: (r.run_id, r.phase)) == {("r2", "wait"): 200, ("r2", "bot"): 10}
 
 
+@pytest.mark.parametrize(
+    ("policy", "pays"), [("none", (None, "wait")), ("reserved", ("r1", "wait"))]
+)
+def test_what_a_board_draws_while_people_think_is_charged_as_was_set(
+    driver, clock, shelf, policy, pays
+):
+    """What our own processes hold meanwhile is the run's in any case."""
+    meter = meter_of(clock, shelf, gpu(), Power(clock, 5, "ram"), charge_idle=policy)
+    meter.switch(TRAIN)
+    clock.sleep(10)
+    meter.switch(WAIT)
+    clock.sleep(60)
+    meter.flush()
+
+    assert shelf.joules(lambda r: (r.device, r.run_id, r.phase)) == {
+        ("GPU-1", "r1", "train"): 1000,
+        ("GPU-1", *pays): 6000,
+        ("ram", "r1", "train"): 50,
+        ("ram", "r1", "wait"): 300,
+    }
+
+
 # --- what cannot be told ------------------------------------------------------------------------
+
+
+def told(shelf: Shelf, device: str = "GPU-1") -> list[tuple[float | None, str]]:
+    return [(r.energy_j, r.note) for r in shelf.rows if r.device == device]
 
 
 def test_a_counter_that_was_reset_is_unknown_with_the_reason_and_never_negative(
     driver, clock, shelf
 ):
-    meter = meter_of(clock, shelf, NvmlCounterSource("GPU-1"))
+    meter = meter_of(clock, shelf, gpu())
     clock.sleep(10)
     meter.cut()
     driver.reload_driver()
@@ -357,13 +315,29 @@ def test_a_counter_that_was_reset_is_unknown_with_the_reason_and_never_negative(
     clock.sleep(3)
     meter.flush()
 
-    assert [(r.energy_j, r.note) for r in shelf.rows] == [
-        (1000.0, ""), (None, "the counter was reset"), (300.0, ""),
-    ]  # fmt: skip
+    assert told(shelf) == [(1000.0, ""), (None, RESET), (300.0, "")]
 
 
-def test_a_driver_that_does_not_answer_is_unknown_and_no_zero(driver, clock, shelf):
-    meter = meter_of(clock, shelf, NvmlCounterSource("GPU-1"), Power(clock, 5))
+def test_a_counter_that_leaps_further_than_the_board_can_draw_brings_no_joules(
+    driver, clock, shelf
+):
+    """700 W is the limit; 5 MJ in a second are none of the board's."""
+    meter = meter_of(clock, shelf, gpu())
+    clock.sleep(1)
+    driver.boards[0].start_mj += 5_000_000_000
+    meter.cut()
+    clock.sleep(1)
+    meter.flush()
+
+    assert told(shelf) == [(None, LEAP), (100.0, "")]
+
+
+def test_a_driver_that_does_not_answer_is_unknown_and_the_hole_filled_once_it_does(
+    driver, clock, shelf
+):
+    """Silent for 2 s: what the counter moved meanwhile is a gap of whoever was at work."""
+    meter = meter_of(clock, shelf, gpu(), Power(clock, 5))
+    meter.switch(TRAIN)
     driver.boards[0].fails_with = GPU_IS_LOST
     clock.sleep(2)
     meter.cut()
@@ -373,19 +347,150 @@ def test_a_driver_that_does_not_answer_is_unknown_and_no_zero(driver, clock, she
     clock.sleep(2)
     meter.flush()
 
-    board = [(r.energy_j, r.note) for r in shelf.rows if r.device == "GPU-1"]
-    assert board == [
-        (None, "the source did not answer"), (None, "the source did not answer"), (200.0, ""),
-    ]  # fmt: skip
+    assert told(shelf) == [
+        (None, "NVML says: GPU is lost"),
+        (400.0, "filled from the counter after 4 s without readings"),
+        (200.0, ""),
+    ]
+    gap = shelf.rows[2]
+    assert (gap.run_id, gap.phase, gap.provenance) == ("r1", "other", "E-gap")
     assert sum(r.energy_j for r in shelf.rows if r.device == "cpu") == 30
 
 
-def test_a_function_the_driver_lacks_is_unknown_too(driver, clock, shelf, monkeypatch):
-    source = NvmlCounterSource("GPU-1")
-    monkeypatch.delattr(FakeNvml, "nvmlDeviceGetTotalEnergyConsumption")
-    pynvml._nvmlGetFunctionPointer_cache.clear()
+def test_a_board_that_draws_nothing_for_ten_seconds_is_unknown_not_zero(driver, clock, shelf):
+    """Then it moves again: what came is booked, as a gap."""
+    driver.boards[0].power = steady(0)
+    meter = meter_of(clock, shelf, gpu())
+    for _ in range(12):
+        clock.sleep(1)
+        meter.cut()
+    driver.boards[0].power, driver.boards[0].start_mj = steady(100), 4_000_000
+    driver.boards[0].loaded_at = clock() - 10.5
+    meter.cut()
+    clock.sleep(1)
+    meter.flush()
 
-    assert source.read() is None
+    assert told(shelf)[:9] == [(0.0, "")] * 9
+    assert told(shelf)[9:12] == [(None, STILL)] * 3
+    (filled, _), last = told(shelf)[12:]
+    assert filled == 50
+    assert last == (100.0, "")
+
+
+# --- after a crash ------------------------------------------------------------------------------
+
+
+def test_counters_are_handed_over_with_the_rows_that_book_them(driver, clock, shelf):
+    meter = meter_of(clock, shelf, gpu(), Power(clock, 5))
+    clock.sleep(3)
+    meter.flush()
+    clock.sleep(1)
+    meter.cut()
+
+    (counter,) = shelf.counters.values()
+    assert (counter.source, counter.device, counter.boot_id) == ("nvml-counter", "GPU-1", "boot-1")
+    assert (counter.value_j, counter.clock_s) == (5300.0, 1003.0)
+    assert sum(r.energy_j for r in shelf.rows if r.device == "GPU-1") == 300
+
+
+def test_what_a_dead_meter_missed_is_booked_from_the_counter_once(driver, clock, shelf):
+    """Killed 1 s after its last row, back 20 s later: 21 s at 100 W are a gap of the run."""
+    first = meter_of(clock, shelf, gpu())
+    first.switch(TRAIN)
+    clock.sleep(5)
+    first.flush()
+    clock.sleep(21)
+    second = meter_of(clock, shelf, gpu())
+    second.take_up([(shelf.counters["nvml-counter", "GPU-1"], TRAIN)])
+    second.switch(WAIT)
+    clock.sleep(2)
+    second.flush()
+
+    _, gap, _ = shelf.rows
+    assert (gap.energy_j, gap.duration_s, gap.provenance) == (2100.0, 21.0, "E-gap")
+    assert (gap.run_id, gap.arm, gap.segment_id, gap.phase) == (
+        "r1",
+        "human",
+        "r1.human.0",
+        "other",
+    )
+    assert gap.note == "filled from the counter after 21 s without readings"
+    assert gap.started_at == NOON + timedelta(seconds=5)
+    assert [r.energy_j for r in shelf.rows] == [500, 2100, 200]
+
+
+@pytest.mark.parametrize("what", ["driver reloaded", "booted anew"])
+def test_a_counter_that_began_anew_meanwhile_fills_nothing(driver, clock, shelf, what):
+    first = meter_of(clock, shelf, gpu())
+    first.switch(TRAIN)
+    clock.sleep(5)
+    first.flush()
+    (counter,) = shelf.counters.values()
+    driver.reload_driver()
+    if what == "booted anew":
+        counter = counter.model_copy(update={"boot_id": "boot-0"})
+    clock.sleep(10)
+    second = meter_of(clock, shelf, gpu())
+    second.take_up([(counter, TRAIN)])
+    clock.sleep(1)
+    second.flush()
+
+    after = [(None, RESET)] if what == "driver reloaded" else [(100.0, "")]
+    assert told(shelf) == [(500.0, ""), *after]
+
+
+def test_a_counter_that_is_silent_at_the_restart_fills_the_hole_later(driver, clock, shelf):
+    first = meter_of(clock, shelf, gpu())
+    first.switch(TRAIN)
+    clock.sleep(5)
+    first.flush()
+    driver.boards[0].fails_with = GPU_IS_LOST
+    clock.sleep(10)
+    second = meter_of(clock, shelf, gpu())
+    second.take_up([(shelf.counters["nvml-counter", "GPU-1"], TRAIN)])
+    second.cut()
+    driver.boards[0].fails_with = 0
+    clock.sleep(1)
+    second.flush()
+
+    assert [(r.energy_j, r.run_id) for r in shelf.rows][1:] == [(None, None), (1100.0, "r1")]
+
+
+def test_a_row_told_by_other_means_gets_a_number_of_its_own(clock, shelf):
+    meter = meter_of(clock, shelf, Power(clock, 10))
+    clock.sleep(1)
+    meter.cut()
+    meter.flush()
+    meter.book(shelf.rows[0])
+    meter.flush()
+
+    assert len({r.seq for r in shelf.rows}) == 2
+
+
+# --- the whole way from a counter that ticks ----------------------------------------------------
+
+powers = st.builds(SquareWave, st.integers(1, 200), st.integers(200, 690), st.floats(0.3, 7))
+
+
+@given(powers, st.lists(st.tuples(slots, st.integers(0, 9000)), min_size=1, max_size=30))
+def test_whatever_phases_follow_their_sum_is_what_the_counter_moved(power, steps):
+    """Switched at any moment, on a counter that ticks every 100 ms."""
+    clock, shelf = Clock(), Shelf()
+    with installed(FakeNvml(clock, [Board("GPU-1", power=power, tick_s=0.1)])) as driver:
+        meter = meter_of(clock, shelf, gpu())
+        before = driver.boards[0].counter_mj(clock()) / 1000
+        for slot, milliseconds in steps:
+            meter.switch(slot)
+            for _ in range(milliseconds // 1000):
+                clock.sleep(1)
+                meter.cut()
+            clock.sleep(milliseconds % 1000 / 1000)
+        meter.flush()
+        moved = driver.boards[0].counter_mj(clock()) / 1000 - before
+
+    by_phase = shelf.joules(lambda r: r.phase)
+    assert sum(by_phase.values()) == pytest.approx(moved, rel=1e-6, abs=1e-6)
+    assert all(r.energy_j is not None and r.energy_j >= 0 for r in shelf.rows)
 
 
 # --- the sink -----------------------------------------------------------------------------------
@@ -434,7 +539,7 @@ def test_after_a_flush_everything_is_in_the_sink_even_what_another_thread_is_del
     """The meter's thread has taken rows and waits for the database while somebody flushes."""
     taken, go, stored = threading.Event(), threading.Event(), []
 
-    def slow(rows: Sequence[EnergyReading]) -> None:
+    def slow(rows: Sequence[EnergyReading], _: object) -> None:
         if not taken.is_set():
             taken.set()
             go.wait(10)
@@ -454,104 +559,3 @@ def test_after_a_flush_everything_is_in_the_sink_even_what_another_thread_is_del
     meter.close()
 
     assert seen == 20
-
-
-# --- processes ----------------------------------------------------------------------------------
-
-BURN = "import time\nwhile time.process_time() < {}: pass\n"
-BURN_AND_WAIT = BURN + "print('burnt', flush=True)\ninput()\n"
-
-
-def burning(seconds: float, then_wait: bool = True) -> subprocess.Popen[str]:
-    code = (BURN_AND_WAIT if then_wait else BURN).format(seconds)
-    return subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-
-def test_the_cpu_time_of_ended_processes_is_kept():
-    group = ProcessGroup()
-    before_any = group.cpu_s()
-    with burning(0.3) as child:
-        group.watch(child.pid)
-        assert child.stdout.readline() == "burnt\n"
-        alive = group.cpu_s()
-        child.communicate("end\n")
-    ended = group.cpu_s()
-
-    assert before_any == 0
-    assert alive >= 0.25  # the kernel counts in hundredths
-    assert ended == pytest.approx(alive, abs=0.1)
-    assert ended >= alive
-    assert group.cpu_s() == ended
-    assert group.memory_gib() == 0
-
-
-def test_what_a_process_says_of_itself_counts_when_it_ended_unread():
-    group = ProcessGroup()
-    with burning(0.0) as child:
-        child.stdout.readline()
-        group.watch(child.pid)
-        group.note(child.pid, 12.5)
-        child.communicate("end\n")
-
-    assert group.cpu_s() == pytest.approx(12.5)
-
-
-def test_a_process_watched_from_now_brings_no_past_along():
-    group = ProcessGroup()
-    with burning(0.3) as child:
-        child.stdout.readline()
-        group.watch(child.pid, from_now=True)
-        now = group.cpu_s()
-        child.communicate("end\n")
-
-    assert now == pytest.approx(0, abs=0.05)
-    assert group.cpu_s() == pytest.approx(0, abs=0.1)
-
-
-def test_a_process_that_is_gone_already_is_no_error():
-    group = ProcessGroup()
-    with burning(0, then_wait=False) as child:
-        child.communicate()
-    group.watch(child.pid)
-    group.note(child.pid, 5)
-
-    assert (group.cpu_s(), group.memory_gib()) == (0, 0)
-
-
-def test_cpu_time_times_watts_is_an_estimate():
-    group = ProcessGroup()
-    source = CpuTimeSource(group, watts_per_core=6.5, name="cpu-time-training")
-    with burning(0.2) as child:
-        group.watch(child.pid)
-        child.stdout.readline()
-        joules, seconds = source.read(), group.cpu_s()
-        child.communicate("end\n")
-
-    assert joules == pytest.approx(6.5 * seconds, abs=0.5)
-    assert joules >= 6.5 * 0.15
-    assert source.provenance == "E-tdp"
-    assert WATTS_PER_CORE == 4.0
-
-
-def test_memory_times_time_is_an_estimate(clock):
-    """This very process for 100 s at a constant power per GiB."""
-    group = ProcessGroup()
-    group.watch(os.getpid())
-    source = MemorySource(group, clock, "ram-training")
-    clock.sleep(100)
-
-    joules = source.read()
-
-    assert joules == pytest.approx(group.memory_gib() * WATTS_PER_GIB * 100, rel=0.1)
-    assert joules > 0
-    assert source.provenance == "E-const"
-    assert source.read() == joules
-
-
-def test_the_clock_runs_on_and_the_boot_has_a_name():
-    first = boot_time()
-
-    assert boot_time() >= first > 0
-    assert read_boot_id() == read_boot_id() != ""
