@@ -19,11 +19,21 @@ def place(house: House) -> Place:
     return Place(settings.prices, settings.device_watts, house.grid, settings.pue)
 
 
-def took(
-    house: House, run: Run, start: datetime | None = None, end: datetime | None = None
-) -> People:
-    """What voting in a run took of people; of the votes of [start, end), if given."""
-    ballots = house.store.votes.ballots(run_id=run.run_id)
+def took(house: House, run: Run) -> People:
+    """What voting in a run took of people; of votes that were taken back the time counts."""
+    ballots, found = _people(house, [run])
+    return found.of_votes(len(house.store.votes.current([b.ballot_id for b in ballots])))
+
+
+def took_between(house: House, runs: Sequence[Run], start: datetime, end: datetime) -> People:
+    """What voting in some runs took of people within [start, end)."""
+    return _people(house, runs, start, end)[1]
+
+
+def _people(
+    house: House, runs: Sequence[Run], start: datetime | None = None, end: datetime | None = None
+) -> tuple[list[Ballot], People]:
+    ballots = [b for run in runs for b in house.store.votes.ballots(run_id=run.run_id)]
     members = house.store.votes.members()
     events, postings = [], []
     for ballot in ballots:
@@ -33,15 +43,9 @@ def took(
             postings += house.store.mail.postings(ballot.ballot_id)
     found = people(
         ballots, events, postings, {m: known.person_id for m, known in members.items()},
-        assumed_s=house.settings.seconds_per_vote, machines=_machines(run, members),
+        assumed_s=house.settings.seconds_per_vote, machines=_machines(runs, members),
     )  # fmt: skip
-    return found if start else _standing(house, ballots, found)
-
-
-def _standing(house: House, ballots: Sequence[Ballot], found: People) -> People:
-    """Of votes that were taken back the time counts, but not the votes."""
-    votes = house.store.votes.current([b.ballot_id for b in ballots])
-    return found.of_votes(len(votes))
+    return ballots, found
 
 
 def _is_in(event: VoteEvent, start: datetime | None, end: datetime | None) -> bool:
@@ -50,9 +54,9 @@ def _is_in(event: VoteEvent, start: datetime | None, end: datetime | None) -> bo
     )
 
 
-def _machines(run: Run, members: Mapping[str, Member]) -> frozenset[str]:
+def _machines(runs: Sequence[Run], members: Mapping[str, Member]) -> frozenset[str]:
     """Simulated colleagues: the terminal calls them in, and they vote at a pace of their own."""
-    if ":" in run.created_by:
+    if all(":" in run.created_by for run in runs):
         return frozenset()
     names = {colleague.name for colleague in TEAM}
     return frozenset(member for member, known in members.items() if known.name in names)

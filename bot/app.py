@@ -22,6 +22,7 @@ from bot.post import NotYet, PostOffice
 from bot.rounds import Rounds
 from bot.schedule import Schedule
 from bot.settings import Settings
+from bot.summaries import Summaries
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store
@@ -35,6 +36,7 @@ LEASE = "bot"
 LEASE_S = 30.0
 RENEW_S = 10.0
 SNAPSHOT_S = 300.0
+SUMMARY_S = 30.0
 
 
 @dataclass(slots=True)
@@ -145,6 +147,9 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             await house.office.settled()
             await bot.look_at_open_cards()
             bot.schedule.every(1.0, "deadlines", bot.close_due_rounds)
+            summaries = Summaries(house)
+            bot.schedule.every(SUMMARY_S, "summary", summaries.look)
+            bot.schedule.every(SUMMARY_S, "fold", summaries.fold)
             bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
             await rounds.recover()
             yield bot

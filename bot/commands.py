@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.base import CommandInvoked, ThreadReply
-from bot import accounts, messages, metrics, outgoing, words
+from bot import accounts, messages, metrics, outgoing, summaries, words
 from bot.access import Access
 from bot.house import House
 from bot.rounds import Rounds
@@ -30,6 +30,10 @@ DASHES = "-–—"
 """Chats like to turn two hyphens into a dash."""
 BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 """Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
+
+
+PERIODS = frozenset({"run", "day", "week"})
+"""What energy may be asked of instead of a run by name."""
 
 
 class CommandError(Exception):
@@ -140,6 +144,8 @@ class Commands:
         if command.verb in ("start", "help"):
             return None
         name = command.names[0] if command.names else run_id
+        if command.verb == "energy" and name in PERIODS:
+            name = run_id
         if name is not None:
             run = await self._house.call(store.get, name)
             if run is None:
@@ -202,7 +208,12 @@ class Commands:
             lines.append(f"• {arm_said(arm.name, run.spec)}: {said}")
         return "\n".join(lines)
 
-    async def _energy(self, _: str, __: Command, run: Run | None) -> str:
+    async def _energy(self, _: str, command: Command, run: Run | None) -> str:
+        asked = command.names[0].lower() if command.names else "run"
+        if asked == "day":
+            return await summaries.about_day(self._house)
+        if asked == "week":
+            return await summaries.about_week(self._house)
         if run is None:
             return "No runs yet, no energy booked."
         return await accounts.about_run(self._house, run)

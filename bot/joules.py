@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bot import words
 from bot.breakeven import took
@@ -36,10 +36,10 @@ def run_said(
     return "\n".join([*lines, *costs.said()])
 
 
-def phases(total: EnergyTotal, unit: words.Unit, by: Mapping[str, str] | None = None) -> str:
+def phases(total: EnergyTotal, unit: words.Unit) -> str:
     """`train 0.412 kWh ±0.02, evaluate ...`, the largest first; what is next to nothing is left out."""
     return ", ".join(
-        f"{(by or {}).get(phase, phase)} {words.energy(joules, total.u_by_phase[phase], unit)}"
+        f"{phase} {words.energy(joules, total.u_by_phase[phase], unit)}"
         for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])
         if joules >= WORTH_A_WORD * total.energy_j
     )
@@ -63,9 +63,14 @@ def kind(total: EnergyTotal) -> str:
     return "estimated" if total.measured_share == 0 else f"{total.measured_share:.0%} measured"
 
 
+def percent(share: float) -> str:
+    """A share, also a small one."""
+    return f"{share:.0%}" if share >= 0.005 or share == 0 else "under 1%"
+
+
 def sources(total: EnergyTotal) -> str:
     """Where the joules come from, and what share of each."""
     shares = sorted(total.by_provenance.items(), key=lambda e: -e[1])
     whole = total.energy_j or 1.0
-    said = "; ".join(f"{PROVENANCE_WORDS[label]} {j / whole:.0%}" for label, j in shares)
+    said = "; ".join(f"{PROVENANCE_WORDS[label]} {percent(j / whole)}" for label, j in shares)
     return f"Sources: {said}. Sampled {total.coverage:.1%} of the time."

@@ -17,6 +17,13 @@ from bot.report import is_mostly_estimated
 from bot.wording import arm_said, kind_of
 
 COLOURS = {"human": "#0f7b6c", "control": "#8a8f98", "no_votes": "#c2772b"}
+PHASE_COLOURS = {
+    "load": "#b9bec6", "score": "#c2772b", "train": "#0f7b6c", "evaluate": "#5b6abf",
+    "checkpoint": "#8f5aa8", "wait": "#e3c565", "bot": "#59616d", "other": "#d9dce1",
+}  # fmt: skip
+WHISKERS: Mapping[str, Any] = {
+    "fmt": "none", "ecolor": "#2b2f36", "elinewidth": 1.0, "capsize": 3,
+}  # fmt: skip
 SIZE_INCH, DPI = (7.2, 4.2), 150
 
 
@@ -77,7 +84,17 @@ def _render(chart: Mapping[str, Any], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=SIZE_INCH, layout="constrained")
+    if chart.get("kind") == "day":
+        figure = plt.figure(figsize=SIZE_INCH, layout="constrained")
+        _draw_day(figure, chart)
+    else:
+        figure, axes = plt.subplots(figsize=SIZE_INCH, layout="constrained")
+        _draw_curves(axes, chart)
+    figure.savefig(path, dpi=DPI)
+    plt.close(figure)
+
+
+def _draw_curves(axes: Any, chart: Mapping[str, Any]) -> None:
     for line in chart["lines"]:
         axes.plot(
             line["x"], line["y"], color=line["colour"],
@@ -94,8 +111,46 @@ def _render(chart: Mapping[str, Any], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlim(left=0)
     axes.legend(frameon=False, fontsize=9, loc="best")
-    figure.savefig(path, dpi=DPI)
-    plt.close(figure)
+
+
+def _draw_day(figure: Any, chart: Mapping[str, Any]) -> None:
+    """Above, who spent it and on what; below, the days before it."""
+    arms, days = chart["arms"], chart["days"]
+    above, below = figure.subplots(2, 1, height_ratios=[max(1.2, 0.45 * len(arms)), 1.4])
+    figure.suptitle(chart["title"], x=0.01, ha="left", fontsize=11)
+    names = [arm["name"] for arm in arms]
+    left = [0.0] * len(arms)
+    for phase, colour in PHASE_COLOURS.items():
+        widths = [arm["phases"].get(phase, 0.0) for arm in arms]
+        if any(widths):
+            above.barh(names, widths, left=left, color=colour, label=phase, height=0.6)
+            left = [a + b for a, b in zip(left, widths, strict=True)]
+    spans = [min(arm["u"], whole) for arm, whole in zip(arms, left, strict=True)]
+    above.errorbar(left, names, xerr=[spans, [arm["u"] for arm in arms]], **WHISKERS)
+    above.invert_yaxis()
+    above.set_xlabel(f"{chart['unit']}, whiskers: 95 % interval", fontsize=9)
+    _tidy(above, "x")
+    above.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    places = range(len(days))
+    measured = [day["value"] * day["measured"] for day in days]
+    guessed = [day["value"] - m for day, m in zip(days, measured, strict=True)]
+    below.bar(places, measured, color="#3d5a80", width=0.6, label="measured")
+    below.bar(places, guessed, bottom=measured, color="#b8c7da", width=0.6, label="estimated")
+    known = [i for i, day in enumerate(days) if day["value"] > 0]
+    heights = [days[i]["value"] for i in known]
+    below.errorbar(known, heights, yerr=[days[i]["u"] for i in known], **WHISKERS)
+    below.set_xticks(places, [day["name"] for day in days], fontsize=8)
+    below.set_ylabel(f"{chart['week_unit']} a day", fontsize=9)
+    below.set_ylim(bottom=0)
+    _tidy(below, "y")
+    below.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _tidy(axes: Any, grid: str) -> None:
+    axes.grid(visible=True, axis=grid, color="#e6e8eb", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
 
 
 if __name__ == "__main__":

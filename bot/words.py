@@ -31,7 +31,16 @@ def unit_for(joules: Iterable[float]) -> Unit:
 def energy(joules: float, u_j: float, unit: Unit | None = None) -> str:
     """Joules in the unit that suits their size, with their 95 % interval: `1.21 kWh ±0.07`."""
     unit = unit or unit_for([joules])
-    return f"{number(joules / unit.size_j)} {unit.name} ±{number(u_j / unit.size_j, digits=2)}"
+    value, u = with_u(joules / unit.size_j, u_j / unit.size_j)
+    return f"{value} {unit.name} ±{u}"
+
+
+def with_u(value: float, u: float) -> tuple[str, str]:
+    """A number to the digit that its uncertainty of two digits allows."""
+    if u <= 0:
+        return number(value), "0"
+    places = max(0, 1 - math.floor(math.log10(u)))
+    return f"{value:.{places}f}", f"{u:.{places}f}"
 
 
 def devices(joules: float) -> str:
@@ -46,7 +55,8 @@ DEVICE_U = 0.5
 def carbon(grams: float, u_g: float) -> str:
     """Grams of CO2e with their 95 % interval: `0.55 kg CO2e ±0.03`."""
     size, name = (1000.0, "kg") if abs(grams) >= 100 else (1.0, "g")
-    return f"{number(grams / size)} {name} CO2e ±{number(u_g / size, digits=2)}"
+    value, u = with_u(grams / size, u_g / size)
+    return f"{value} {name} CO2e ±{u}"
 
 
 def energy_total(total: EnergyTotal, unit: Unit | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
@@ -41,6 +41,12 @@ class UpkeepStore:
                 return False
             mail.put(connection, items, now)
             return True
+
+    def done(self, keys: Collection[str]) -> list[str]:
+        """Which of some scheduled things were done."""
+        row = table_of(PeriodRow).c
+        with self._transactions.read() as connection:
+            return list(connection.execute(select(row.key).where(row.key.in_(keys))).scalars())
 
     def audit(
         self, *, at: datetime, member_id: str, words: str, run_id: str | None, is_allowed: bool,

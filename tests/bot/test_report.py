@@ -172,7 +172,7 @@ def test_joules_are_saved_against_the_cheapest_way_without_people():
     found = verdicts(record(HUMAN, CONTROL, NAMES))["machine-energy"]
 
     assert found["gain"] == pytest.approx(233.3 - 200, abs=0.1)
-    assert "33.3 J ±17 saved against label names only" in found["why"]
+    assert "33 J ±17 saved against label names only" in found["why"]
 
 
 def test_the_control_is_held_to_when_it_first_had_its_final_accuracy():

@@ -1,0 +1,314 @@
+"""A day of energy in words: a card, its details, and a chart as plain data. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.base import Card, Picture
+from bot import joules, words
+from bot.breakeven import took
+from bot.costs import Costs, Place
+from bot.days import LocalDay
+from bot.effort import People
+from bot.report import saving_to_target
+from bot.verdict import by_objective
+from bot.wording import arm_said
+from storage import energy
+from storage.energy import EnergyTotal
+from storage.models import EnergyMinute, EnergySum, Run
+
+QUIET_J = 36_000.0
+"""What the bot spends without a run is worth a line from 0.01 kWh on."""
+MAX_BARS = 8
+MAX_REMARKS = 5
+METHOD = "Joulery meters components, not the wall socket; what is covered: docs/energy.md"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDay:
+    """What a run spent on a day, and what it left behind if it ended on it."""
+
+    run: Run
+    parts: Sequence[EnergySum]
+    report: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayBook:
+    """A day as the books have it.
+
+    Attributes:
+        day: which.
+        runs: that spent anything on it.
+        people: what voting took on it.
+        loose: parts of no run: the bot itself, and machines that idle.
+        before: totals of the seven days before, oldest first; None where nothing was booked.
+        remarks: minutes with gaps or anomalies.
+        place: country and prices.
+        host: whose energy it is.
+        is_late: the summary comes long after it was due.
+        is_over: the day has ended.
+    """
+
+    day: LocalDay
+    runs: Sequence[RunDay]
+    people: People
+    loose: Sequence[EnergySum]
+    place: Place
+    before: Sequence[EnergyTotal | None] = ()
+    remarks: Sequence[EnergyMinute] = ()
+    host: str = ""
+    is_late: bool = False
+    is_over: bool = True
+
+    @property
+    def parts(self) -> list[EnergySum]:
+        """All of them."""
+        return [*(part for run in self.runs for part in run.parts), *self.loose]
+
+    @property
+    def total(self) -> EnergyTotal:
+        """All joules of the day."""
+        return energy.total(self.parts)
+
+    @property
+    def costs(self) -> Costs:
+        """What the day comes to."""
+        return Costs.of(self.parts, self.people, self.place)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was booked at all."""
+        return not self.runs and not self.loose
+
+    @property
+    def is_quiet(self) -> bool:
+        """No run spent anything."""
+        return not self.runs
+
+
+def shares(book: DayBook) -> list[tuple[str, EnergyTotal]]:
+    """(who, total) that together are the day: each arm of each run, the bot, idle machines."""
+    found = []
+    for one in book.runs:
+        for arm, total in energy.by_arm(one.parts).items():
+            found.append((f"{one.run.run_id} {arm_said(arm, one.run.spec)}", total))
+    own = [p for p in book.loose if p.phase == "bot"]
+    idle = [p for p in book.loose if p.phase != "bot"]
+    if own:
+        found.append(("the bot, no run", energy.total(own)))
+    if idle:
+        found.append(("machines, no run", energy.total(idle)))
+    return found
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+def quiet_line(book: DayBook) -> str:
+    """A day without runs in one line; "" where even that is too much."""
+    total = book.total
+    if total.energy_j < QUIET_J:
+        return ""
+    return f"Energy, {book.day.name}: no runs; the bot itself {words.energy_total(total)}."
+
+
+def card(book: DayBook, picture: Picture | None) -> Card:
+    """The summary as it stands in the channel."""
+    total, unit = book.total, words.unit_for([book.total.energy_j])
+    late = " (late: the bot was down)" if book.is_late else ""
+    so_far = "" if book.is_over else ", so far"
+    title = f"Energy, {book.day.name}{so_far}{late}"
+    whole = words.energy_total(total, unit)
+    lines = [f"{whole}{change_said(total, book.before)}"]
+    lines += [people_said(book), *book.costs.said(), *compared(book), *warnings(book)]
+    own = shares(book)
+    top = max((t.energy_j for _, t in own), default=0.0) or 1.0
+    ranked = sorted(own, key=lambda share: -share[1].energy_j)
+    return Card(
+        text=f"{title}: {whole}",
+        title=title,
+        lines=tuple(filter(None, lines)),
+        bars=tuple(
+            (name, share.energy_j / top, words.energy_total(share, unit))
+            for name, share in ranked[:MAX_BARS]
+        ),
+        pictures=(picture,) if picture else (),
+        footer=f"{book.day.hours} · details in the thread",
+        tone="plain",
+    )
+
+
+def text(book: DayBook) -> str:
+    """The summary as an answer in chat: all of it in one text."""
+    if book.is_empty:
+        return f"Energy, {book.day.name}: nothing was booked."
+    shown = card(book, None)
+    bars = [f"• {name}: {note}" for name, _, note in shown.bars]
+    return "\n".join([shown.title, *shown.lines[:1], *bars, *shown.lines[1:]])
+
+
+def details(book: DayBook) -> str:
+    """What stands in the thread: phases, devices, waiting, sources, and every remark."""
+    unit = words.unit_for([book.total.energy_j])
+    lines = [f"• {name}: {joules.phases(total, unit)}" for name, total in shares(book)]
+    lines.insert(0, "By arm and phase:")
+    lines.append(f"By device: {_by_device(book.parts, unit)}")
+    lines.append(waited(book, unit))
+    lines.append(joules.sources(book.total))
+    lines += remarked(book)
+    lines.append(f"{METHOD}. Host {book.host}." if book.host else f"{METHOD}.")
+    return "\n".join(filter(None, lines))
+
+
+def week(books: Sequence[tuple[LocalDay, EnergyTotal | None]]) -> str:
+    """The last days, a line each, and their sum is left to the reader: days err together."""
+    known = [total for _, total in books if total is not None]
+    if not known:
+        return "Energy, the last 7 days: nothing was booked."
+    unit = words.unit_for(total.energy_j for total in known)
+    lines = ["Energy, the last 7 days:"]
+    for day, total in books:
+        said = "nothing booked" if total is None else words.energy_total(total, unit)
+        lines.append(f"• {day.name}: {said}")
+    whole = sum(total.energy_j for total in known)
+    u_j = sum(total.u_j for total in known)  # one meter: its error is the same every day
+    measured = sum(total.measured_share * total.energy_j for total in known) / (whole or 1.0)
+    how = "≈ " if measured < 0.5 else ""
+    lines.append(f"Together {how}{words.energy(whole, u_j, unit)} ({measured:.0%} measured)")
+    return "\n".join(lines)
+
+
+def people_said(book: DayBook) -> str:
+    """Votes, time and devices; "" where nobody voted."""
+    people = book.people
+    if not people.votes:
+        return ""
+    return f"{took(people)}; their devices {words.devices(book.costs.device_j)}"
+
+
+def change_said(total: EnergyTotal, before: Sequence[EnergyTotal | None]) -> str:
+    """`, +4 % against the mean of 5 days before`; "" where there are none."""
+    known = [b.energy_j for b in before if b is not None and b.energy_j > 0]
+    if not known:
+        return ""
+    change = total.energy_j / (sum(known) / len(known)) - 1
+    days = f"the {len(known)} of {len(before)} days before that had any"
+    if len(known) == len(before):
+        days = f"the {len(before)} days before"
+    sign = "+" if change >= 0 else "\N{MINUS SIGN}"
+    return f", {sign}{abs(change):.0%} against the mean of {days}"
+
+
+def compared(book: DayBook) -> list[str]:
+    """What runs that ended say of votes: by name, over their pairs."""
+    by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in book.runs:
+        if one.report is not None and one.report["target"] is not None:
+            by_name[one.run.name].append(one.report)
+    lines = []
+    for name, reports in sorted(by_name.items()):
+        lines.append(f"{name}: {saving_to_target(reports)}")
+        if len(reports) == 1:
+            found = reports[0]
+            lines.append(by_objective(found["verdicts"], found["value"], found["later_runs"])[0])
+    return lines
+
+
+def waited(book: DayBook, unit: words.Unit) -> str:
+    """What waiting for votes cost, apart; "" where nobody waited."""
+    waits = [part for part in book.parts if part.phase == "wait"]
+    if not waits:
+        return ""
+    by_source: dict[tuple[str, str], float] = defaultdict(float)
+    for part in waits:
+        by_source[part.source, part.device] += part.duration_s
+    lasted = words.duration(max(by_source.values()))
+    return (
+        f"Waiting for votes: {lasted}, no training process: "
+        f"{words.energy_total(energy.total(waits), unit)}"
+    )
+
+
+def warnings(book: DayBook) -> list[str]:
+    """One line on what went wrong; the thread says more."""
+    if not book.remarks:
+        return []
+    n = words.plural(len(book.remarks), "minute")
+    first = min(book.remarks, key=lambda m: m.minute)
+    return [f"⚠ {n} with gaps or anomalies, first {_remark(first, book.day)}"]
+
+
+def remarked(book: DayBook) -> list[str]:
+    """The remarks, a line each, the first few."""
+    lines = [f"⚠ {_remark(m, book.day)}" for m in book.remarks[:MAX_REMARKS]]
+    more = len(book.remarks) - len(lines)
+    return [*lines, f"⚠ and {more} more"] if more > 0 else lines
+
+
+def _remark(minute: EnergyMinute, day: LocalDay) -> str:
+    at = minute.minute.astimezone(day.zone)
+    what = minute.note or "filled in after a crash"
+    return f"at {at:%H:%M}, {short(minute.device)}: {what}"
+
+
+def _by_device(parts: Iterable[EnergySum], unit: words.Unit) -> str:
+    devices: dict[str, list[EnergySum]] = defaultdict(list)
+    for part in parts:
+        devices[part.device].append(part)
+    totals = sorted(
+        ((device, energy.total(own)) for device, own in devices.items()),
+        key=lambda one: -one[1].energy_j,
+    )
+    return "; ".join(f"{short(d)} {words.energy_total(total, unit)}" for d, total in totals)
+
+
+def short(device: str) -> str:
+    """A device as people may tell it apart: of a board's id the beginning."""
+    return device[:12] + "…" if device.startswith("GPU-") and len(device) > 13 else device
+
+
+# --- as a chart ---------------------------------------------------------------------------------
+
+
+def chart(book: DayBook) -> dict[str, Any]:
+    """Arms by phase, and the last eight days, as plain data; see `bot.pictures`."""
+    own = sorted(shares(book), key=lambda share: -share[1].energy_j)[:MAX_BARS]
+    totals = [*book.before, book.total]
+    days = [book.day.before(ago) for ago in range(len(book.before), -1, -1)]
+    unit = words.unit_for([book.total.energy_j])
+    week_unit = words.unit_for(t.energy_j for t in totals if t is not None)
+    return {
+        "kind": "day",
+        "title": f"{book.day.name}: {words.energy_total(book.total, unit)}",
+        "unit": unit.name,
+        "arms": [
+            {
+                "name": name,
+                "said": words.energy_total(total, unit),
+                "phases": {p: j / unit.size_j for p, j in total.by_phase.items()},
+                "u": total.u_j / unit.size_j,
+            }
+            for name, total in own
+        ],
+        "week_unit": week_unit.name,
+        "days": [
+            {
+                "name": f"{day.date:%a} {day.date.day}",
+                "value": 0.0 if total is None else total.energy_j / week_unit.size_j,
+                "u": 0.0 if total is None else total.u_j / week_unit.size_j,
+                "measured": 0.0 if total is None else total.measured_share,
+            }
+            for day, total in zip(days, totals, strict=True)
+        ],
+    }
+
+
+def alt(book: DayBook) -> str:
+    """The chart in words."""
+    unit = words.unit_for([book.total.energy_j])
+    said = "; ".join(f"{name} {words.energy_total(t, unit)}" for name, t in shares(book))
+    return f"Energy on {book.day.name} by arm and phase, and the days before. {said}"

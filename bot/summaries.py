@@ -1,0 +1,162 @@
+"""The daily energy summary: which days lack one is asked of the database, each is posted once.
+
+Also what is asked for by hand, and the daily folding of old readings.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from adapters.base import Picture
+from bot import accounts, conclusion, daily, outgoing, pictures
+from bot.daily import DayBook, RunDay
+from bot.days import LocalDay, due
+from bot.house import House
+from storage import energy
+from storage.energy import EnergyTotal
+from storage.models import OutboxItem, Run, RunState
+
+log = logging.getLogger(__name__)
+
+WEEK = 7
+FOLD_AFTER = timedelta(hours=48)
+
+
+class Summaries:
+    """Posts what is due; each call is a tick of the schedule."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._done: set[str] = set()  # saves a look into the database each minute
+
+    async def look(self) -> None:
+        """Post the summary of every day that lacks one; with nothing to say, say nothing."""
+        house, settings = self._house, self._house.settings
+        for day in due(house.now(), settings.zone, settings.summary_hour):
+            keys = {
+                key(name, channel, day): (name, channel) for name, channel in house.channels.items()
+            }
+            self._done |= set(await house.call(house.store.upkeep.done, keys.keys() - self._done))
+            lacking = {k: where for k, where in keys.items() if k not in self._done}
+            if lacking:
+                await self._post(day, lacking)
+
+    async def _post(self, day: LocalDay, lacking: Mapping[str, tuple[str, str]]) -> None:
+        house = self._house
+        book = await house.call(book_of, house, day)
+        picture = None if book.is_quiet else await draw(house, book)
+        for done, (name, channel) in lacking.items():
+            items = said(book, picture, done, name, channel)
+            await house.call(house.store.upkeep.once, done, house.now(), items)
+            self._done.add(done)
+        house.office.wake()
+
+    async def fold(self) -> None:
+        """Fold old readings, once a day."""
+        house = self._house
+        done = f"fold:{LocalDay.of(house.now(), house.settings.zone).date}"
+        if done in self._done:
+            return
+        self._done.add(done)
+        if not await house.call(house.store.upkeep.once, done, house.now()):
+            return
+        had, have = await house.call(house.store.ledger.compact, house.now() - FOLD_AFTER)
+        if had:
+            log.info("old readings folded", extra={"rows_before": had, "rows_after": have})
+
+
+def key(name: str, channel: str, day: LocalDay) -> str:
+    """What a summary is done under: its platform's channel, and the local day."""
+    return f"energy:{name}:{channel}:{day.date}"
+
+
+def said(
+    book: DayBook, picture: Picture | None, done: str, name: str, channel: str
+) -> list[OutboxItem]:
+    """What is posted of a day in one channel; nothing of a day without anything worth a line."""
+    if book.is_quiet:
+        line = "" if book.is_empty else daily.quiet_line(book)
+        return [outgoing.say(done, name, channel, line)] if line else []
+    return [
+        outgoing.post(done, name, channel, daily.card(book, picture)),
+        outgoing.say(f"{done}:details", name, channel, daily.details(book), thread=done),
+    ]
+
+
+async def draw(house: House, book: DayBook) -> Picture | None:
+    """The day's picture; None when drawing failed: words alone then have to do."""
+    path = house.settings.data_dir.resolve() / "summaries" / f"{book.day.date}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not await pictures.draw(daily.chart(book), path):
+        return None
+    return Picture(path=str(path), alt=daily.alt(book))
+
+
+def book_of(house: House, day: LocalDay) -> DayBook:
+    """The books of a day; blocks while the database is read."""
+    ledger, now = house.store.ledger, house.now()
+    by_run = ledger.sums_between(day.start, day.end)
+    runs = [
+        RunDay(run, by_run[run_id], _report(run, day))
+        for run_id in sorted(by_run, key=_number)
+        if run_id and (run := house.store.runs.get(run_id)) is not None
+    ]
+    known = {one.run.run_id for one in runs}
+    return DayBook(
+        day=day,
+        runs=runs,
+        people=accounts.took_between(house, [one.run for one in runs], day.start, day.end),
+        loose=[part for run_id, own in by_run.items() if run_id not in known for part in own],
+        place=accounts.place(house),
+        before=[total_of(house, day.before(ago)) for ago in range(WEEK, 0, -1)],
+        remarks=ledger.remarks(day.start, day.end),
+        host=platform.node(),
+        is_late=day.is_late(now, house.settings.summary_hour),
+        is_over=day.end <= now,
+    )
+
+
+def total_of(house: House, day: LocalDay) -> EnergyTotal | None:
+    """All joules of a day; None where nothing was booked."""
+    parts = [p for own in house.store.ledger.sums_between(day.start, day.end).values() for p in own]
+    return energy.total(parts) if parts else None
+
+
+def _number(run_id: str) -> tuple[int, str]:
+    """`r2` before `r10`."""
+    return len(run_id), run_id
+
+
+def _report(run: Run, day: LocalDay) -> dict[str, Any] | None:
+    """What a run left behind that ended on the day."""
+    ended = run.ended_at
+    if run.state is not RunState.FINISHED or ended is None or not day.start <= ended < day.end:
+        return None
+    if not (Path(run.folder) / "report.json").is_file():
+        return None
+    return conclusion.read_report(run)
+
+
+# --- asked for by hand --------------------------------------------------------------------------
+
+
+async def about_day(house: House) -> str:
+    """Today so far."""
+    await house.call(house.meter.flush)
+    day = LocalDay.of(house.now(), house.settings.zone)
+    book = await house.call(book_of, house, day)
+    return daily.text(book)
+
+
+async def about_week(house: House) -> str:
+    """The last seven days, today among them."""
+    await house.call(house.meter.flush)
+    today = LocalDay.of(house.now(), house.settings.zone)
+    days = [today.before(ago) for ago in range(WEEK - 1, -1, -1)]
+    totals = [(day, await house.call(total_of, house, day)) for day in days]
+    return daily.week(totals)
