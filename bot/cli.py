@@ -1,4 +1,4 @@
-"""The command line: `joulery demo`, `compare SPEC`, `serve`, `status`, `bench`, `study`.
+"""The command line: `joulery demo`, `compare SPEC`, `serve`, `status`, `doctor`, `bench`, `study`.
 
 Exit codes: 0 fine, 2 bad input, 1 failure. Errors go to stderr as one plain sentence with the
 remedy; tracebacks go to the log.
@@ -25,6 +25,7 @@ from rich.text import Text
 
 from adapters.base import ChatRefused, ChatSetupError
 from bot import compare as comparing
+from bot import doctor as examining
 from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
@@ -161,6 +162,29 @@ def status(
     for run in runs:
         table.add_row(run.run_id, run.name, run.state.value, run.reason)
     out.print(table)
+
+
+@app.command()
+def doctor(
+    topic: Annotated[
+        examining.Topic | None, typer.Argument(help="one topic; left out: everything")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False,
+) -> None:
+    """Say what is measured on this host, what is guessed and why, and what would help."""
+    sections = examining.examine(_settings(None), topic)
+    if as_json:
+        out.print_json(data={section.topic: section.data for section in sections})
+        return
+    for section in sections:
+        table = Table(*section.heading, title=section.topic, title_justify="left", box=None)
+        for row in section.rows:
+            table.add_row(*row)
+        out.print(table)
+        for said in section.notes:
+            out.print(f"• {said}", highlight=False)
+        for said in section.advice:
+            out.print(f"→ {said}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,0 +1,103 @@
+"""What stands well with this installation and what does not: `joulery doctor`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.settings import Settings
+from storage.models import PROVENANCE_WORDS
+from trainer.energy.findings import Finding
+from trainer.energy.plausible import moved
+from trainer.energy.probe import NOT_COVERED, probe
+from trainer.energy.sources import DeviceSource
+
+LOOK_S = 1.0
+
+Topic = Literal["energy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What was found on one topic.
+
+    Attributes:
+        topic: its name.
+        heading: columns.
+        rows: a row per thing.
+        advice: what would make it better.
+        notes: what to keep in mind.
+        data: all of it for scripts.
+    """
+
+    topic: str
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    advice: tuple[str, ...]
+    notes: tuple[str, ...]
+    data: Any
+
+
+def examine(settings: Settings, topic: Topic | None = None) -> list[Section]:
+    """Every topic, or the one that was asked for."""
+    topics = {"energy": energy}
+    return [look(settings) for name, look in topics.items() if topic in (None, name)]
+
+
+def energy(settings: Settings) -> Section:
+    """What is measured on this host and what is guessed; takes a second to see the devices move."""
+    found = probe(settings.watts_per_core)
+    devices = [s for s in found.sources if isinstance(s, DeviceSource)]
+    drawing = _drawing(devices)
+    rows = [(f.part, f.state, f.how, f.provenance or "", f.note) for f in found.findings]
+    now = [f"{device} draws {watts:.0f} W just now" for device, watts in drawing.items()]
+    idle = "the run's" if settings.charge_idle == "reserved" else "nobody's"
+    return Section(
+        topic="energy",
+        heading=("part", "", "how", "label", "note"),
+        rows=tuple(rows),
+        advice=tuple(f"{f.part}: {f.remedy}" for f in found.findings if f.remedy),
+        notes=(
+            *now,
+            f"what devices draw while a run waits for votes is {idle} (JOULERY_CHARGE_IDLE)",
+            f"not covered: {NOT_COVERED}",
+        ),
+        data={
+            "findings": [_as_json(f) for f in found.findings],
+            "power_w": drawing,
+            "charge_idle": settings.charge_idle,
+            "not_covered": NOT_COVERED,
+        },
+    )
+
+
+def _drawing(devices: Sequence[DeviceSource]) -> dict[str, float]:
+    """Device -> W over a second, of those that tell."""
+    before = [(time.monotonic(), device.read()) for device in devices]
+    deadline = time.monotonic() + LOOK_S
+    while devices and time.monotonic() < deadline:
+        time.sleep(0.1)
+        for device in devices:
+            device.poll()
+    drawing = {}
+    for device, (began, joules) in zip(devices, before, strict=True):
+        later, seconds = device.read(), time.monotonic() - began
+        if joules is not None and later is not None:
+            came = moved(joules, later, seconds, device.bounds)
+            if came.energy_j is not None:
+                drawing[device.device] = came.energy_j / seconds
+    return drawing
+
+
+def _as_json(finding: Finding) -> dict[str, str | None]:
+    return {
+        "part": finding.part,
+        "state": finding.state,
+        "how": finding.how,
+        "label": finding.provenance,
+        "meaning": PROVENANCE_WORDS[finding.provenance] if finding.provenance else None,
+        "remedy": finding.remedy or None,
+        "note": finding.note or None,
+    }
