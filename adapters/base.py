@@ -173,6 +173,20 @@ class Board(Plain):
     facts: tuple[tuple[str, str], ...] = ()  # (what, value with unit and source)
 
 
+class HomeSection(Plain):
+    """A heading with lines under it."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+
+
+class Home(Plain):
+    """One person's own page: the team's runs, their own votes. Nobody else sees it."""
+
+    title: str
+    sections: tuple[HomeSection, ...]
+
+
 # --- what comes in ------------------------------------------------------------------------------
 
 
@@ -272,6 +286,12 @@ class CommandInvoked(_Event):
     ctx: ReplyCtx | None = None
 
 
+class HomeOpened(_Event):
+    """Somebody looks at their own page; `ref` has an empty message."""
+
+    kind: Literal["home_opened"] = "home_opened"
+
+
 class CardDeleted(_Event):
     """One of our own messages was deleted."""
 
@@ -295,6 +315,7 @@ Inbound = Annotated[
     | ButtonPressed
     | FormSubmitted
     | CommandInvoked
+    | HomeOpened
     | CardDeleted
     | Reconnected,
     Field(discriminator="kind"),
@@ -327,7 +348,7 @@ class Snapshot(Plain):
     canonical: Mapping[str, str | None]  # raw spelling -> canonical name
     replies: tuple[Reply, ...]
     is_complete: bool
-    asked_at: datetime  # on the platform's clock
+    asked_at: datetime  # by our clock, like the time an event was received
 
 
 class Caps(Plain):
@@ -341,6 +362,7 @@ class Caps(Plain):
     reads_text: bool = True
     is_idempotent: bool = False  # a repeated key returns the first post by itself
     min_interval_s: float = 1.0  # between posts to one channel
+    hides_marks: bool = False  # what one person answers in public ways others cannot see
 
 
 class Health(Plain):
@@ -392,3 +414,23 @@ class HasBoard(Protocol):
 
     async def show_board(self, board: Board) -> None:
         """Show or replace the chart with this id."""
+
+
+@runtime_checkable
+class HasHome(Protocol):
+    """A platform with a page of one's own for each person."""
+
+    async def show_home(self, user: str, home: Home) -> None:
+        """Show or replace somebody's page."""
+
+
+@runtime_checkable
+class HasGroups(Protocol):
+    """A platform whose administrators keep groups of people, which access lists may name."""
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        """The member ids of a group such as `slack:S012`; None when there is no such group.
+
+        Raises:
+            ChatError: it cannot be asked right now, or may not be.
+        """

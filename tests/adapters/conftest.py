@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,23 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from adapters.web.platform import WebChat
-from tests.adapters.drivers import CHANNEL, Driver, Ears, MemoryDriver, Visit, WebDriver
+from tests.adapters.drivers import (
+    CHANNEL,
+    Driver,
+    Ears,
+    MemoryDriver,
+    SlackDriver,
+    Visit,
+    WebDriver,
+)
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-DRIVERS = {"memory": MemoryDriver.started, "web": WebDriver.started}
+DRIVERS = {
+    "memory": MemoryDriver.started,
+    "web": WebDriver.started,
+    "slack": SlackDriver.started,
+    "slack-http": partial(SlackDriver.started, is_http=True),
+}
 
 
 @pytest.fixture(params=DRIVERS)

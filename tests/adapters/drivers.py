@@ -15,10 +15,13 @@ from playwright.async_api import Page
 
 from adapters.base import ChatPlatform, Inbound, Ref
 from adapters.memory import MemoryChat
+from adapters.slack.emoji import seed
+from adapters.slack.platform import SlackChat
 from adapters.web.client import Guest, GuestRefused
 from adapters.web.platform import WebChat
 from adapters.web.state import State
 from adapters.web.tables import open_database
+from tests.fake_slack import server as fake
 
 CHANNEL = "joulery"
 Visit = Callable[..., Awaitable[Page]]
@@ -47,6 +50,11 @@ class Driver(Protocol):
 
     chat: ChatPlatform
     ears: Ears
+    channel: str = CHANNEL
+
+    def raw(self, emoji: str) -> str:
+        """How the platform spells a canonical emoji."""
+        return emoji
 
     def user(self, who: str) -> str: ...
     async def react(self, who: str, ref: Ref, emoji: str) -> None: ...
@@ -218,6 +226,101 @@ class WebDriver(Driver):
             self._last = None
             return False
         return True
+
+
+class SlackDriver(Driver):
+    """People in a fake Slack that unmodified slack_bolt is connected to, by socket or by HTTP."""
+
+    channel = fake.CHANNEL
+
+    def __init__(self, *, is_http: bool = False) -> None:
+        self.ears = Ears()
+        self.slack = fake.FakeSlack()
+        self.slack.methods.post_interval_s = 0.0  # the outbox keeps the pace
+        self._is_http = is_http
+        self.chat: SlackChat = self._new_chat()
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, _folder: Path, *, is_http: bool = False) -> AsyncIterator[SlackDriver]:
+        driver = cls(is_http=is_http)
+        async with driver.slack:
+            await driver.start_bot()
+            yield driver
+            await driver.stop_bot()
+
+    def raw(self, emoji: str) -> str:
+        name = seed(emoji)
+        assert name is not None
+        return name
+
+    def user(self, who: str) -> str:
+        return f"slack:{self.slack.workspace.user(who)}"
+
+    async def react(self, who: str, ref: Ref, emoji: str) -> None:
+        self._patience()
+        await self.slack.react(who, ref, self.raw(emoji))
+
+    async def unreact(self, who: str, ref: Ref, emoji: str) -> None:
+        self._patience()
+        await self.slack.unreact(who, ref, self.raw(emoji))
+
+    async def reply(self, who: str, ref: Ref, text: str) -> str:
+        self._patience()
+        return await self.slack.say(who, text, ref)
+
+    async def edit_reply(self, who: str, ref: Ref, reply_id: str, text: str) -> None:
+        self._patience()
+        await self.slack.edit(ref, reply_id, text)
+
+    async def delete_reply(self, who: str, ref: Ref, reply_id: str) -> None:
+        self._patience()
+        await self.slack.delete(ref, reply_id)
+
+    async def press(self, who: str, ref: Ref, choice: str) -> bool:
+        self._patience()
+        return (await self.slack.press(who, ref, choice)).is_acked
+
+    async def submit(self, who: str, ref: Ref, values: Mapping[str, str]) -> bool:
+        self._patience()
+        await self.slack.press(who, ref, "menu")
+        view = list(self.slack.workspace.views.values())[-1]
+        return (await self.slack.submit(who, view, values)).is_acked
+
+    async def command(self, who: str, words: str, thread: Ref | None = None) -> bool:
+        self._patience()
+        if thread is None:
+            return (await self.slack.command(who, words)).is_acked
+        await self.slack.mention(who, words, thread)  # threads have no slash commands
+        return True
+
+    async def repeat_last(self) -> None:
+        self._patience()
+        await self.slack.delivery.duplicate()
+
+    async def stop_bot(self) -> None:
+        await self.chat.close()
+
+    async def start_bot(self) -> None:
+        self.chat = self._new_chat()
+        await self.chat.connect(self.ears)
+        if self._is_http:
+            self.slack.delivery.http_url = self.chat.events_url
+
+    async def react_while_stopped(self, who: str, ref: Ref, emoji: str) -> None:
+        await self.slack.react(who, ref, self.raw(emoji))
+
+    def _new_chat(self) -> SlackChat:
+        if self._is_http:
+            way = {"signing_secret": fake.SIGNING_SECRET}
+        else:
+            way = {"app_token": fake.APP_TOKEN}
+        return SlackChat(fake.BOT_TOKEN, self.channel, base_url=self.slack.api_url, **way)
+
+    def _patience(self) -> None:
+        """Who refuses says nothing on a socket: wait for that no longer than need be."""
+        delivery = self.slack.delivery
+        delivery.ack_timeout_s, delivery.retries_s = (0.1, ()) if self.ears.is_deaf else (3.0, ())
 
 
 def _id(ref: Ref) -> int:

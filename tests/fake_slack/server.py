@@ -210,12 +210,27 @@ class FakeSlack:
         """Say something in the channel or in a thread; the message's ts."""
         channel = where.channel if where else CHANNEL
         thread_ts = (self._at(where).thread_ts or where.message) if where else None
+        return await self._write(who, escaped(text), channel, thread_ts, subtype)
+
+    async def mention(self, who: str, words: str, where: Where | None = None) -> str:
+        """Say `@Joulery words`."""
+        channel = where.channel if where else CHANNEL
+        thread_ts = where.message if where else None
+        return await self._write(who, f"<@{BOT_USER}> {escaped(words)}", channel, thread_ts)
+
+    async def _write(
+        self, who: str, text: str, channel: str, thread_ts: str | None, subtype: str | None = None
+    ) -> str:
         message = self.workspace.add(
             Message(
-                channel, self.workspace.next_ts(), self.workspace.user(who), escaped(text),
-                thread_ts=thread_ts, subtype=subtype,
+                channel,
+                self.workspace.next_ts(),
+                self.workspace.user(who),
+                text,
+                thread_ts=thread_ts,
+                subtype=subtype,
             )
-        )  # fmt: skip
+        )
         await self.delivery.emit(
             message.as_json()
             | {"channel": channel, "channel_type": "channel", "event_ts": message.ts}

@@ -1,0 +1,167 @@
+"""Cards, forms and the Home tab as Slack's Block Kit, always within its limits. Pure.
+
+Texts of people and samples go into rich text and plain text, which Slack shows letter by letter:
+no mention, no link, no formatting comes of them (docs, "Rich text block").
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from adapters.base import Button, Card, CardPart, Home, Menu, Ref
+from adapters.slack import emoji
+from adapters.slack.text import one_line
+from adapters.text import clean
+
+Block = dict[str, Any]
+
+MAX_JSON = 12_000
+"""Characters of all blocks together; Slack fails near 13,200 (bolt-js 2509)."""
+MAX_HEADER, MAX_BUTTON, MAX_LINE = 150, 75, 300
+PER_ACTIONS = 25
+LEVELS, MENU, CHOICE = "levels", "menu", "choice"
+"""callback_id of the form, action_id of the button that opens it, prefix of an answer's."""
+BAR_WIDTH, LABEL_WIDTH = 10, 28
+
+
+def message(card: Card) -> list[Block]:
+    """A card's blocks; long texts are cut, with a mark, until Slack takes them."""
+    limit = 3000
+    while True:
+        blocks = list(_card(card, limit))
+        if limit <= MAX_LINE // 10 or len(json.dumps(blocks, ensure_ascii=False)) <= MAX_JSON:
+            return blocks
+        limit = limit * 3 // 4
+
+
+def form(menu: Menu, about: Ref) -> Block:
+    """The modal of a card's menu: a level for each option, none of them compulsory."""
+    options = [_option(value, label) for value, label in menu.levels]
+    return {
+        "type": "modal",
+        "callback_id": LEVELS,
+        "private_metadata": str(about),
+        "title": _plain("Joulery", 24),
+        "submit": _plain("Send", 24),
+        "close": _plain("Cancel", 24),
+        "blocks": [
+            {"type": "section", "text": _plain(menu.title, MAX_LINE)},
+            *(
+                {
+                    "type": "input",
+                    "block_id": key,
+                    "optional": True,
+                    "label": _plain(label, MAX_HEADER),
+                    "element": {"type": "static_select", "action_id": "level", "options": options},
+                }
+                for key, label in menu.options
+            ),
+        ],
+    }
+
+
+def read_form(view: Mapping[str, Any]) -> dict[str, str]:
+    """The levels chosen in a submitted form."""
+    chosen = {
+        key: fields.get("level", {}).get("selected_option")
+        for key, fields in view["state"]["values"].items()
+    }
+    return {key: option["value"] for key, option in chosen.items() if option}
+
+
+def home(shown: Home) -> Block:
+    """A person's Home tab."""
+    blocks: list[Block] = [{"type": "header", "text": _plain(shown.title, MAX_HEADER)}]
+    for section in shown.sections[:30]:
+        blocks.append(_rich(_run("rich_text_section", section.title, bold=True)))
+        lines = [one_line(line, MAX_LINE) for line in section.lines[:40]]
+        if lines:
+            blocks.append(_rich(_run("rich_text_section", "\n".join(lines))))
+        blocks.append({"type": "divider"})
+    return {"type": "home", "blocks": blocks}
+
+
+# --- a card -------------------------------------------------------------------------------------
+
+
+def _card(card: Card, limit: int) -> Iterator[Block]:
+    if card.title:
+        yield {"type": "header", "text": _plain(card.title, MAX_HEADER)}
+    for part in card.parts:
+        yield _part(part, limit)
+    if card.lines:
+        lines = "\n".join(clean(line, min(limit, 600)) for line in card.lines if line)
+        yield _rich(_run("rich_text_section", lines or "–"))
+    if card.bars:
+        yield _rich(_run("rich_text_preformatted", _chart(card.bars, limit)))
+    if not (card.title or card.parts or card.lines or card.bars):
+        yield _rich(_run("rich_text_section", clean(card.text, limit) or "–"))
+    if not card.is_closed:
+        yield from _controls(card)
+    for said in (card.tally, card.footer):
+        if said:
+            yield {"type": "context", "elements": [_plain(said, 600)]}
+
+
+def _part(part: CardPart, limit: int) -> Block:
+    shown = [_run("rich_text_quote", clean(part.text.strip(), limit) or "(empty)")]
+    if part.title:
+        shown.insert(0, _run("rich_text_section", one_line(part.title, MAX_HEADER), bold=True))
+    if part.note:
+        shown.append(_run("rich_text_section", clean(part.note, min(limit, 600)), italic=True))
+    return _rich(*shown)
+
+
+def _chart(bars: Sequence[tuple[str, float, str]], limit: int) -> str:
+    return "\n".join(
+        f"{one_line(label, LABEL_WIDTH):<{LABEL_WIDTH}} {_bar(share)} {clean(note, limit)}".rstrip()
+        for label, share, note in bars
+    )
+
+
+def _bar(share: float) -> str:
+    full = round(BAR_WIDTH * min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0
+    return "█" * full + "░" * (BAR_WIDTH - full)
+
+
+def _controls(card: Card) -> Iterator[Block]:
+    elements = [_button(number, button) for number, button in enumerate(card.buttons)]
+    if card.menu is not None:
+        title = _plain(card.menu.title, MAX_BUTTON)
+        elements.append({"type": "button", "action_id": MENU, "text": title, "value": MENU})
+    for start in range(0, len(elements), PER_ACTIONS):
+        yield {"type": "actions", "elements": elements[start : start + PER_ACTIONS]}
+
+
+def _button(number: int, button: Button) -> Block:
+    glyph = emoji.GLYPHS.get(button.emoji or "", "")
+    return {
+        "type": "button",
+        "action_id": f"{CHOICE}-{number}",
+        "text": _plain(f"{glyph} {button.label}".strip(), MAX_BUTTON),
+        "value": button.id,
+    }
+
+
+# --- pieces -------------------------------------------------------------------------------------
+
+
+def _plain(text: str, limit: int) -> Block:
+    return {"type": "plain_text", "text": one_line(text, limit), "emoji": False}
+
+
+def _option(value: str, label: str) -> Block:
+    shown = label if label.startswith(value) else f"{value} – {label}"
+    return {"text": _plain(shown, MAX_BUTTON), "value": value}
+
+
+def _rich(*elements: Block) -> Block:
+    return {"type": "rich_text", "elements": list(elements)}
+
+
+def _run(kind: str, text: str, **style: bool) -> Block:
+    run: Block = {"type": "text", "text": text}
+    return {"type": kind, "elements": [run | {"style": style} if style else run]}

@@ -1,0 +1,53 @@
+"""Who somebody is: their name, and whether they are a person at all; asked once each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from adapters.base import ChatError
+from adapters.slack.calls import Calls, said
+
+log = logging.getLogger(__name__)
+
+ASK_S = 1.0
+"""An event is acknowledged within 3 s, so nobody is waited for longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What matters of a Slack user."""
+
+    name: str = ""
+    is_bot: bool = False
+
+
+class People:
+    """Slack users by id."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._known: dict[str, Person] = {"USLACKBOT": Person("Slackbot", is_bot=True)}
+
+    async def meet(self, user_id: str) -> Person:
+        """Who that is; somebody without a name, and a person, where Slack does not say in time."""
+        if user_id not in self._known:
+            try:
+                async with asyncio.timeout(ASK_S):
+                    self._known[user_id] = await self._ask(user_id)
+            except (ChatError, TimeoutError) as err:
+                log.info("nobody says who that is", extra={"user": user_id, "reason": str(err)})
+                return Person()
+        return self._known[user_id]
+
+    async def humans(self, user_ids: frozenset[str]) -> frozenset[str]:
+        """Those of them who are people."""
+        met = await asyncio.gather(*(self.meet(user_id) for user_id in user_ids))
+        return frozenset(u for u, who in zip(user_ids, met, strict=True) if not who.is_bot)
+
+    async def _ask(self, user_id: str) -> Person:
+        user = (await said(self._calls.again.users_info(user=user_id)))["user"]
+        profile = user.get("profile", {})
+        name = profile.get("display_name") or profile.get("real_name") or user.get("name", "")
+        return Person(name, bool(user.get("is_bot")))

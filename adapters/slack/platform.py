@@ -1,0 +1,363 @@
+"""`SlackChat`: the port on Slack. How events get here is `adapters.slack.line`'s business."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from adapters.base import (
+    Caps,
+    Card,
+    ChatError,
+    ChatRefused,
+    ChatSetupError,
+    ChatUnavailable,
+    Health,
+    Home,
+    Picture,
+    Reconnected,
+    Ref,
+    ReplyCtx,
+    Sink,
+    Snapshot,
+)
+from adapters.slack import blocks, emoji, payloads, scopes
+from adapters.slack.calls import SLACK_URL, Calls, SlackRefused, library_log, said
+from adapters.slack.line import PATH, HttpLine, Line, SocketLine, bolt
+from adapters.slack.listening import Listening
+from adapters.slack.payloads import Own, ref_to
+from adapters.slack.people import People
+from adapters.slack.posted import Posted, metadata
+from adapters.slack.posting import Posting
+from adapters.slack.seeding import Seeding
+from adapters.slack.text import escaped
+
+log = logging.getLogger(__name__)
+
+MAX_SAID = 12_000
+ELSEWHERE = frozenset({"user_not_in_channel", "channel_not_found", "not_in_channel"})
+
+
+class SlackChat:
+    """A Slack workspace.
+
+    Args:
+        bot_token: `xoxb-...`.
+        channel: the channel's id, such as C012AB3CD; the bot must be in it.
+        app_token: `xapp-...`, for Socket Mode.
+        signing_secret: for HTTP, where there is no `app_token`.
+        http_host: where to listen for Slack then.
+        http_port: 0 picks a free one.
+        base_url: the Web API; another one for tests.
+        now: aware UTC.
+    """
+
+    name = "slack"
+    caps = Caps(max_text=3000, max_buttons=25, max_menu=25, is_idempotent=True, min_interval_s=1.0)
+
+    def __init__(
+        self,
+        bot_token: str,
+        channel: str,
+        *,
+        app_token: str = "",
+        signing_secret: str = "",
+        http_host: str = "127.0.0.1",
+        http_port: int = 0,
+        base_url: str = SLACK_URL,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if not (app_token or signing_secret):
+            raise ChatSetupError(
+                "Slack needs JOULERY_SLACK_APP_TOKEN (Socket Mode) or JOULERY_SLACK_SIGNING_SECRET "
+                "(HTTP) beside the bot token; see the README"
+            )
+        self._bot_token, self._app_token, self._secret = bot_token, app_token, signing_secret
+        self._channel, self._base_url, self._now = channel, base_url, now
+        self._http = (http_host, http_port)
+        self._sink: Sink | None = None
+        self._lacking: frozenset[str] = frozenset()
+        self._line: Line | None = None
+        self._calls: Calls | None = None
+
+    # --- coming and going -----------------------------------------------------------------------
+
+    async def connect(self, sink: Sink) -> None:
+        """Return when events flow.
+
+        Raises:
+            ChatSetupError: a token, a scope, or the bot's place in the channel is missing.
+            ChatUnavailable: Slack cannot be reached.
+        """
+        self._sink = sink
+        self._calls = calls = Calls(self._bot_token, self._base_url)
+        try:
+            me = await said_with_scopes(calls)
+            self._lacking = check_scopes(me["scopes"])
+            self._own = Own(me["user_id"], me["bot_id"])
+            self._people = People(calls)
+            self._posted = Posted(calls, self._own)
+            self._posting = Posting(calls, self._posted)
+            self._seeding = Seeding(calls)
+            self._listening = Listening(self._own, self._people, calls, self._tell_house, self._now)
+            await self._posted.shelf(self._channel, None)  # also shows whether we are in it
+            self._line = self._new_line(me)
+            await self._line.open()
+        except BaseException as err:
+            await self.close()
+            if isinstance(err, ChatRefused):
+                raise ChatSetupError(f"channel {self._channel}: {err}") from None
+            raise
+
+    def _new_line(self, me: dict[str, Any]) -> Line:
+        assert self._calls is not None
+        who = AuthorizeResult(
+            enterprise_id=None,
+            team_id=me["team_id"],
+            bot_user_id=me["user_id"],
+            bot_id=me["bot_id"],
+            bot_token=self._bot_token,
+        )
+        app = bolt(self._calls.again, who, self._secret)
+        self._listening.attach(app)
+        if self._app_token:
+            return SocketLine(app, self._app_token, self._missed)
+        return HttpLine(app, *self._http)
+
+    async def close(self) -> None:
+        """Stop receiving; what was received is committed."""
+        self._sink = None
+        if self._line is not None:
+            await self._line.close()
+            self._line = None
+        if self._calls is not None:
+            if hasattr(self, "_seeding"):
+                await self._seeding.close()
+            await self._calls.close()
+            self._calls = None
+
+    def health(self) -> Health:
+        """Whether events flow, when the last one came, and which scopes are missing."""
+        if self._line is None or not self._line.is_up():
+            return Health(is_connected=False, detail="no line to Slack")
+        last = self._listening.last_at
+        detail = f"last event {last:%H:%M:%S} UTC" if last else "no event yet"
+        if self._lacking:
+            missing = ", ".join(f"{s} ({scopes.OPTIONAL[s]})" for s in sorted(self._lacking))
+            detail += f"; without {missing}"
+        return Health(is_connected=True, detail=detail)
+
+    @property
+    def events_url(self) -> str:
+        """Where Slack is to send events in HTTP mode, as seen from this host.
+
+        Raises:
+            ChatSetupError: Socket Mode, or not connected.
+        """
+        if not isinstance(self._line, HttpLine):
+            raise ChatSetupError("in Socket Mode Slack calls no address of ours")
+        return f"http://{self._http[0]}:{self._line.port}{PATH}"
+
+    # --- what the bot says ----------------------------------------------------------------------
+
+    async def post_card(self, channel: str, card: Card, key: str) -> Ref:
+        """Post a card once: a second call with the same key returns the first message."""
+        self._up()
+        async with self._posting.lock:
+            ref, is_new = await self._posting.once(
+                channel,
+                None,
+                key,
+                text=escaped(card.text),
+                blocks=blocks.message(card),
+                metadata=metadata(key, card),
+            )
+            await self._posting.pictures(channel, ref.message, card.pictures, key)
+        self._listening.keep_menu(ref, card)
+        if not card.is_blind:  # a reaction shows who gave it
+            self._seeding.place(ref, card.seeds, is_new=is_new)
+        return ref
+
+    async def find_post(self, channel: str, key: str) -> Ref | None:
+        """The message posted under `key`, if it stands."""
+        self._up()
+        ts = await self._posted.find(channel, None, key)
+        return ref_to(channel, ts) if ts else None
+
+    async def edit_card(self, ref: Ref, card: Card) -> None:
+        """Replace a card in place; its pictures stay as they were posted."""
+        calls = self._up()
+        self._listening.keep_menu(ref, card)
+        await self._posted.shelf(ref.channel, ref.thread)
+        key = self._posted.key_at(ref.channel, ref.message)
+        await said(
+            calls.again.chat_update(
+                channel=ref.channel,
+                ts=ref.message,
+                text=escaped(card.text) or "–",
+                blocks=blocks.message(card),
+                metadata=metadata(key, card) if key else None,
+            )
+        )
+
+    async def say(
+        self, where: str | Ref, text: str, key: str, *, pictures: Sequence[Picture] = ()
+    ) -> Ref:
+        """Say something in a channel or in a thread; pictures go into the thread below."""
+        self._up()
+        channel, thread = _place(where)
+        async with self._posting.lock:
+            ref, _ = await self._posting.once(
+                channel, thread, key, text=escaped(text, MAX_SAID), metadata=metadata(key)
+            )
+            await self._posting.pictures(channel, thread or ref.message, pictures, key)
+        return ref
+
+    async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
+        """Tell one person something: as an answer, in the channel for their eyes only, or directly."""
+        if not user.startswith("slack:"):
+            return False
+        calls, person = self._up(), user.removeprefix("slack:")
+        shown = escaped(text, MAX_SAID)
+        if ctx and ctx.token and ctx.expires_at and self._now() < ctx.expires_at:
+            answer = AsyncWebhookClient(ctx.token, session=calls.session, logger=library_log())
+            sent = await answer.send(text=shown, response_type="ephemeral", replace_original=False)
+            if sent.status_code == 200:
+                return True
+        channel, thread = _place(where)
+        try:
+            await said(
+                calls.again.chat_postEphemeral(
+                    channel=channel, user=person, text=shown, thread_ts=thread
+                )
+            )
+        except SlackRefused as err:
+            return err.code in ELSEWHERE and await self._write_to(person, shown)
+        return True
+
+    async def snapshot(self, ref: Ref) -> Snapshot:
+        """All reactions by user and all replies that stand on a message now."""
+        calls, asked_at = self._up(), self._now()
+        found = await said(
+            calls.again.reactions_get(channel=ref.channel, timestamp=ref.message, full=True)
+        )
+        marks = found["message"].get("reactions", ())
+        reactions = {
+            mark["name"]: await self._people.humans(frozenset(mark["users"]) - {self._own.user})
+            for mark in marks
+        }
+        replies = []
+        async for page in calls.pages(
+            "conversations_replies", channel=ref.channel, ts=ref.thread or ref.message
+        ):
+            replies += [payloads.read_reply(m, self._own) for m in page if m["ts"] != ref.message]
+        return Snapshot(
+            reactions={
+                raw: frozenset(f"slack:{user}" for user in users)
+                for raw, users in reactions.items()
+                if users
+            },
+            canonical={raw: emoji.read(raw).canonical for raw, users in reactions.items() if users},
+            replies=tuple(reply for reply in replies if reply is not None),
+            # of a crowd Slack may name only some, though it counts all
+            is_complete=all(len(mark["users"]) >= mark["count"] for mark in marks),
+            asked_at=asked_at,
+        )
+
+    async def show_home(self, user: str, home: Home) -> None:
+        """Show or replace somebody's Home tab."""
+        calls, person = self._up(), user.removeprefix("slack:")
+        await said(calls.again.views_publish(user_id=person, view=blocks.home(home)))
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        """The member ids of a user group such as `slack:S012`; None when there is none."""
+        calls, group_id = self._up(), group.removeprefix("slack:")
+        try:
+            found = await said(calls.again.usergroups_users_list(usergroup=group_id))
+        except SlackRefused:
+            return None
+        return frozenset(f"slack:{user}" for user in found["users"])
+
+    # --- helpers --------------------------------------------------------------------------------
+
+    def _up(self) -> Calls:
+        if self._calls is None:
+            raise ChatUnavailable("not connected to Slack")
+        return self._calls
+
+    async def _write_to(self, person: str, text: str) -> bool:
+        """A direct message; False where the app may not, or they are unknown."""
+        calls = self._up()
+        try:
+            opened = await said(calls.again.conversations_open(users=person))
+            await said(calls.again.chat_postMessage(channel=opened["channel"]["id"], text=text))
+        except (ChatRefused, ChatSetupError) as err:
+            log.info("nobody told", extra={"user": person, "reason": str(err)})
+            return False
+        return True
+
+    async def _tell_house(self, event: Any) -> None:
+        if self._sink is None:
+            raise ChatUnavailable("nobody listens")
+        if event.kind == "card_deleted":
+            self._posted.gone(event.ref.channel, event.ref.message)
+        await self._sink(event)
+
+    async def _missed(self, since: datetime) -> None:
+        """The socket is a new one: events in between may be lost."""
+        event = Reconnected(
+            event_id=f"reconnected:{secrets.token_hex(8)}",
+            user="slack:",
+            at=self._now(),
+            is_platform_time=False,
+            ref=ref_to(self._channel, ""),
+            gap_since=since,
+        )
+        try:
+            await self._tell_house(event)
+        except (ChatError, OSError) as err:  # the next snapshot finds what is missing
+            log.warning("reconnection not recorded", extra={"reason": str(err)})
+
+
+def _place(where: str | Ref) -> tuple[str, str | None]:
+    """The channel and the thread to speak in."""
+    if isinstance(where, Ref):
+        return where.channel, (where.thread or where.message) or None
+    return where, None
+
+
+async def said_with_scopes(calls: Calls) -> dict[str, Any]:
+    """`auth.test`, with what the token may do under `scopes`.
+
+    Raises:
+        ChatError: the token is no good, or Slack cannot be reached.
+    """
+    scopes_found: list[str] = []
+
+    async def ask() -> Any:
+        response = await calls.again.auth_test()
+        scopes_found.extend(response.headers.get("x-oauth-scopes", "").split(","))
+        return response
+
+    return {**await said(ask()), "scopes": frozenset(s.strip() for s in scopes_found)}
+
+
+def check_scopes(granted: frozenset[str]) -> frozenset[str]:
+    """The optional scopes that are missing.
+
+    Raises:
+        ChatSetupError: one is missing that the bot cannot do without.
+    """
+    missing = scopes.REQUIRED - granted
+    if missing:
+        raise ChatSetupError(
+            f"the Slack app lacks {', '.join(sorted(missing))}: add it under OAuth & Permissions "
+            "(or paste slack-manifest.yaml again), and install the app anew"
+        )
+    return frozenset(scopes.OPTIONAL) - granted
