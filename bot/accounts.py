@@ -6,44 +6,59 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot import joules
-from bot.costs import Costs, Place
+from bot.costs import Account, Costs, Place
 from bot.effort import People, people
+from bot.grid import Grid
 from bot.house import House
 from bot.jury import TEAM
+from bot.settings import Settings
 from storage.models import Ballot, Member, Run, VoteEvent
+from storage.store.store import Store
 
 
-def place(house: House) -> Place:
+def account(store: Store, settings: Settings, grid: Grid | None, run: Run) -> Account:
+    """What is booked on a run; blocks while the database is read."""
+    parts = store.ledger.sums(run.run_id)
+    costs = Costs.of(parts, took(store, settings, run), place(settings, grid))
+    return Account(run, parts, store.ledger.baselines(run.run_id), costs)
+
+
+def place(settings: Settings, grid: Grid | None) -> Place:
     """Where this house's joules are spent, and at what prices."""
-    settings = house.settings
-    return Place(settings.prices, settings.device_watts, house.grid, settings.pue)
+    return Place(settings.prices, settings.device_watts, grid, settings.pue)
 
 
-def took(house: House, run: Run) -> People:
+def took(store: Store, settings: Settings, run: Run) -> People:
     """What voting in a run took of people; of votes that were taken back the time counts."""
-    ballots, found = _people(house, [run])
-    return found.of_votes(len(house.store.votes.current([b.ballot_id for b in ballots])))
+    ballots, found = _people(store, settings, [run])
+    return found.of_votes(len(store.votes.current([b.ballot_id for b in ballots])))
 
 
-def took_between(house: House, runs: Sequence[Run], start: datetime, end: datetime) -> People:
+def took_between(
+    store: Store, settings: Settings, runs: Sequence[Run], start: datetime, end: datetime
+) -> People:
     """What voting in some runs took of people within [start, end)."""
-    return _people(house, runs, start, end)[1]
+    return _people(store, settings, runs, start, end)[1]
 
 
 def _people(
-    house: House, runs: Sequence[Run], start: datetime | None = None, end: datetime | None = None
+    store: Store,
+    settings: Settings,
+    runs: Sequence[Run],
+    start: datetime | None = None,
+    end: datetime | None = None,
 ) -> tuple[list[Ballot], People]:
-    ballots = [b for run in runs for b in house.store.votes.ballots(run_id=run.run_id)]
-    members = house.store.votes.members()
+    ballots = [b for run in runs for b in store.votes.ballots(run_id=run.run_id)]
+    members = store.votes.members()
     events, postings = [], []
     for ballot in ballots:
-        own = [e for e in house.store.votes.events(ballot.ballot_id) if _is_in(e, start, end)]
+        own = [e for e in store.votes.events(ballot.ballot_id) if _is_in(e, start, end)]
         if own:
             events += own
-            postings += house.store.mail.postings(ballot.ballot_id)
+            postings += store.mail.postings(ballot.ballot_id)
     found = people(
         ballots, events, postings, {m: known.person_id for m, known in members.items()},
-        assumed_s=house.settings.seconds_per_vote, machines=_machines(runs, members),
+        assumed_s=settings.seconds_per_vote, machines=_machines(runs, members),
     )  # fmt: skip
     return ballots, found
 
@@ -65,8 +80,5 @@ def _machines(runs: Sequence[Run], members: Mapping[str, Member]) -> frozenset[s
 async def about_run(house: House, run: Run) -> str:
     """A run's joules by arm and phase, gross and net, with what they cost."""
     await house.call(house.meter.flush)
-    parts = await house.call(house.store.ledger.sums, run.run_id)
-    baselines = await house.call(house.store.ledger.baselines, run.run_id)
-    voted = await house.call(took, house, run)
-    costs = Costs.of(parts, voted, place(house))
-    return joules.run_said(run, parts, baselines, costs)
+    found = await house.call(account, house.store, house.settings, house.grid, run)
+    return joules.run_said(found)

@@ -1,4 +1,4 @@
-"""The command line: `joulery demo`, `compare SPEC`, `serve`, `status`, `doctor`, `bench`, `study`.
+"""The command line: `joulery demo`, `compare SPEC`, `serve`, `status`, `energy`, `doctor`, `bench`, `study`.
 
 Exit codes: 0 fine, 2 bad input, 1 failure. Errors go to stderr as one plain sentence with the
 remedy; tracebacks go to the log.
@@ -26,6 +26,7 @@ from rich.text import Text
 from adapters.base import ChatRefused, ChatSetupError
 from bot import compare as comparing
 from bot import doctor as examining
+from bot import exporting
 from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
@@ -36,6 +37,7 @@ from bot.bench.learning.suite import Suite
 from bot.bench.tasks import suite as tasks
 from bot.bench.tasks.groups import Setting
 from bot.compare import CompareError, InputRefused, Jury
+from bot.energy_export import ExportError, Format
 from bot.settings import Settings, SettingsError, read_settings
 from bot.study import answers as answering
 from bot.study import export as exporting
@@ -185,6 +187,24 @@ def doctor(
             out.print(f"• {said}", highlight=False)
         for said in section.advice:
             out.print(f"→ {said}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def energy(
+    run: Annotated[str | None, typer.Argument(help="which run  [default: the newest]")] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="csv, json, a model card's co2 block, sci  [default: words]"),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="write to this file")] = None,
+) -> None:
+    """Show a run's joules, or write them for other tools."""
+    text = exporting.export(_settings(None), run, form)
+    if output is None:
+        out.print(text, end="", soft_wrap=True, highlight=False)
+        return
+    exporting.write(output, text)
+    out.print(f"Energy: {output}")
 
 
 @app.command()
@@ -473,7 +493,7 @@ def run() -> None:
         if isinstance(error, SystemExit):
             raise
         kinds = (
-            SpecError, SettingsError, StoreError, ChatSetupError, ChatRefused, InputRefused,
+            SpecError, SettingsError, ExportError, StoreError, ChatSetupError, ChatRefused, InputRefused,
         )  # fmt: skip
         bad_input = _first(error, kinds)
         if bad_input is not None:

@@ -55,7 +55,7 @@ async def _record(house: House, run: Run) -> RunRecord:
     readings = await house.call(store.ledger.of_run, run.run_id)
     evaluations = {a.arm_id: await house.call(store.runs.evaluations, a.arm_id) for a in arms}
     ballots = await house.call(store.votes.ballots, run_id=run.run_id)
-    voted = await house.call(accounts.took, house, run)
+    voted = await house.call(accounts.took, store, house.settings, run)
     records = {}
     for arm, history in zip(arms, histories(arms, evaluations, readings), strict=True):
         segments = await house.call(store.runs.segments, arm.arm_id)
@@ -80,5 +80,5 @@ async def _record(house: House, run: Run) -> RunRecord:
         notes=house.probe.lines,
         people=voted,
         baselines=await house.call(store.ledger.baselines, run.run_id),
-        place=accounts.place(house),
+        place=accounts.place(house.settings, house.grid),
     )

@@ -11,7 +11,7 @@ from bot.effort import People
 from bot.grid import Grid
 from bot.prices import Prices
 from storage import energy
-from storage.models import EnergySum
+from storage.models import EnergyBaseline, EnergySum, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +112,13 @@ class Costs:
             }  # fmt: skip
         cost = {"currency": self.place.prices.currency, **dict(self.lines)} if self.lines else None
         return {"carbon": carbon, "cost": cost}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that is booked on a run."""
+
+    run: Run
+    parts: Sequence[EnergySum]
+    baselines: Sequence[EnergyBaseline]
+    costs: Costs

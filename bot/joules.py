@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bot import words
 from bot.breakeven import took
-from bot.costs import Costs
+from bot.costs import Account
 from bot.wording import arm_said
 from storage import energy
 from storage.energy import EnergyTotal
-from storage.models import PROVENANCE_WORDS, EnergyBaseline, EnergySum, Run
+from storage.models import PROVENANCE_WORDS
 
 WORTH_A_WORD = 0.005
 """Share of an arm's joules from which on a phase is told of."""
 
 
-def run_said(
-    run: Run, parts: Sequence[EnergySum], baselines: Sequence[EnergyBaseline], costs: Costs
-) -> str:
+def run_said(account: Account) -> str:
     """A run's joules by arm and phase, gross and net; people and their devices stand apart."""
+    run, parts, costs = account.run, account.parts, account.costs
     if not parts:
         return f"Run {run.run_id}: no energy was booked yet."
     totals = energy.by_arm(parts)
@@ -29,7 +26,7 @@ def run_said(
         f"• {arm_said(arm, run.spec)}: {words.energy_total(total, unit)} – {phases(total, unit)}"
         for arm, total in totals.items()
     ]
-    lines.append(net_said(energy.net(parts, baselines), costs.total, unit))
+    lines.append(net_said(energy.net(parts, account.baselines), costs.total, unit))
     lines.append(sources(costs.total))
     if costs.people.votes:
         lines.append(f"{took(costs.people)}; their devices {words.devices(costs.device_j)}")

@@ -110,9 +110,11 @@ def book_of(house: House, day: LocalDay) -> DayBook:
     return DayBook(
         day=day,
         runs=runs,
-        people=accounts.took_between(house, [one.run for one in runs], day.start, day.end),
+        people=accounts.took_between(
+            house.store, house.settings, [one.run for one in runs], day.start, day.end
+        ),
         loose=[part for run_id, own in by_run.items() if run_id not in known for part in own],
-        place=accounts.place(house),
+        place=accounts.place(house.settings, house.grid),
         before=[total_of(house, day.before(ago)) for ago in range(WEEK, 0, -1)],
         remarks=ledger.remarks(day.start, day.end),
         host=platform.node(),

@@ -1,0 +1,79 @@
+"""`joulery energy`: a run's energy read from the store, in the format that was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from bot import accounts, conclusion, energy_export, joules
+from bot.carbon import grid_of
+from bot.costs import Account
+from bot.energy_export import ExportError, Format
+from bot.settings import Settings
+from storage.models import Run
+from storage.store.store import Store
+
+
+def export(settings: Settings, run_id: str | None, form: Format | None) -> str:
+    """A run's energy, of the newest run unless one is named; in words where no format is.
+
+    Raises:
+        ExportError: there is no such run, or CO2e is asked for without a country.
+        SettingsError: nothing is known of the country that is set.
+        StoreError: the database cannot be used.
+    """
+    grid = asyncio.run(grid_of(settings))
+    store = Store.open(settings.database)
+    run = _run(store, run_id)
+    if form == "csv":
+        return energy_export.as_csv(store.ledger.of_run(run.run_id))
+    account = accounts.account(store, settings, grid, run)
+    if form is None:
+        return joules.run_said(account) + "\n"
+    if form == "json":
+        return energy_export.as_json(account)
+    report = _report(run)
+    if form == "sci":
+        return energy_export.as_sci(account, report)
+    return energy_export.as_model_card(account, _hardware(account, report))
+
+
+def _run(store: Store, run_id: str | None) -> Run:
+    runs = store.runs.all()
+    if run_id is None and runs:
+        return runs[-1]
+    found = store.runs.get(run_id) if run_id else None
+    if found is None:
+        known = ", ".join(run.run_id for run in runs[-5:]) or "none yet"
+        raise ExportError(f"there is no run {run_id or ''}".rstrip() + f"; the last ones: {known}")
+    return found
+
+
+def _report(run: Run) -> dict[str, Any] | None:
+    """What the run left behind, if it has ended."""
+    try:
+        return conclusion.read_report(run)
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def _hardware(account: Account, report: dict[str, Any] | None) -> str:
+    """What was metered, as the run's first message had it; else the devices of the ledger."""
+    if report is not None:
+        return "; ".join(report["provenance"]["sources"])
+    return ", ".join(sorted({part.device for part in account.parts}))
+
+
+def write(path: Path, text: str) -> None:
+    """Write an export.
+
+    Raises:
+        ExportError: it cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as err:
+        raise ExportError(f"cannot write {path}: {err.strerror}; name another file") from err
