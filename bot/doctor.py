@@ -51,16 +51,18 @@ def energy(settings: Settings) -> Section:
     found = probe(settings.watts_per_core)
     devices = [s for s in found.sources if isinstance(s, DeviceSource)]
     drawing = _drawing(devices)
-    rows = [(f.part, f.state, f.how, f.provenance or "", f.note) for f in found.findings]
+    rows = [(f.part, f.state, f.how, f.provenance or "") for f in found.findings]
+    kept_in_mind = [f"{f.part}: {f.note}" for f in found.findings if f.note]
     now = [f"{device} draws {watts:.0f} W just now" for device, watts in drawing.items()]
     idle = "the run's" if settings.charge_idle == "reserved" else "nobody's"
     return Section(
         topic="energy",
-        heading=("part", "", "how", "label", "note"),
+        heading=("part", "", "how", "label"),
         rows=tuple(rows),
         advice=tuple(f"{f.part}: {f.remedy}" for f in found.findings if f.remedy),
         notes=(
             *now,
+            *kept_in_mind,
             f"what devices draw while a run waits for votes is {idle} (JOULERY_CHARGE_IDLE)",
             f"not covered: {NOT_COVERED}",
         ),

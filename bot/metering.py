@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from bot.house import House
 from storage.ledger import Ledger
-from storage.models import Arm, EnergyBaseline, EnergyCounter, EnergyReading, Run, Segment
-from trainer.energy.sources import TRAINING_CPU, DeviceSource
+from storage.models import EnergyBaseline, EnergyCounter, EnergyReading
+from trainer.energy.meter import EnergyMeter
+from trainer.energy.sources import TRAINING_CPU, DeviceSource, EnergySource
 from trainer.energy.track import Slot
 from trainer.segment import SegmentReport
 
@@ -34,33 +34,44 @@ def left_off(ledger: Ledger, boot_id: str) -> list[tuple[EnergyCounter, Slot]]:
 
 
 def fill_from_report(
-    house: House, run: Run, arm: Arm, segment: Segment, report: SegmentReport
+    meter: EnergyMeter,
+    ledger: Ledger,
+    watts_per_core: float | None,
+    slot: Slot,
+    report: SegmentReport,
 ) -> None:
-    """Book what a child computed while no bot was there, by its own clock; no counter, no other way.
+    """Book what a child computed while no bot was there, by its own clock: no counter saw it.
 
     Counted is what its report has more than the ledger, so it may be done again after a crash.
+
+    Args:
+        meter: hands the row over.
+        ledger: what is booked so far.
+        watts_per_core: what the CPU is estimated by; None = it has a counter, and that ran on.
+        slot: the segment.
+        report: what the child left.
     """
-    watts = house.probe.watts_per_core
-    if watts is None:  # the CPU has a counter, and that ran on
+    if watts_per_core is None or slot.run_id is None or slot.segment_id is None:
         return
-    house.meter.flush()
-    rows = house.store.ledger.of_segment(run.run_id, segment.segment_id)
+    meter.flush()
+    rows = ledger.of_segment(slot.run_id, slot.segment_id)
     rows = [r for r in rows if r.source == TRAINING_CPU]
-    owed_j = sum(c.cpu_s for c in report.costs) * watts - sum(r.energy_j or 0.0 for r in rows)
-    if owed_j <= SMALL_S * watts:
+    spent_j = sum(cost.cpu_s for cost in report.costs) * watts_per_core
+    owed_j = spent_j - sum(r.energy_j or 0.0 for r in rows)
+    if owed_j <= SMALL_S * watts_per_core:
         return
     start, end = widest_gap(rows, report.started_at, report.ended_at)
     seconds = (end - start).total_seconds()
-    house.meter.book(
+    meter.book(
         EnergyReading(
-            run_id=run.run_id,
-            arm=arm.name,
-            segment_id=segment.segment_id,
+            run_id=slot.run_id,
+            arm=slot.arm,
+            segment_id=slot.segment_id,
             phase="other",
             device="cpu",
             source=TRAINING_CPU,
             provenance="E-gap",
-            boot_id=house.meter.boot_id,
+            boot_id=meter.boot_id,
             seq=0,  # the meter's to give
             started_at=start,
             ended_at=end,
@@ -69,7 +80,7 @@ def fill_from_report(
             note=f"filled from the child's own CPU time after {seconds:.0f} s without readings",
         )
     )
-    house.meter.flush()
+    meter.flush()
 
 
 def widest_gap(
@@ -85,15 +96,16 @@ def widest_gap(
     return widest
 
 
-def keep_baselines(house: House, run_id: str) -> None:
+def keep_baselines(
+    meter: EnergyMeter, ledger: Ledger, sources: Iterable[EnergySource], run_id: str, now: datetime
+) -> None:
     """Keep, once, what devices drew just before a run; only while no training process is at work."""
-    devices = {(s.name, s.device) for s in house.probe.sources if isinstance(s, DeviceSource)}
-    ledger = house.store.ledger
+    devices = {(s.name, s.device) for s in sources if isinstance(s, DeviceSource)}
     if not devices or ledger.baselines(run_id):
         return
-    house.meter.flush()
-    now = house.now()
-    ledger.keep_baselines(baselines(run_id, devices, ledger.between(now - IDLE_WINDOW, now), now))
+    meter.flush()
+    rows = ledger.between(now - IDLE_WINDOW, now)
+    ledger.keep_baselines(baselines(run_id, devices, rows, now))
 
 
 def baselines(

@@ -74,7 +74,14 @@ class Segments:
             has_device()
             if not await self._may_train(run):  # stopped while it waited for the device
                 return
-            await house.call(metering.keep_baselines, house, run.run_id)
+            await house.call(
+                metering.keep_baselines,
+                house.meter,
+                house.store.ledger,
+                house.probe.sources,
+                run.run_id,
+                house.now(),
+            )
             await house.call(house.store.runs.plan_segment, segment)
             house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id, "load"))
             try:
@@ -232,7 +239,14 @@ class Segments:
             await self._failed(segment, why, is_final=status == DISK_TROUBLE)
             return
         if status is None:  # for a while nobody metered it
-            await house.call(metering.fill_from_report, house, run, arm, segment, report)
+            await house.call(
+                metering.fill_from_report,
+                house.meter,
+                house.store.ledger,
+                house.probe.watts_per_core,
+                Slot(run.run_id, arm.name, segment.segment_id),
+                report,
+            )
         if report.outcome == "refused":
             await self._failed(segment, report.message, report=report.model_dump(mode="json"))
             return
