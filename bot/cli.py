@@ -26,7 +26,6 @@ from rich.text import Text
 from adapters.base import ChatRefused, ChatSetupError
 from bot import compare as comparing
 from bot import doctor as examining
-from bot import exporting
 from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
@@ -38,6 +37,7 @@ from bot.bench.tasks import suite as tasks
 from bot.bench.tasks.groups import Setting
 from bot.compare import CompareError, InputRefused, Jury
 from bot.energy_export import ExportError, Format
+from bot.exporting import export_energy, write_export
 from bot.settings import Settings, SettingsError, read_settings
 from bot.study import answers as answering
 from bot.study import export as exporting
@@ -199,11 +199,11 @@ def energy(
     output: Annotated[Path | None, typer.Option(help="write to this file")] = None,
 ) -> None:
     """Show a run's joules, or write them for other tools."""
-    text = exporting.export(_settings(None), run, form)
+    text = export_energy(_settings(None), run, form)
     if output is None:
         out.print(text, end="", soft_wrap=True, highlight=False)
         return
-    exporting.write(output, text)
+    write_export(output, text)
     out.print(f"Energy: {output}")
 
 

@@ -16,7 +16,7 @@ from storage.models import Run
 from storage.store.store import Store
 
 
-def export(settings: Settings, run_id: str | None, form: Format | None) -> str:
+def export_energy(settings: Settings, run_id: str | None, form: Format | None) -> str:
     """A run's energy, of the newest run unless one is named; in words where no format is.
 
     Raises:
@@ -66,7 +66,7 @@ def _hardware(account: Account, report: dict[str, Any] | None) -> str:
     return ", ".join(sorted({part.device for part in account.parts}))
 
 
-def write(path: Path, text: str) -> None:
+def write_export(path: Path, text: str) -> None:
     """Write an export.
 
     Raises:
