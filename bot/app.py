@@ -23,6 +23,7 @@ from bot.rounds import Rounds
 from bot.schedule import Schedule
 from bot.settings import Settings
 from bot.summaries import Summaries
+from bot.spending import Spending
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store
@@ -118,13 +119,15 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             f"or wait {LEASE_S:.0f} s if it was killed"
         )
     found = await asyncio.to_thread(probe, settings.watts_per_core)
+    spending = Spending(store.ledger)
     house = House(
         settings=settings,
         store=store,
         office=PostOffice(platforms, store, lambda: datetime.now(UTC)),
         launcher=LocalLauncher(),
-        meter=EnergyMeter(found.sources, store.ledger.add),
+        meter=EnergyMeter(found.sources, spending.add, charge_idle=settings.charge_idle),
         probe=found,
+        spending=spending,
         channels=dict.fromkeys(platforms, settings.channel),
         grid=grid,
     )
@@ -147,6 +150,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             await house.office.settled()
             await bot.look_at_open_cards()
             bot.schedule.every(1.0, "deadlines", bot.close_due_rounds)
+            bot.schedule.every(1.0, "budgets", rounds.budgets.look)
             summaries = Summaries(house)
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)

@@ -35,6 +35,7 @@ from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
 from bot.bench.tasks import suite as tasks
 from bot.bench.tasks.groups import Setting
+from bot.budget import BudgetError
 from bot.compare import CompareError, InputRefused, Jury
 from bot.energy_export import ExportError, Format
 from bot.exporting import export_energy, write_export
@@ -99,11 +100,16 @@ def compare(
     spec: Annotated[Path, typer.Argument(help="the spec file")],
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="number of seeds: 0, 1, ...")] = 1,
     jury: JuryOption = "mixed",
+    budget: Annotated[
+        str | None, typer.Option(help="for each seed, all arms together: 0.5kWh, 90min, 0.2kgCO2e")
+    ] = None,
     report: ReportOption = None,
     port: PortOption = None,
 ) -> None:
     """Train a spec with votes beside a control without, seed by seed, and compare."""
     read = read_spec(spec)
+    if budget is not None:
+        read = read.model_copy(update={"budget": budget})
     first = read.train.seed
     _compare(_settings(port), read, range(first, first + seeds), jury, report)
 
@@ -493,7 +499,8 @@ def run() -> None:
         if isinstance(error, SystemExit):
             raise
         kinds = (
-            SpecError, SettingsError, ExportError, StoreError, ChatSetupError, ChatRefused, InputRefused,
+            SpecError, SettingsError, ExportError, BudgetError, StoreError, ChatSetupError, ChatRefused,
+            InputRefused,
         )  # fmt: skip
         bad_input = _first(error, kinds)
         if bad_input is not None:

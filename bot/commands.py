@@ -14,6 +14,7 @@ from pathlib import Path
 from adapters.base import CommandInvoked, ThreadReply
 from bot import accounts, messages, metrics, outgoing, summaries, words
 from bot.access import Access
+from bot.budget import BudgetError
 from bot.house import House
 from bot.rounds import Rounds
 from bot.wording import arm_said, kind_of
@@ -23,11 +24,13 @@ from trainer.spec import RUN_NAME, SpecError, read_spec
 
 log = logging.getLogger(__name__)
 
-VERBS = ("start", "stop", "pause", "resume", "status", "energy", "help")
+VERBS = ("start", "stop", "pause", "resume", "budget", "status", "energy", "help")
 FLAGS = frozenset({"control"})
-OPTIONS = frozenset({"seed"})
+OPTIONS = frozenset({"seed", "budget"})
 DASHES = "-–—"
 """Chats like to turn two hyphens into a dash."""
+MOST_NAMES = {"budget": 2}
+"""How many names a verb takes, where it is not one: a run and an amount."""
 BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 """Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
 
@@ -65,6 +68,7 @@ def parse(text: str) -> Command:
     verb, *rest = parts
     if verb.lower() not in VERBS:
         raise CommandError(f"I don't know “{messages.cut(verb, 30)}”; say {', '.join(VERBS)}")
+    rest = _joined(rest)
     flags = frozenset(p.lstrip(DASHES).lower() for p in rest if p[0] in DASHES and "=" not in p)
     options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
     names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
@@ -72,10 +76,22 @@ def parse(text: str) -> Command:
     if unknown:
         known = ", ".join([*(f"--{flag}" for flag in FLAGS), *(f"{o}=..." for o in OPTIONS)])
         raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
-    if len(names) > 1:
+    if len(names) > MOST_NAMES.get(verb.lower(), 1):
         hint = f"; did you mean --{names[1]}?" if names[1].lower() in FLAGS else ""
         raise CommandError(f"I don't know what “{messages.cut(names[1], 30)}” means there{hint}")
     return Command(verb.lower(), names, options, flags)
+
+
+def _joined(parts: Sequence[str]) -> list[str]:
+    """`--seed 1` as `seed=1`, which means the same."""
+    found: list[str] = []
+    for part in parts:
+        before = found[-1].lstrip(DASHES).lower() if found and found[-1][0] in DASHES else ""
+        if before in OPTIONS:
+            found[-1] = f"{before}={part}"
+        else:
+            found.append(part)
+    return found
 
 
 def bare(text: str) -> str | None:
@@ -94,6 +110,7 @@ class Commands:
             "stop": self._stop,
             "pause": self._pause,
             "resume": self._resume,
+            "budget": self._budget,
             "status": self._status,
             "energy": self._energy,
             "help": self._help,
@@ -132,7 +149,7 @@ class Commands:
                 return f"Not done: {denied}.", False
             run = await self._run(command, run_id)
             return await self._do[command.verb](user, command, run), True
-        except (CommandError, SpecError, StoreError) as err:
+        except (CommandError, BudgetError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
         except Exception:  # people in chat get an answer, the log gets the traceback
             log.exception("command failed", extra={"words": text[:200]})
@@ -146,6 +163,8 @@ class Commands:
         name = command.names[0] if command.names else run_id
         if command.verb == "energy" and name in PERIODS:
             name = run_id
+        if command.verb == "budget" and name is not None and not is_run(name):
+            name = run_id  # an amount alone, for the run of this thread
         if name is not None:
             run = await self._house.call(store.get, name)
             if run is None:
@@ -173,7 +192,8 @@ class Commands:
         every = self._house.settings.control_every
         with_control = "control" in command.flags or (every > 0 and number % every == 0)
         arms = ("human", "control") if with_control else ("human",)
-        run = await self._rounds.begin(spec, who=user, seed=seed, arms=arms)
+        budget = command.options.get("budget")
+        run = await self._rounds.begin(spec, who=user, seed=seed, arms=arms, budget=budget)
         return f"Run {run.run_id} of {spec.name} started by {user}."
 
     async def _stop(self, user: str, _: Command, run: Run | None) -> str:
@@ -190,6 +210,13 @@ class Commands:
         assert run is not None
         await self._rounds.resume(run.run_id, user)
         return f"Run {run.run_id} goes on."
+
+    async def _budget(self, user: str, command: Command, run: Run | None) -> str:
+        assert run is not None
+        amounts = [name for name in command.names if not is_run(name)]
+        if amounts:
+            run = await self._rounds.budgets.change(run, amounts[0], user)
+        return await self._rounds.budgets.said(run)
 
     async def _status(self, _: str, __: Command, run: Run | None) -> str:
         if run is None:
@@ -220,6 +247,11 @@ class Commands:
 
     async def _help(self, _: str, __: Command, ___: Run | None) -> str:
         return messages.HELP
+
+
+def is_run(name: str) -> bool:
+    """Whether a word is the name of a run, such as r12."""
+    return name[:1] == "r" and name[1:].isdigit()
 
 
 def read_seed(text: str | None) -> int | None:

@@ -13,6 +13,7 @@ from bot.grid import Grid
 from bot.post import PostOffice
 from bot.settings import Settings
 from bot.slot import DeviceSlot
+from bot.spending import Spending
 from storage.models import Run
 from storage.store.store import Store
 from trainer.energy.meter import EnergyMeter
@@ -49,6 +50,7 @@ class House:
     launcher: LocalLauncher
     meter: EnergyMeter
     probe: Probe
+    spending: Spending
     channels: Mapping[str, str]  # platform -> the channel the bot talks in
     grid: Grid | None = None  # of the country that is set
     slot: DeviceSlot = field(default_factory=DeviceSlot)

@@ -11,6 +11,7 @@ from adapters.base import Board, ChatError, HasBoard, Series
 from bot import messages, metrics, outgoing, words
 from bot.history import ArmHistory, Point, histories, is_of
 from bot.house import House
+from bot.outlook import Foreteller
 from bot.wording import arm_said, kind_of
 from storage import energy
 from storage.models import Arm, Run, RunState
@@ -28,6 +29,8 @@ class Live:
     def __init__(self, house: House) -> None:
         self._house = house
         house.watchers.append(self)
+        self._foreteller = Foreteller(house)
+        house.watchers.append(self._foreteller)
         self._lock = threading.Lock()
         self._doing: dict[tuple[str, str], tuple[str, int, int]] = {}
         self._points: dict[tuple[str, str], dict[int, Point]] = {}  # by samples
@@ -90,7 +93,9 @@ class Live:
         curves = await self._curves(run_id, arms)
         unit = words.unit_for(curve.total.energy_j for curve in curves)
         shown = [self._arm(run, arm, curve, unit) for arm, curve in zip(arms, curves, strict=True)]
-        card = messages.head(run, spec, shown, self._note(run), house.probe.lines)
+        is_estimated = any(curve.total.measured_share < 0.5 for curve in curves)
+        outlook = await self._foreteller.lines(run, is_estimated=is_estimated)
+        card = messages.head(run, spec, shown, self._note(run), outlook, house.probe.lines)
         text = card.model_dump_json()
         if self._shown.get(run_id) == text:
             return

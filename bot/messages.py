@@ -42,6 +42,7 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • stop [RUN] – end it, its last checkpoint stays
 • pause [RUN], resume [RUN] – hold it, go on
 • status [RUN] – where it stands
+• budget [RUN] 0.5kWh – what it may cost at most (or 90min, or 0.2kgCO2e)
 • energy [RUN], energy day, energy week – joules so far
 • help – this
 On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
@@ -279,7 +280,12 @@ def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_clo
 
 
 def head(
-    run: Run, spec: RunSpec, arms: Sequence[tuple[str, float, str]], note: str, facts: Sequence[str]
+    run: Run,
+    spec: RunSpec,
+    arms: Sequence[tuple[str, float, str]],
+    note: str,
+    outlook: Sequence[str],
+    facts: Sequence[str],
 ) -> Card:
     """The run's first message, edited in place for as long as it lives.
 
@@ -288,13 +294,14 @@ def head(
         spec: what was asked for.
         arms: (name, share done in [0, 1], what it shows), in order.
         note: what happens now, in one sentence.
+        outlook: what it will come to, and how much of its budget is used, as far as that is known.
         facts: what is measured and what is guessed on this host.
     """
     tones: dict[RunState, Tone] = {RunState.FINISHED: "good", RunState.FAILED: "bad"}
     return Card(
         text=f"Run {run.run_id} {run.name}: {run.state}. {note}",
         title=f"Run {run.run_id} · {run.name} · {run.state}",
-        lines=(note, f"{spec.task}, {spec.model}, seed {run.seed}"),
+        lines=(note, f"{spec.task}, {spec.model}, seed {run.seed}", *outlook),
         bars=tuple((arm_said(name, run.spec), share, shows) for name, share, shows in arms),
         footer="Energy on this host: " + "; ".join(facts),
         tone=tones.get(run.state, "run"),

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from bot import outgoing, weighing
 from bot.access import Access
+from bot.budgets import Budgets
 from bot.conclusion import conclude
 from bot.house import House
 from bot.listening import Listening
@@ -43,6 +44,7 @@ class Rounds:
         self.segments = Segments(house)
         self.listening = Listening(house, access, self.changed)
         self.live = Live(house)
+        self.budgets = Budgets(house, lambda run_id, why: self.stop(run_id, BOT, why))
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # runs that were set going while they came to rest
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -57,9 +59,15 @@ class Rounds:
         seed: int | None = None,
         arms: Sequence[str] = ("human",),
         comparison_id: str | None = None,
+        budget: str | None = None,
     ) -> Run:
-        """Create a run, say so, and set it going."""
+        """Create a run, say so, and set it going; the budget is the spec's unless one is given.
+
+        Raises:
+            BudgetError: the budget is none.
+        """
         house = self._house
+        budget = self.budgets.check(spec.budget if budget is None else budget)
         weighing.require_prices(house.settings, spec)
         run = await house.call(
             house.store.runs.create,
@@ -71,19 +79,20 @@ class Rounds:
             who=who,
             now=house.now(),
             comparison_id=comparison_id,
+            budget=budget,
         )
         await self.live.show(run.run_id)  # the head message, before anything is said in its thread
         await self._move(run.run_id, RunState.TRAINING, who, "started")
         self._drive(run.run_id)
         return run
 
-    async def stop(self, run_id: str, who: str) -> None:
+    async def stop(self, run_id: str, who: str, why: str = "") -> None:
         """End a run at its next step; its last checkpoint stays.
 
         Raises:
             StoreError: it cannot be stopped from where it stands.
         """
-        await self._move(run_id, RunState.STOPPED, who, f"stopped by {who}")
+        await self._move(run_id, RunState.STOPPED, who, why or f"stopped by {who}")
         await self._halt(run_id)
         self._drive(run_id)  # its open questions are closed
 
@@ -105,6 +114,8 @@ class Rounds:
         run = await self._house.call(self._house.store.runs.get, run_id)
         if run is not None and run.state.is_moving:
             raise StoreError(f"run {run_id} is under way already; it is {run.state}")
+        if run is not None:
+            await self.budgets.refuse_used_up(run)
         if run is not None and run.state is RunState.PAUSED:
             await self._give_back_time(run)
         await self._move(run_id, RunState.TRAINING, who, f"resumed by {who}")
@@ -180,6 +191,7 @@ class Rounds:
             log.exception("run failed")
             await self._fail(run_id, f"internal error: {_innermost(err)}")
         self._house.meter.release(run_id)
+        self._house.spending.forget(run_id)
 
     async def _fail(self, run_id: str, why: str) -> None:
         """Mark a run as failed; a database that does not answer is waited for."""

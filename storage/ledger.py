@@ -47,13 +47,14 @@ class Ledger:
 
     def add(
         self, readings: Sequence[EnergyReading], counters: Sequence[EnergyCounter] = ()
-    ) -> None:
-        """Append readings, and keep where the counters stand; what is there already is left alone."""
+    ) -> list[EnergyReading]:
+        """Append readings, and keep where the counters stand; those that were not there already."""
         with self._transactions.write() as connection:
             new = _new(connection, readings)
             add_new(connection, EnergyRow, new)
             _add_up(connection, minutes(new))
             _keep(connection, counters)
+            return new
 
     def counters(self, boot_id: str) -> list[EnergyCounter]:
         """Where each counter stood when it was last booked since this boot."""

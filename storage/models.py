@@ -70,6 +70,7 @@ class Run(Value):
     reason: str = ""  # why it stands where it stands, in plain words
     folder: str  # plans, reports, checkpoints and pictures
     comparison_id: str | None = None  # groups the seeds of one `joulery compare`
+    budget: str = ""  # what it may cost at most, e.g. "0.5kWh"; empty: as much as it takes
     created_by: str
     created_at: datetime
     ended_at: datetime | None = None

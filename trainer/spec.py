@@ -270,6 +270,9 @@ class RunSpec(_Part):
     later_runs: int = Field(
         0, ge=0, le=1_000_000, description="runs after this one that train on the cleaned data"
     )
+    budget: str = Field(
+        "", max_length=40, description="what it may cost at most: e.g. 0.5kWh, 90min, 0.2kgCO2e"
+    )
 
 
 def read_spec(path: Path) -> RunSpec:

@@ -72,6 +72,7 @@ class RunStore:
         who: str,
         now: datetime,
         comparison_id: str | None = None,
+        budget: str = "",
     ) -> Run:
         """A new run, queued, with its arms in order; ids count up: r1, r2, ..."""
         with self._transactions.write() as connection:
@@ -84,6 +85,7 @@ class RunStore:
                 state=RunState.QUEUED,
                 folder=str(runs_folder / f"r{number}"),
                 comparison_id=comparison_id,
+                budget=budget,
                 created_by=who,
                 created_at=now,
             )
@@ -166,6 +168,11 @@ class RunStore:
             _note(connection, run_id, before, to, who, why, now)
             mail.put(connection, items, now)
             return True
+
+    def set_budget(self, run_id: str, budget: str) -> None:
+        """What a run may cost at most from now on."""
+        with self._transactions.write() as connection:
+            change(connection, RunRow, col(RunRow.run_id) == run_id, budget=budget)
 
     def transitions(self, run_id: str) -> list[Transition]:
         """All changes of a run's state, oldest first."""
