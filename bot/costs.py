@@ -89,9 +89,8 @@ class Costs:
         if co2 is not None and grid is not None:
             pue = self.place.pue
             building = f"PUE {pue:g}" if pue else "PUE not applied"
-            how = "" if self.total.measured_share >= 0.5 else "≈ "
             lines.append(
-                f"{how}{words.carbon(*co2)}: machines ({building}) and voters' devices at {grid.said}, "
+                f"{words.sign(self.total)}{words.carbon(*co2)}: machines ({building}) and voters' devices at {grid.said}, "
                 f"{grid.source}"
             )
         prices = self.place.prices

@@ -23,6 +23,7 @@ from storage.models import EnergyMinute, EnergySum, Run
 QUIET_J = 36_000.0
 """What the bot spends without a run is worth a line from 0.01 kWh on."""
 MAX_BARS = 8
+"""Arms that are told apart."""
 MAX_REMARKS = 5
 METHOD = "Joulery meters components, not the wall socket; what is covered: docs/energy.md"
 
@@ -91,18 +92,22 @@ class DayBook:
 
 
 def shares(book: DayBook) -> list[tuple[str, EnergyTotal]]:
-    """(who, total) that together are the day: each arm of each run, the bot, idle machines."""
-    found = []
+    """(who, total), the largest first, that together are the day: arms, the bot, idle machines.
+
+    Where there are many, the smallest are put together.
+    """
+    owners: dict[str, list[EnergySum]] = defaultdict(list)
     for one in book.runs:
-        for arm, total in energy.by_arm(one.parts).items():
-            found.append((f"{one.run.run_id} {arm_said(arm, one.run.spec)}", total))
-    own = [p for p in book.loose if p.phase == "bot"]
-    idle = [p for p in book.loose if p.phase != "bot"]
-    if own:
-        found.append(("the bot, no run", energy.total(own)))
-    if idle:
-        found.append(("machines, no run", energy.total(idle)))
-    return found
+        for part in one.parts:
+            arm = arm_said(part.arm, one.run.spec) if part.arm else energy.SHARED
+            owners[f"{one.run.run_id} {arm}"].append(part)
+    for part in book.loose:
+        owners["the bot, no run" if part.phase == "bot" else "machines, no run"].append(part)
+    ranked = sorted(owners.items(), key=lambda owner: -sum(p.energy_j for p in owner[1]))
+    shown, rest = ranked[:MAX_BARS], ranked[MAX_BARS:]
+    if rest:
+        shown.append((f"{len(rest)} more", [part for _, own in rest for part in own]))
+    return [(name, energy.total(own)) for name, own in shown]
 
 
 # --- in words -----------------------------------------------------------------------------------
@@ -127,14 +132,13 @@ def card(book: DayBook, picture: Picture | None) -> Card:
     lines += [people_said(book), *book.costs.said(), *compared(book), *warnings(book)]
     own = shares(book)
     top = max((t.energy_j for _, t in own), default=0.0) or 1.0
-    ranked = sorted(own, key=lambda share: -share[1].energy_j)
     return Card(
         text=f"{title}: {whole}",
         title=title,
         lines=tuple(filter(None, lines)),
         bars=tuple(
             (name, share.energy_j / top, words.energy_total(share, unit))
-            for name, share in ranked[:MAX_BARS]
+            for name, share in own
         ),
         pictures=(picture,) if picture else (),
         footer=f"{book.day.hours} · details in the thread",
@@ -145,7 +149,7 @@ def card(book: DayBook, picture: Picture | None) -> Card:
 def text(book: DayBook) -> str:
     """The summary as an answer in chat: all of it in one text."""
     if book.is_empty:
-        return f"Energy, {book.day.name}: nothing was booked."
+        return f"Energy, {book.day.name}: nothing booked."
     shown = card(book, None)
     bars = [f"• {name}: {note}" for name, _, note in shown.bars]
     return "\n".join([shown.title, *shown.lines[:1], *bars, *shown.lines[1:]])
@@ -154,7 +158,10 @@ def text(book: DayBook) -> str:
 def details(book: DayBook) -> str:
     """What stands in the thread: phases, devices, waiting, sources, and every remark."""
     unit = words.unit_for([book.total.energy_j])
-    lines = [f"• {name}: {joules.phases(total, unit)}" for name, total in shares(book)]
+    lines = [
+        f"• {name} ({words.known(total)}): {joules.phases(total, unit)}"
+        for name, total in shares(book)
+    ]
     lines.insert(0, "By arm and phase:")
     lines.append(f"By device: {_by_device(book.parts, unit)}")
     lines.append(waited(book, unit))
@@ -178,7 +185,8 @@ def week(books: Sequence[tuple[LocalDay, EnergyTotal | None]]) -> str:
     u_j = sum(total.u_j for total in known)  # one meter: its error is the same every day
     measured = sum(total.measured_share * total.energy_j for total in known) / (whole or 1.0)
     how = "≈ " if measured < 0.5 else ""
-    lines.append(f"Together {how}{words.energy(whole, u_j, unit)} ({measured:.0%} measured)")
+    share = joules.percent(measured)
+    lines.append(f"Together {how}{words.energy(whole, u_j, unit)} ({share} measured)")
     return "\n".join(lines)
 
 
@@ -276,7 +284,6 @@ def short(device: str) -> str:
 
 def chart(book: DayBook) -> dict[str, Any]:
     """Arms by phase, and the last eight days, as plain data; see `bot.pictures`."""
-    own = sorted(shares(book), key=lambda share: -share[1].energy_j)[:MAX_BARS]
     totals = [*book.before, book.total]
     days = [book.day.before(ago) for ago in range(len(book.before), -1, -1)]
     unit = words.unit_for([book.total.energy_j])
@@ -292,7 +299,7 @@ def chart(book: DayBook) -> dict[str, Any]:
                 "phases": {p: j / unit.size_j for p, j in total.by_phase.items()},
                 "u": total.u_j / unit.size_j,
             }
-            for name, total in own
+            for name, total in shares(book)
         ],
         "week_unit": week_unit.name,
         "days": [

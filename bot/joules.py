@@ -36,7 +36,7 @@ def run_said(account: Account) -> str:
 def phases(total: EnergyTotal, unit: words.Unit) -> str:
     """`train 0.412 kWh ±0.02, evaluate ...`, the largest first; what is next to nothing is left out."""
     return ", ".join(
-        f"{phase} {words.energy(joules, total.u_by_phase[phase], unit)}"
+        f"{phase} {words.part_of(total, joules, unit, total.u_by_phase[phase])}"
         for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])
         if joules >= WORTH_A_WORD * total.energy_j
     )
@@ -46,18 +46,10 @@ def net_said(net: energy.Net | None, gross: EnergyTotal, unit: words.Unit) -> st
     """What is left above idle, or why that is not known."""
     if net is None:
         return "Net of idle: not known, no idle power was measured before this run."
-    how = "≈ " if gross.measured_share < 0.5 else ""
-    text = f"Net of idle: {how}{words.energy(net.energy_j, net.u_j, unit)} ({kind(gross)})"
+    text = f"Net of idle: {words.part_of(gross, net.energy_j, unit, net.u_j)} ({words.known(gross)})"
     if net.below:
         text += f"; {words.listed(net.below)} drew less than when idle before, counted as 0"
     return f"{text}."
-
-
-def kind(total: EnergyTotal) -> str:
-    """How a total is known, in a word or two."""
-    if total.measured_share >= 0.995:
-        return "measured"
-    return "estimated" if total.measured_share == 0 else f"{total.measured_share:.0%} measured"
 
 
 def percent(share: float) -> str:

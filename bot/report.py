@@ -149,7 +149,9 @@ def comparison_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = reports[0]
     if len(reports) == 1:
         return {**first, "seeds": list(reports)}
-    found = mean_verdicts([r["verdicts"] for r in reports])
+    totals = [arm["energy_j"]["total"] for r in reports for arm in r["arms"].values()]
+    is_estimated = any(map(is_mostly_estimated, totals))
+    found = mean_verdicts([r["verdicts"] for r in reports], is_estimated=is_estimated)
     ratios = [r["energy_to_target_ratio"] for r in reports]
     return {
         "arms": {name: _mean([r["arms"][name] for r in reports]) for name in first["arms"]},

@@ -166,7 +166,7 @@ def _gain_at_equal_energy(
     shown = f"{metrics.said(reached, kind)} against {metrics.said(metric, kind)} of {name}"
     return (
         gain,
-        f"{metrics.gain_said(gain, kind)} at {words.energy(joules, best.total.u_of(joules))}, {shown}",
+        f"{metrics.gain_said(gain, kind)} at {words.part_of(best.total, joules)}, {shown}",
     )
 
 
@@ -183,8 +183,7 @@ def _saved(
     least, name = min(ways)  # the control is always among them
     saved_j = (least - needed) * (1 + terms.later_runs)
     verb = "saved" if saved_j > 0 else "lost"
-    u_j = control.total.u_of(saved_j)  # of one meter, so it errs in both arms alike
-    amount = words.energy(abs(saved_j), u_j)
+    amount = words.part_of(control.total, abs(saved_j))  # one meter errs in both arms alike
     text = f"{amount} {verb} against {alone_said(name, record.run.spec)}"
     if terms.later_runs:
         text += f", {words.plural(terms.later_runs, 'later run')} that go likewise included"
@@ -201,16 +200,22 @@ def _labour(record: RunRecord) -> str:
     return f"{money} of people's time ({words.duration(record.effort.people_s)}, {how})"
 
 
-def mean_verdicts(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def mean_verdicts(
+    seeds: Sequence[Mapping[str, Any]], *, is_estimated: bool
+) -> dict[str, dict[str, Any]]:
     """The verdicts over several seeds: mean gains with their intervals.
 
     From three seeds on a gain whose interval covers zero is not called one: `pays` is then None.
     """
-    return {value: _mean_verdict([seed[value] for seed in seeds]) for value in VALUES}
+    return {
+        value: _mean_verdict([seed[value] for seed in seeds], "≈ " if is_estimated else "")
+        for value in VALUES
+    }
 
 
-def _mean_verdict(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _mean_verdict(each: Sequence[Mapping[str, Any]], sign: str) -> dict[str, Any]:
     unit, gains = each[0]["unit"], [v["gain"] for v in each]
+    sign = sign if unit == "J" else ""
     found: dict[str, Any] = {"pays": None, "gain": None, "unit": unit, "interval": None}
     if any(v["pays"] is None for v in each):
         return {**found, "why": next(v["why"] for v in each if v["pays"] is None)}
@@ -219,7 +224,7 @@ def _mean_verdict(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if None in gains:
         return {**found, "pays": False, "why": why}
     over = pairs.interval(gains)
-    why += f", mean gain {words.number(over.mean)} {unit}"
+    why += f", mean gain {sign}{words.number(over.mean)} {unit}"
     pays: bool | None = over.mean > 0
     if over.low is None or over.high is None:
         why += f" ({over.how_many})"
@@ -305,7 +310,7 @@ def _against_control(
     saved = (1 - ratio) * b.total.energy_j
     energy_line = (
         f"Machine energy to the control's {kind.metric}: {ratio:.0%} of the control's "
-        f"({words.energy(abs(saved), b.total.u_of(saved), unit)} {'saved' if saved > 0 else 'lost'}, "
+        f"({words.part_of(b.total, abs(saved), unit)} {'saved' if saved > 0 else 'lost'}, "
         "one pair, no interval)."
     )
     if record.unlike:

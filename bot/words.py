@@ -35,6 +35,19 @@ def energy(joules: float, u_j: float, unit: Unit | None = None) -> str:
     return f"{value} {unit.name} ±{u}"
 
 
+def part_of(
+    total: EnergyTotal, joules: float, unit: Unit | None = None, u_j: float | None = None
+) -> str:
+    """Joules out of a total, as well known as it unless `u_j` says better; ≈ where it is a guess."""
+    u_j = total.u_of(joules) if u_j is None else u_j
+    return f"{sign(total)}{energy(joules, u_j, unit)}"
+
+
+def sign(total: EnergyTotal) -> str:
+    """`≈ ` where less than half was measured."""
+    return "≈ " if total.energy_j > 0 and total.measured_share < 0.5 else ""
+
+
 def with_u(value: float, u: float) -> tuple[str, str]:
     """A number to the digit that its uncertainty of two digits allows."""
     if u <= 0:
@@ -61,20 +74,22 @@ def carbon(grams: float, u_g: float) -> str:
 
 def energy_total(total: EnergyTotal, unit: Unit | None = None) -> str:
     """A total with its uncertainty and how much of it was measured."""
-    text = energy(total.energy_j, total.u_j, unit)
-    if total.energy_j <= 0:
-        return text
-    if total.measured_share < 0.5:
-        text = f"≈ {text}"
-    if total.measured_share == 0:
-        text += " (estimated)"
-    elif total.measured_share < 0.995:
-        text += f" ({total.measured_share:.0%} measured)"
-    else:
-        text += " (measured)"
+    text = f"{sign(total)}{energy(total.energy_j, total.u_j, unit)} ({known(total)})"
     if total.unknown_s >= 1:
         text += f", {duration(total.unknown_s)} not known"
     return text
+
+
+def known(total: EnergyTotal) -> str:
+    """How a total is known: `measured`, `estimated`, `92% measured`."""
+    if total.energy_j <= 0:
+        labels = total.by_provenance
+        if not labels:
+            return "nothing booked"
+        return "measured" if all(label.startswith("M-") for label in labels) else "estimated"
+    if total.measured_share >= 0.995:
+        return "measured"
+    return "estimated" if total.measured_share < 0.005 else f"{total.measured_share:.0%} measured"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -68,7 +68,7 @@ def test_votes_that_save_less_than_the_devices_used_do_not_pay():
     """200 J saved against 2400 J: a run 12 times as large would pay."""
     said = "\n".join(verdict(record(HUMAN, CONTROL)))
 
-    assert "50% of the control's (200 J ±100 saved, one pair, no interval)" in said
+    assert "50% of the control's (≈ 200 J ±100 saved, one pair, no interval)" in said
     assert "the votes do not pay" in said
     assert "12 times as large" in said
     assert "Cost of proof (arms trained only to compare): ≈ 400 J" in said
@@ -172,7 +172,7 @@ def test_joules_are_saved_against_the_cheapest_way_without_people():
     found = verdicts(record(HUMAN, CONTROL, NAMES))["machine-energy"]
 
     assert found["gain"] == pytest.approx(233.3 - 200, abs=0.1)
-    assert "33 J ±17 saved against label names only" in found["why"]
+    assert "≈ 33 J ±17 saved against label names only" in found["why"]
 
 
 def test_the_control_is_held_to_when_it_first_had_its_final_accuracy():
@@ -182,7 +182,7 @@ def test_the_control_is_held_to_when_it_first_had_its_final_accuracy():
     found = verdicts(record(HUMAN, early))["machine-energy"]
 
     assert found["gain"] == pytest.approx(50)
-    assert "50 J ±25 saved against the control" in found["why"]
+    assert "≈ 50 J ±25 saved against the control" in found["why"]
 
 
 def test_later_runs_save_as_much_again_each():
@@ -267,7 +267,7 @@ def test_a_language_model_is_judged_by_its_perplexity_which_is_better_lower():
     assert found["gain"] == pytest.approx(20.0)
     assert found["unit"] == "% of perplexity"
     assert found["pays"]
-    assert "-20.0 % perplexity at 400 J ±200, 20.0 against 25.0 of the control" in found["why"]
+    assert "-20.0 % perplexity at ≈ 400 J ±200, 20.0 against 25.0 of the control" in found["why"]
     said = " ".join(report["verdict"])
     assert "Perplexity: 20.0 with votes, 25.0 without (-20.0 % perplexity)." in said
     assert "Against automatic signals only (nobody asked): -37.5 % perplexity." in said

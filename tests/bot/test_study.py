@@ -57,7 +57,7 @@ def test_voters_devices_are_paid_for_beside_it():
     assert line.saved_with_devices_j == pytest.approx(280.0 - 12600.0)
     assert line.points == pytest.approx(10.0)
     [said] = verdicts([line])
-    assert "it takes 280 J less machine energy (≈, estimate; reached in 1 of 1 pools)" in said
+    assert "it takes 280 J ±140 less machine energy (≈, estimate; reached in 1 of 1 pools)" in said
     assert said.endswith("it takes 3.42 Wh more. So in one such run votes save no energy.")
 
 
@@ -67,7 +67,7 @@ def test_a_saving_below_zero_is_said_plainly():
     [line] = lines(outcomes([CONTROL, human], PRICES), PRICES)
 
     assert line.saved_j == pytest.approx(-400.0)
-    assert "it takes 400 J more machine energy" in verdicts([line])[0]
+    assert "it takes 400 J ±200 more machine energy" in verdicts([line])[0]
 
 
 def test_what_the_control_spends_to_be_sure_is_no_saving_of_votes():
@@ -86,7 +86,7 @@ def test_votes_are_held_against_label_names_too():
     [said] = verdicts(lines(outcomes([CONTROL, names, human], PRICES), PRICES))
 
     assert "+10.0 points against control, +4.0 against the best arm without votes" in said
-    assert "with label names alone, asking nobody, it takes 360 J less" in said
+    assert "with label names alone, asking nobody, it takes 360 J ±180 less" in said
 
 
 def test_what_was_reached_before_anybody_was_asked_is_no_merit_of_votes():

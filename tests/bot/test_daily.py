@@ -1,0 +1,346 @@
+"""A day of energy in words: it adds up, and every number carries its unit, its ± and its label."""
+
+import math
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bot import daily, joules, words
+from bot.breakeven import BreakEven
+from bot.costs import Account, Costs, Place
+from bot.daily import DayBook, RunDay
+from bot.days import LocalDay
+from bot.effort import People
+from bot.grid import Grid
+from bot.messages import decided
+from bot.pictures import metric_over_energy
+from bot.prices import Prices
+from bot.report import comparison_report, curves, run_report, table
+from bot.verdict import verdict
+from bot.worth import Effort, Forecast, decide
+from storage import energy
+from storage.models import PHASES, PROVENANCE_WORDS, EnergyBaseline, EnergyMinute, EnergySum, Run
+from tests.bot.cards import T0
+from tests.bot.test_report import TERMS, arm, record
+from tests.bot.test_worth import DIRTY
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DAY = LocalDay(date(2026, 11, 21), BERLIN)
+GERMANY = Grid(380.95, 2023, "Germany", "DEU", "CodeCarbon 3.3.2")
+PRICED = Place(Prices("EUR", 0.3, 40.0, 2.5), 30.0, GERMANY, 1.2)
+BARE = Place(Prices(), 30.0)
+NOBODY = People.assumed(0, 8.0)
+VOTED = People(86, 5, 690.0, 80, 6.2, 6, 8.0)
+
+ENERGY = re.compile(r"(≈ )?(?<![\w.])(\d+(?:\.\d+)?) (kWh|Wh|J)\b( ±\d+(?:\.\d+)?)?")
+CO2E = re.compile(r"\d (?:kg|g) CO2e\b( ±\d)?")
+LABELS = ("measured", "estimated", "assumed", "nothing booked", "≈")
+
+
+def part(joules_=3.6e6, provenance="M-ctr", phase="train", arm="human", device="GPU-1", **changes):
+    values = {
+        "arm": arm, "phase": phase, "device": device, "source": f"{device} {provenance}",
+        "provenance": provenance, "energy_j": joules_, "duration_s": 60.0,
+    }  # fmt: skip
+    return EnergySum(**(values | changes))
+
+
+def run(number=1, name="banking"):
+    return Run(
+        run_id=f"r{number}", name=name, spec={"task": "text-classification"}, seed=0,
+        state="finished", folder="/runs", created_by="web:ana", created_at=T0,
+    )  # fmt: skip
+
+
+def book(runs=(), loose=(), place=BARE, people=NOBODY, **changes):
+    days = [RunDay(run(n), own) for n, own in enumerate(runs, 1)]
+    return DayBook(day=DAY, runs=days, people=people, loose=list(loose), place=place, **changes)
+
+
+provenances = st.sampled_from(sorted(PROVENANCE_WORDS))
+amounts = st.just(0.0) | st.floats(0.1, 1e8)
+own_parts = st.lists(
+    st.builds(
+        part,
+        amounts,
+        provenances,
+        st.sampled_from(PHASES),
+        st.sampled_from(["human", "control", "no_votes", None]),
+        st.sampled_from(["GPU-1a2b3c4d-5e6f", "cpu-package-0", "cpu-estimate", "ram"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+books = st.builds(
+    book,
+    st.lists(own_parts, max_size=8),
+    st.lists(
+        st.builds(part, amounts, provenances, st.sampled_from(["bot", "other"]), st.none()),
+        max_size=3,
+    ),
+    st.sampled_from([PRICED, BARE]),
+    st.sampled_from([NOBODY, VOTED, People.assumed(7, 8.0)]),
+    before=st.lists(
+        st.none() | st.builds(lambda j: energy.total([part(j)]), st.floats(1, 1e7)),
+        min_size=7,
+        max_size=7,
+    ),
+)
+
+
+# --- every number -------------------------------------------------------------------------------
+
+
+def check(text):
+    """Every energy has its unit and ±, and every line with one says how it is known."""
+    for line in text.splitlines():
+        found = ENERGY.findall(line)
+        for _, number, unit, u in found:
+            assert u, f"{number} {unit} has no ± in: {line}"
+        assert not found or any(label in line for label in LABELS), f"not labelled: {line}"
+        for u in CO2E.findall(line):
+            assert u, f"CO2e without ± in: {line}"
+    return text
+
+
+@settings(deadline=None)
+@given(books)
+def test_every_number_of_a_day_has_its_unit_its_interval_and_its_label(day):
+    shown = daily.card(day, None)
+    chart = daily.chart(day)
+
+    for line in (*shown.lines, shown.text, *(note for _, _, note in shown.bars)):
+        check(line)
+    check(daily.text(day))
+    check(daily.details(day))
+    check(daily.alt(day))
+    check(daily.quiet_line(day))
+    check(chart["title"])
+    for row in chart["arms"]:
+        check(row["said"])
+    check(daily.week([(DAY, day.total), (DAY.before(1), None)]))
+
+
+@settings(deadline=None)
+@given(own_parts, st.sampled_from([PRICED, BARE]), st.floats(0, 1e4), st.floats(0, 50))
+def test_every_number_of_a_run_has_its_unit_its_interval_and_its_label(parts, place, watts, sd):
+    baselines = [
+        EnergyBaseline(
+            run_id="r1",
+            source=p.source,
+            device=p.device,
+            power_w=watts,
+            sd_w=sd,
+            window_s=60,
+            at=T0,
+        )
+        for p in parts
+    ]
+    costs = Costs.of(parts, VOTED, place)
+
+    check(joules.run_said(Account(run(), parts, baselines, costs)))
+    for saved_j in (0.3 * costs.total.energy_j, -1.0):
+        even = BreakEven(saved_j, costs.total, VOTED, costs.device_j, place.prices)
+        check("\n".join(even.said()))
+
+
+@pytest.mark.parametrize("provenance", ["M-ctr", "E-tdp"])
+@pytest.mark.parametrize("value", ["machine-energy", "energy-with-devices", "money"])
+def test_every_number_of_a_report_has_its_unit_and_its_interval(provenance, value):
+    arms = [
+        arm("human", [(0, 100, 0.6), (10, 300, 0.8)], 300, provenance),
+        arm("control", [(0, 100, 0.5), (10, 400, 0.7)], 400, provenance),
+        arm("no_votes", [(0, 100, 0.6), (10, 300, 0.75)], 300, provenance),
+    ]
+    told = replace(record(*arms, value=value), place=PRICED)
+    reports = [run_report(told)] * 3
+
+    said = [*verdict(told), *comparison_report(reports)["verdict"]]
+    said += [cell for row in (*table(reports[0]), *curves(reports[0])) for cell in row]
+    for text in said:
+        for _, number, unit, u in ENERGY.findall(text):
+            is_mean = "95 % CI" in text  # of the pairs: its interval is theirs
+            assert u or is_mean, f"{number} {unit} has no ± in: {text}"
+            assert provenance == "M-ctr" or "≈" in text or "estimated" in text
+    assert "estimated" in metric_over_energy(reports[0], "t")["x_label"] or provenance == "M-ctr"
+
+
+def test_what_asking_should_bring_is_called_an_estimate():
+    effort = Effort.of(60, 2, TERMS, wait_w=5.0, wait_s=10.0)
+    for value in ("machine-energy", "energy-with-devices"):
+        terms = replace(TERMS, value=value)
+        found = decide(DIRTY, terms, effort, Forecast(400e6, 300e6, 5.0), epochs=3)
+        assert ENERGY.search(check(decided(found)))
+
+
+def test_a_number_without_its_interval_would_be_found():
+    with pytest.raises(AssertionError, match="has no ±"):
+        check("train 0.412 kWh (measured)")
+    with pytest.raises(AssertionError, match="not labelled"):
+        check("train 0.412 kWh ±0.02")
+
+
+# --- it adds up ---------------------------------------------------------------------------------
+
+
+def rounding(text):
+    """Half of the last digit that a number is shown with."""
+    return 0.5 * 10 ** -len(text.partition(".")[2])
+
+
+@settings(deadline=None)
+@given(books)
+@example(book([[part(1.0, arm=f"arm{n}") for n in range(20)]]))
+def test_what_is_shown_of_a_day_adds_up_to_its_total(day):
+    """The bars' numbers as people read them, against the first line's, to the digits shown."""
+    shown = daily.card(day, None)
+    numbers = [ENERGY.search(note).group(2, 3) for _, _, note in shown.bars]
+    whole, unit = ENERGY.search(shown.lines[0]).group(2, 3)
+
+    assert {u for _, u in numbers} <= {unit}
+    off = abs(sum(float(n) for n, _ in numbers) - float(whole))
+    assert off <= sum(rounding(n) for n, _ in numbers) + rounding(whole) + 1e-9
+    assert sum(t.energy_j for _, t in daily.shares(day)) == pytest.approx(day.total.energy_j)
+
+
+@settings(deadline=None)
+@given(books)
+def test_the_charts_phases_add_up_to_the_day_too(day):
+    chart = daily.chart(day)
+
+    unit = words.unit_for([day.total.energy_j])
+    phases = sum(sum(row["phases"].values()) for row in chart["arms"])
+    assert phases * unit.size_j == pytest.approx(day.total.energy_j)
+    assert len(chart["days"]) == 8
+
+
+# --- what is said -------------------------------------------------------------------------------
+
+
+def test_a_day_is_told_with_its_costs_and_its_change():
+    """1 kWh measured; PUE 1.2 and 690 s x 30 W of devices = 5.75 Wh; a mean of .8 kWh before."""
+    before = [None, *[energy.total([part(0.8 * 3.6e6)])] * 6]
+    day = book([[part()]], place=PRICED, people=VOTED, before=before)
+
+    said = daily.text(day)
+
+    assert "Energy, Sat 21 Nov 2026" in said
+    assert "1.000 kWh ±0.050 (measured), +25% against the mean of the 6 of 7 days before" in said
+    grams = (1.2 + 0.00575) * 380.95
+    assert f"{grams / 1000:.3f} kg CO2e" in said
+    assert "PUE 1.2" in said
+    assert "381 g/kWh (Germany, 2023 average, location-based)" in said
+    assert "electricity 0.30 EUR, GPU time 0.04 EUR, people's time 7.67 EUR" in said
+
+
+def test_without_country_and_prices_neither_carbon_nor_cost_is_mentioned():
+    said = daily.text(book([[part()]], people=VOTED))
+
+    assert "CO2e" not in said
+    assert "EUR" not in said
+    assert Costs.of([part()], VOTED, BARE).as_json() == {"carbon": None, "cost": None}
+
+
+def test_a_building_that_adds_nothing_known_is_said_not_to_be_applied():
+    place = Place(Prices(), 30.0, GERMANY)
+
+    assert "PUE not applied" in daily.text(book([[part()]], place=place))
+
+
+def test_waiting_and_idle_machines_stand_apart():
+    """Two sources over the same hour are an hour, not two."""
+    waits = [
+        part(720.0, "E-const", "wait", device="ram", duration_s=3600.0),
+        part(360.0, "E-tdp", "wait", device="cpu", duration_s=3600.0),
+    ]
+    day = book([[part(), *waits]], [part(3600.0, phase="other", arm=None)])
+
+    said = daily.details(day)
+
+    assert "Waiting for votes: 1 h, no training process: ≈ 0.00030 kWh" in said
+    assert "machines, no run (measured)" in said
+
+
+def test_gaps_are_warned_of_and_listed_in_the_thread():
+    marks = [
+        EnergyMinute(
+            minute=DAY.start + timedelta(hours=14, minutes=n), run_id="r1", arm="human",
+            phase="train", device="GPU-1a2b3c4d-5e6f-7a8b", source="nvml", provenance="E-gap",
+            energy_j=1.0, duration_s=21.0, note="the counter was reset" if n else "",
+        )
+        for n in range(7)
+    ]  # fmt: skip
+    day = book([[part()]], remarks=marks)
+
+    assert "⚠ 7 minutes with gaps or anomalies, first at 14:00, GPU-1a2b3c4d…" in daily.text(day)
+    details = daily.details(day)
+    assert "at 14:01, GPU-1a2b3c4d…: the counter was reset" in details
+    assert "⚠ and 2 more" in details
+
+
+@pytest.mark.parametrize(
+    ("energy_j", "said"),
+    [(108_000.0, "no runs; the bot itself ≈ 30 Wh ±15 (estimated)."), (3600.0, "")],
+    ids=["worth a line", "not worth a line"],
+)
+def test_a_day_without_runs_is_one_line_at_most(energy_j, said):
+    day = book((), [part(energy_j, "E-tdp", "bot", None, "cpu")])
+
+    assert daily.quiet_line(day).endswith(said)
+    assert bool(daily.quiet_line(day)) is bool(said)
+
+
+def test_a_late_summary_and_a_day_under_way_say_so():
+    assert "(late: the bot was down)" in daily.card(book([[part()]], is_late=True), None).title
+    assert ", so far" in daily.card(book([[part()]], is_over=False), None).title
+
+
+def ended(ratio_j, n=1):
+    human = arm("human", [(0, 1, 0.1), (10, ratio_j, 0.7)], ratio_j, "M-ctr")
+    control = arm("control", [(0, 100, 0.5), (10, 400, 0.7)], 400, "M-ctr")
+    return RunDay(run(n), [part()], run_report(record(human, control)))
+
+
+def test_a_pair_that_ended_has_no_interval_and_three_have_one():
+    one = daily.compared(DayBook(DAY, [ended(300)], NOBODY, [], BARE))
+    three = daily.compared(
+        DayBook(DAY, [ended(300), ended(200, 2), ended(280, 3)], NOBODY, [], BARE)
+    )
+
+    assert "one pair, no interval" in one[0]
+    assert "By quality at equal energy" in one[1]
+    assert "95 % CI" in three[0]
+    assert "votes saved energy" in three[0]
+
+
+def test_arms_metered_by_different_sources_are_not_compared():
+    human = arm("human", [(0, 100, 0.6), (10, 200, 0.8)], 200, "E-tdp")
+    control = arm("control", [(0, 100, 0.5), (10, 400, 0.7)], 400, "M-ctr")
+    told = record(human, control)
+    report = run_report(told)
+
+    assert {v["pays"] for v in report["verdicts"].values()} == {None}
+    assert "come from other sources" in report["verdicts"]["machine-energy"]["why"]
+    assert "was metered by other sources" in "\n".join(report["verdict"])
+    assert report["break_even"] is None
+    assert "so no saving is claimed" in comparison_report([report] * 3)["verdict"][-1]
+
+
+def test_net_below_idle_is_said():
+    baselines = [
+        EnergyBaseline(
+            run_id="r1", source="GPU-1 M-ctr", device="GPU-1", power_w=1e6, sd_w=0.0,
+            window_s=60.0, at=T0,
+        )
+    ]  # fmt: skip
+    found = energy.net([part()], baselines)
+
+    said = joules.net_said(found, energy.total([part()]), words.UNITS[0])
+
+    assert "GPU-1 drew less than when idle before, counted as 0" in said
+    assert math.isclose(found.energy_j, 0.0)
