@@ -16,9 +16,13 @@ from typing import Any
 
 import pynvml
 
-SUCCESS, NOT_SUPPORTED, NOT_FOUND, TOO_SMALL = 0, 3, 6, 7
+SUCCESS, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, TOO_SMALL = 0, 3, 4, 6, 7
 DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND, GPU_IS_LOST, UNKNOWN = 9, 12, 15, 999
-WORDS = {GPU_IS_LOST: b"GPU is lost", UNKNOWN: b"Unknown Error"}
+WORDS = {
+    GPU_IS_LOST: b"GPU is lost",
+    UNKNOWN: b"Unknown Error",
+    NO_PERMISSION: b"Insufficient Permissions",
+}
 
 
 class Clock:
@@ -77,6 +81,8 @@ class Board:
         start_mj: what the counter said when the driver was loaded.
         tick_s: how often the counter moves; 0 = all the time.
         limit_w: its power limit; None = it does not tell.
+        limits_w: between which limits it can be set.
+        may_set_limit: whether we have the rights to.
         has_counter: whether it has an energy counter.
         has_power: whether it tells its power.
         has_instant_power: whether it tells it as a field, too.
@@ -92,6 +98,8 @@ class Board:
     start_mj: int = 5_000_000
     tick_s: float = 0.0
     limit_w: float | None = 700.0
+    limits_w: tuple[float, float] = (200.0, 700.0)
+    may_set_limit: bool = True
     has_counter: bool = True
     has_power: bool = True
     has_instant_power: bool = True
@@ -159,6 +167,21 @@ class FakeNvml:
         board = self._board(handle)
         limit_w = board.limit_w or 0.0
         return self._tell(board, out, board.limit_w is not None, lambda: round(limit_w * 1000))
+
+    def nvmlDeviceGetPowerManagementLimit(self, handle: Any, out: Any) -> int:
+        return self.nvmlDeviceGetEnforcedPowerLimit(handle, out)
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: Any, low: Any, high: Any) -> int:
+        board = self._board(handle)
+        low._obj.value, high._obj.value = (round(1000 * w) for w in board.limits_w)
+        return board.fails_with
+
+    def nvmlDeviceSetPowerManagementLimit(self, handle: Any, limit: Any) -> int:
+        board = self._board(handle)
+        if not board.may_set_limit:
+            return NO_PERMISSION
+        board.limit_w = getattr(limit, "value", limit) / 1000
+        return board.fails_with
 
     def nvmlDeviceGetFieldValues(self, handle: Any, count: Any, out: Any) -> int:
         board = self._board(handle)

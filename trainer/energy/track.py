@@ -102,11 +102,12 @@ class Track:
 
     def _still(self, seconds: float, still_s: float, then: Slot) -> Slice:
         """A counter that stands still: nothing drawn for a moment, broken in the long run."""
-        if still_s < STILL_S and self._hole_since is None and self._stood is not None:
+        if still_s >= STILL_S:
+            self._hole_opens(self._booked_s - seconds)
+            return self._unknown(seconds, STILL)
+        if self._hole_since is None and self._stood is not None:
             self._stood = replace(self._stood, slot=then)
-            return Slice(0.0, self.source.provenance, seconds, self.source.owner)
-        self._hole_opens(self._booked_s - seconds)
-        return self._unknown(seconds, STILL if still_s >= STILL_S else SILENT)
+        return Slice(0.0, self.source.provenance, seconds, self.source.owner)
 
     def _hole_opens(self, at_s: float) -> None:
         if self._hole_since is None:

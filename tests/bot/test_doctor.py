@@ -1,0 +1,72 @@
+"""`joulery doctor` says what is measured, what is guessed, and what would help."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from bot import doctor
+from bot.cli import app
+from bot.settings import Settings
+from trainer.energy.clock import boot_time
+from trainer.energy.fake_nvml import Board, FakeNvml, installed, steady
+
+
+@pytest.fixture
+def joulery(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(app, words)
+
+
+@pytest.fixture
+def boards():
+    """A board with a counter, one without, one in slices, one that tells nothing."""
+    since = {"loaded_at": boot_time() - 100}
+    fake = FakeNvml(
+        boot_time,
+        [
+            Board("GPU-1", power=steady(250), **since),
+            Board("GPU-2", power=steady(50), has_counter=False, **since),
+            Board("GPU-3", is_sliced=True, **since),
+            Board("GPU-4", has_counter=False, has_power=False, **since),
+        ],
+    )
+    with installed(fake):
+        yield fake
+
+
+def test_the_table_says_how_each_part_is_known(joulery, boards):
+    shown = joulery("doctor").stdout
+
+    assert "measured     energy counter" in shown
+    assert "M-pow" in shown
+    assert "not metered  neither energy counter nor power" in shown
+    assert "GPU 2 NVIDIA H100 80GB HBM3: sliced board (MIG)" in shown
+    assert "not covered: power supply losses" in shown
+
+
+def test_devices_are_seen_to_move(boards):
+    (section,) = doctor.examine(Settings(_env_file=None))
+
+    drawing = section.data["power_w"]
+    assert drawing["GPU-1"] == pytest.approx(250, rel=0.1)
+    assert drawing["GPU-2"] == pytest.approx(50, rel=0.1)
+    assert any("GPU-1 draws 2" in note for note in section.notes)
+
+
+def test_scripts_get_all_of_it_as_json(joulery, boards):
+    data = json.loads(joulery("doctor", "energy", "--json").stdout)["energy"]
+
+    board = data["findings"][0]
+    assert (board["state"], board["label"]) == ("measured", "M-ctr")
+    assert board["meaning"] == "measured, energy counter"
+    assert data["charge_idle"] == "none"
+
+
+def test_advice_names_what_would_help(joulery):
+    assert "→ CPU: set JOULERY_WATTS_PER_CORE" in joulery("doctor").stdout
+
+
+def test_a_topic_that_is_none_is_said(joulery):
+    assert joulery("doctor", "weather").exit_code == 2
