@@ -128,7 +128,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         meter=EnergyMeter(found.sources, spending.add, charge_idle=settings.charge_idle),
         probe=found,
         spending=spending,
-        channels=dict.fromkeys(platforms, settings.channel),
+        channels={name: _channel(name, settings) for name in platforms},
         grid=grid,
     )
     access = Access(settings.operators, settings.voters)
@@ -174,6 +174,11 @@ def _leave_counters(house: House) -> None:
         house.store.ledger.forget_counters(house.meter.boot_id)
     except StoreError as err:
         log.warning("counters not given up", extra={"reason": str(err)})
+
+
+def _channel(platform: str, settings: Settings) -> str:
+    """Where the bot talks on a platform."""
+    return settings.slack_channel if platform == "slack" else settings.channel
 
 
 async def _give_up_lease(store: Store, holder: str) -> None:

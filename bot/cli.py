@@ -23,7 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from adapters.base import ChatRefused, ChatSetupError
+from adapters.base import ChatPlatform, ChatRefused, ChatSetupError
 from bot import compare as comparing
 from bot import doctor as examining
 from bot import report as reporting
@@ -118,14 +118,19 @@ def compare(
 def serve(port: PortOption = None) -> None:
     """Run the bot until it is stopped; runs that were under way go on."""
     settings = _settings(port)
-    chat = serving.web_chat(settings)
+    chat, slack = serving.web_chat(settings), serving.slack_chat(settings)
+    platforms: dict[str, ChatPlatform] = {chat.name: chat}
+    if slack is not None:
+        platforms[slack.name] = slack
 
-    def announce(url: str) -> None:
-        out.print(f"Joulery listens at {url}; let people in with: joulery invite NAME")
-        if not settings.operators:
+    def announce() -> None:
+        out.print(f"Joulery listens at {chat.url}; let people in with: joulery invite NAME")
+        if slack is not None:
+            out.print(f"Slack channel {settings.slack_channel}: {slack.health().detail}")
+        if not (settings.operators or settings.admins):
             out.print("Nobody may start or stop runs yet: set JOULERY_OPERATORS, e.g. web:ana")
 
-    asyncio.run(serving.serve(settings, {chat.name: chat}, lambda: announce(chat.url)))
+    asyncio.run(serving.serve(settings, platforms, announce))
 
 
 @app.command()

@@ -43,6 +43,7 @@ Handle = Callable[[Inbound, datetime], Awaitable[None]]
 """Deals with an event; the second argument is when it was committed."""
 
 MAX_WAIT_S = 60.0
+CONNECT_AGAIN_S = 15.0
 IDLE_S = 5.0
 """Whoever queues something wakes the sender; a look now and then finds what is due again."""
 
@@ -142,25 +143,44 @@ class PostOffice:
     ) -> None:
         self.platforms, self._store, self._now = platforms, store, now
         self._senders = {name: Sender(p, store, now) for name, p in platforms.items()}
+        self._absent: list[ChatPlatform] = []
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, handle: Handle) -> None:
-        """Connect, then send and hear until cancelled.
-
-        Raises:
-            ChatSetupError: a platform cannot be connected.
-        """
+        """Send and hear until cancelled."""
         async with asyncio.TaskGroup() as group:
             for sender in self._senders.values():
                 group.create_task(sender.run())
             group.create_task(self._read(handle))
+            for platform in self._absent:
+                group.create_task(self._reconnect(platform))
 
     async def connect(self) -> None:
-        """Let all platforms in."""
+        """Let all platforms in; one that cannot be reached comes later, in `run`.
+
+        Raises:
+            ChatSetupError: one of them is set up wrongly.
+        """
         self._loop = asyncio.get_running_loop()
-        for platform in self.platforms.values():
-            await platform.connect(self._sink)
+        for name, platform in self.platforms.items():
+            try:
+                await platform.connect(self._sink)
+            except ChatUnavailable as err:
+                log.error("not connected yet", extra={"platform": name, "reason": str(err)})
+                self._absent.append(platform)
+
+    async def _reconnect(self, platform: ChatPlatform) -> None:
+        """Try again until a platform is there; the rest of the bot works meanwhile."""
+        while True:
+            await asyncio.sleep(CONNECT_AGAIN_S)
+            try:
+                await platform.connect(self._sink)
+            except ChatError as err:
+                about = {"platform": platform.name, "reason": str(err)}
+                log.warning("not connected yet", extra=about)
+            else:
+                return
 
     async def close(self) -> None:
         """Close all platforms."""

@@ -6,7 +6,8 @@ import asyncio
 import signal
 from collections.abc import Callable, Mapping
 
-from adapters.base import ChatPlatform
+from adapters.base import ChatPlatform, ChatSetupError
+from adapters.slack.platform import SlackChat
 from adapters.web.platform import WebChat
 from bot.app import running
 from bot.settings import Settings
@@ -20,6 +21,32 @@ def web_chat(settings: Settings, *, open_link: bool = False) -> WebChat:
         port=settings.web_port,
         channel=settings.channel,
         open_link=open_link,
+    )
+
+
+def slack_chat(settings: Settings) -> SlackChat | None:
+    """Slack, where a bot token is set.
+
+    Raises:
+        ChatSetupError: a token is set, but something else is missing.
+    """
+    token = settings.slack_bot_token
+    if token is None:
+        return None
+    if not settings.slack_channel:
+        raise ChatSetupError(
+            "JOULERY_SLACK_CHANNEL is missing: set it to the channel's id (C012AB3CD, at the bottom "
+            "of its details)"
+        )
+    app_token, secret = settings.slack_app_token, settings.slack_signing_secret
+    return SlackChat(
+        token.get_secret_value(),
+        settings.slack_channel,
+        app_token=app_token.get_secret_value() if app_token else "",
+        signing_secret=secret.get_secret_value() if secret else "",
+        http_host=settings.slack_http_host,
+        http_port=settings.slack_http_port,
+        base_url=settings.slack_api_url,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.prices import Prices
@@ -51,12 +51,28 @@ class Settings(BaseSettings):
     )
     specs_dir: Path = Field(Path("examples"), description="specs that chat may start by name")
     channel: str = Field("joulery", description="the channel the bot talks in")
+    admins: Names = Field(
+        (), description="who may say /joulery allow, and all that operators may: ids or patterns"
+    )
     operators: Names = Field(
         (), description="who may start and stop runs: member ids or patterns such as web:*"
     )
     voters: Names = Field((), description="whose votes count; empty = every human member")
     web_host: str = Field("127.0.0.1", description="address the web chat listens on")
     web_port: int = Field(8642, ge=0, le=65535, description="its port; 0 = any free one")
+    slack_bot_token: SecretStr | None = Field(None, description="xoxb-...; empty = no Slack")
+    slack_app_token: SecretStr | None = Field(None, description="xapp-..., for Socket Mode")
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="for HTTP instead of Socket Mode, where there is no app token"
+    )
+    slack_channel: str = Field("", description="id of the channel to talk in, such as C012AB3CD")
+    slack_http_host: str = Field("127.0.0.1", description="where HTTP events are listened for")
+    slack_http_port: int = Field(8643, ge=0, le=65535, description="its port; 0 = any free one")
+    slack_api_url: str = Field(
+        "https://slack.com/api/",
+        pattern="^https?://.+/$",
+        description="the Web API; https://slack-gov.com/api/ for GovSlack",
+    )
     control_every: int = Field(
         0, ge=0, description="train a control arm in one run in N; 0 = only when asked"
     )
