@@ -58,7 +58,7 @@ def test_voters_devices_are_paid_for_beside_it():
     assert line.points == pytest.approx(10.0)
     [said] = verdicts([line])
     assert "it takes 280 J ±140 less machine energy (≈, estimate; reached in 1 of 1 pools)" in said
-    assert said.endswith("it takes 3.42 Wh more. So in one such run votes save no energy.")
+    assert said.endswith("it takes 3.4 Wh ±1.7 more. So in one such run votes save no energy.")
 
 
 def test_a_saving_below_zero_is_said_plainly():
