@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from bot.grid import Grid
+from bot.intensity import IntensityProvider, Unchanging
 from bot.post import PostOffice
 from bot.settings import Settings
 from bot.slot import DeviceSlot
 from bot.spending import Spending
 from storage.models import Run
 from storage.store.store import Store
+from trainer.energy.cap import PowerCap
 from trainer.energy.meter import EnergyMeter
 from trainer.energy.probe import Probe
 from trainer.launch import LocalLauncher
@@ -51,8 +53,10 @@ class House:
     meter: EnergyMeter
     probe: Probe
     spending: Spending
+    cap: PowerCap
     channels: Mapping[str, str]  # platform -> the channel the bot talks in
     grid: Grid | None = None  # of the country that is set
+    intensity: IntensityProvider = field(default_factory=Unchanging)
     slot: DeviceSlot = field(default_factory=DeviceSlot)
     watchers: list[Watcher] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

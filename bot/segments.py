@@ -166,7 +166,8 @@ class Segments:
         if not await self._may_train(run):  # stopped while the child started
             child.ask_to_stop()
         try:
-            return await child.wait()
+            with house.cap.held():
+                return await child.wait()
         except asyncio.CancelledError:  # the bot is leaving: let the child save its work
             await child.end(grace_s=30)
             raise
