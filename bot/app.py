@@ -18,15 +18,17 @@ from bot.access import Access
 from bot.carbon import grid_of
 from bot.commands import Commands, bare
 from bot.house import House
+from bot.intensity import provider
 from bot.post import NotYet, PostOffice
 from bot.rounds import Rounds
 from bot.schedule import Schedule
 from bot.settings import Settings
-from bot.summaries import Summaries
 from bot.spending import Spending
+from bot.summaries import Summaries
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store
+from trainer.energy.cap import PowerCap
 from trainer.energy.meter import EnergyMeter
 from trainer.energy.probe import probe
 from trainer.launch import LocalLauncher
@@ -109,8 +111,10 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         StoreError: the database cannot be used, or another bot holds it.
         ChatSetupError: a platform cannot be connected.
         SettingsError: nothing is known of the country that is set.
+        CapError: boards cannot be limited as is set.
     """
     grid = await grid_of(settings)
+    intensity = provider(settings.carbon_forecast)
     store = await asyncio.to_thread(Store.open, settings.database)
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     if not await _take_lease(store, holder):
@@ -119,7 +123,11 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             f"or wait {LEASE_S:.0f} s if it was killed"
         )
     found = await asyncio.to_thread(probe, settings.watts_per_core)
-    spending = Spending(store.ledger)
+    grams = None if grid is None else grid.g_per_kwh * (settings.pue or 1.0)
+    spending = Spending(store.ledger, grams)
+    cap = PowerCap(settings.gpu_power_cap_w, settings.data_dir.resolve() / "power-limits.json")
+    await asyncio.to_thread(cap.restore)
+    await asyncio.to_thread(cap.check)
     house = House(
         settings=settings,
         store=store,
@@ -128,8 +136,10 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         meter=EnergyMeter(found.sources, spending.add, charge_idle=settings.charge_idle),
         probe=found,
         spending=spending,
+        cap=cap,
         channels={name: _channel(name, settings) for name in platforms},
         grid=grid,
+        intensity=intensity,
     )
     access = Access(settings.operators, settings.voters)
     rounds = Rounds(house, access)

@@ -50,6 +50,7 @@ from bot.study.summary import Prices, by_task, verdicts
 from bot.terminal import Bars
 from storage.database import StoreError
 from trainer.energy.sources import WATTS_PER_CORE
+from trainer.energy.cap import CapError
 from trainer.spec import MAX_SEED, RunSpec, SpecError, parse_spec, read_spec
 
 BAD_INPUT = 2

@@ -68,6 +68,11 @@ class Live:
     def news(self, run_id: str, text: str) -> None:
         """Something was said; the thread shows it."""
 
+    def left_s(self, run: Run) -> float | None:
+        """Seconds of work that are left of a run; None where that is not foretold."""
+        outlook = self._foreteller.now(run)
+        return outlook.left_s.value if outlook is not None else None
+
     # --- drawing --------------------------------------------------------------------------------
 
     async def run(self) -> None:

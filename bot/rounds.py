@@ -21,6 +21,7 @@ from bot.listening import Listening
 from bot.live import Live
 from bot.post import until
 from bot.segments import Segments
+from bot.shift import Shift
 from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
 from storage.database import StoreError
 from storage.models import Arm, ArmState, OutboxItem, Run, RunState, SegmentState
@@ -45,6 +46,7 @@ class Rounds:
         self.listening = Listening(house, access, self.changed)
         self.live = Live(house)
         self.budgets = Budgets(house, lambda run_id, why: self.stop(run_id, BOT, why))
+        self.shift = Shift(house, self.live.left_s)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # runs that were set going while they came to rest
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -112,6 +114,9 @@ class Rounds:
             StoreError: it is under way already, or cannot be resumed from where it stands.
         """
         run = await self._house.call(self._house.store.runs.get, run_id)
+        if self.shift.hurry(run_id):
+            self.changed(run_id)
+            return
         if run is not None and run.state.is_moving:
             raise StoreError(f"run {run_id} is under way already; it is {run.state}")
         if run is not None:
@@ -286,6 +291,12 @@ class Rounds:
                     await until(news, timeout_s=LOOK_AGAIN_S)
                     continue
                 case Train():
+                    wait_s = await self.shift.wait_s(run, spec, mine) if step.attempt == 1 else 0.0
+                    if wait_s > 0:
+                        settled()
+                        await self.segments.rest(run)
+                        await until(news, timeout_s=min(wait_s, LOOK_AGAIN_S))
+                        continue
                     await self._training_again(run.run_id, arm)
                     await self.segments.begin(run, arm, spec, step, settled)
                 case Attend(segment=segment):

@@ -84,6 +84,14 @@ class Settings(BaseSettings):
         description="who pays what boards and CPU draw while a run waits for votes: reserved = the "
         "run (the machine stands ready for it alone), none = nobody",
     )
+    gpu_power_cap_w: float | None = Field(
+        None, gt=0, description="W a GPU may draw while we train; needs root; empty = as it is"
+    )
+    carbon_forecast: str | None = Field(
+        None,
+        description="grid intensity ahead: a CSV file or https address with start,g_per_kwh; empty = "
+        "training never waits for it",
+    )
     seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
     device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
     currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="of all prices: an ISO code")

@@ -270,6 +270,11 @@ class RunSpec(_Part):
     later_runs: int = Field(
         0, ge=0, le=1_000_000, description="runs after this one that train on the cleaned data"
     )
+    may_wait: Annotated[float, BeforeValidator(_duration_s), Field(ge=0, le=30 * 86_400.0)] = Field(
+        0.0,
+        description="how long training may wait after a round for cleaner electricity, e.g. 6h; "
+        "needs JOULERY_CARBON_FORECAST",
+    )
     budget: str = Field(
         "", max_length=40, description="what it may cost at most: e.g. 0.5kWh, 90min, 0.2kgCO2e"
     )

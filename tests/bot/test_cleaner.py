@@ -1,0 +1,132 @@
+"""Going on when the grid is cleanest: windows by hand, then where forecasts come from."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+
+from bot.cleaner import ForecastError, Slice, Window, cleanest, read
+from bot.intensity import CsvAddress, CsvFile, provider
+from bot.settings import SettingsError
+from tests.storage.records import at
+
+HOUR = 3600
+GRID = tuple(Slice(at(i * HOUR), g) for i, g in enumerate([400.0, 300.0, 100.0, 200.0, 500.0]))
+TEXT = "start,g_per_kwh\n2026-11-23T13:00:00+00:00,300\n2026-11-23T12:00:00+00:00,400\n"
+
+
+def best(hours_until=4.0, lasts=1.0, now=0.0, grid=GRID):
+    return cleanest(grid, at(now * HOUR), at(hours_until * HOUR), timedelta(hours=lasts))
+
+
+def test_an_hour_of_training_waits_for_the_cleanest_hour():
+    assert best() == Window(at(2 * HOUR), pytest.approx(100), pytest.approx(400))
+
+
+def test_two_hours_take_the_cleanest_two():
+    assert best(lasts=2.0) == Window(at(2 * HOUR), pytest.approx(150), pytest.approx(350))
+
+
+def test_a_window_may_end_with_a_slice_rather_than_begin_with_one():
+    """1.5 h: from 2.0 it is (100 + .5 * 200) / 1.5, from 1.5 on (.5 * 300 + 100) / 1.5: dearer."""
+    grid = tuple(Slice(at(i * HOUR), g) for i, g in enumerate([400.0, 200.0, 100.0, 600.0, 600.0]))
+
+    assert best(lasts=1.5, grid=grid).start == at(1.5 * HOUR)
+
+
+def test_nobody_waits_beyond_the_deadline():
+    assert best(hours_until=1.0) == Window(at(HOUR), pytest.approx(300), pytest.approx(400))
+    assert best(hours_until=0.5) is None
+
+
+def test_nobody_waits_for_next_to_nothing():
+    flat = tuple(Slice(at(i * HOUR), g) for i, g in enumerate([400.0, 390.0, 400.0]))
+
+    assert best(grid=flat) is None
+
+
+@pytest.mark.parametrize("now", [-1.0, 4.5])
+def test_what_the_forecast_does_not_cover_is_not_guessed(now):
+    assert best(now=now) is None
+
+
+@pytest.mark.parametrize("grid", [(), GRID[:1]])
+def test_without_a_forecast_nobody_waits(grid):
+    assert best(grid=grid) is None
+
+
+# --- where they come from -----------------------------------------------------------------------
+
+
+def test_a_file_is_read_in_order_of_time():
+    found = read(TEXT)
+
+    assert [s.g_per_kwh for s in found] == [400, 300]
+    assert found[0].start == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a,b\n1,2\n", "no columns"),
+        ("", "no columns"),
+        ("start,g_per_kwh\nsoon,3\n", "line 2"),
+        ("start,g_per_kwh\n2026-11-23T12:00:00,3\n", "offset"),
+        ("start,g_per_kwh\n2026-11-23T12:00:00+00:00,-3\n", "from 0 on"),
+        ("start,g_per_kwh\n2026-11-23T12:00:00+00:00,nan\n", "from 0 on"),
+        ("start,g_per_kwh\n2026-11-23T12:00:00+00:00\n", "line 2"),
+    ],
+)
+def test_what_is_no_forecast_is_refused_with_its_line(text, why):
+    with pytest.raises(ForecastError, match=why):
+        read(text)
+
+
+async def test_a_broken_file_is_logged_and_nobody_waits(tmp_path, caplog):
+    path = tmp_path / "grid.csv"
+    path.write_text("nothing of use")
+
+    assert await CsvFile(path).forecast() == ()
+    assert "no grid forecast" in caplog.text
+
+
+async def test_an_address_is_asked_once_in_a_while(unused_tcp_port):
+    asked = []
+
+    async def give(request):
+        asked.append(request.path)
+        return web.Response(text=TEXT)
+
+    app = web.Application()
+    app.router.add_get("/grid.csv", give)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
+    source = CsvAddress(f"http://127.0.0.1:{unused_tcp_port}/grid.csv")
+    try:
+        first, second = await source.forecast(), await source.forecast()
+    finally:
+        await runner.cleanup()
+
+    assert first == second == read(TEXT)
+    assert len(asked) == 1
+
+
+async def test_an_address_that_does_not_answer_is_no_reason_to_wait_and_in_no_log(
+    unused_tcp_port, caplog
+):
+    source = CsvAddress(f"http://127.0.0.1:{unused_tcp_port}/grid.csv?key=secret")
+
+    assert await source.forecast() == ()
+    assert "no grid forecast" in caplog.text
+    assert "secret" not in str([vars(r) for r in caplog.records])
+
+
+@pytest.mark.parametrize("setting", ["no/such/file.csv", "ftp://x/y.csv", "http://example.org/a"])
+def test_a_setting_that_names_no_source_is_refused(setting):
+    with pytest.raises(SettingsError, match="JOULERY_CARBON_FORECAST"):
+        provider(setting)
+
+
+async def test_without_a_setting_nothing_is_asked():
+    assert await provider(None).forecast() == ()
