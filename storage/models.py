@@ -365,6 +365,18 @@ class ClaimedItem(OutboxItem):
     target_ref: str | None = None
 
 
+Role = Literal["admin", "operator", "voter"]
+
+
+class Grant(Value):
+    """A role that an admin gave somebody in chat, beside the lists in the settings."""
+
+    member_id: str  # a member, a pattern such as web:*, or a group such as slack:S012
+    role: Role
+    granted_by: str
+    at: datetime
+
+
 class Posting(Value):
     """Where something stands on a platform."""
 

@@ -206,6 +206,14 @@ class CommandRow(Row, table=True):
     answer: str
 
 
+class GrantRow(m.Grant, Row, table=True):
+    """A role given in chat; a new one replaces it."""
+
+    __tablename__ = "access_grant"
+    member_id: str = Field(primary_key=True)
+    role: str
+
+
 class PeriodRow(Row, table=True):
     """A scheduled thing that was done: its key can't be inserted twice."""
 

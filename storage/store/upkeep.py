@@ -6,15 +6,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
+from sqlmodel import col
 
-from storage.models import OutboxItem
+from storage.models import Grant, OutboxItem
 from storage.store import mail
-from storage.store.transactions import Transactions, add_new, change, table_of
-from storage.tables import CommandRow, LeaseRow, PeriodRow
+from storage.store.transactions import Transactions, add_new, change, find, table_of
+from storage.tables import CommandRow, GrantRow, LeaseRow, PeriodRow
 
 
 class UpkeepStore:
-    """The tables `lease`, `period_done` and `command_audit`."""
+    """The tables `lease`, `period_done`, `command_audit` and `access_grant`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -66,3 +67,22 @@ class UpkeepStore:
         statement = select(row.member_id, row.words, row.is_allowed).order_by(row.id)
         with self._transactions.read() as connection:
             return [(who, words, ok) for who, words, ok in connection.execute(statement)]
+
+    def grant(self, grant: Grant) -> None:
+        """Give somebody a role instead of the one they were given before, if any."""
+        with self._transactions.write() as connection:
+            same = col(GrantRow.member_id) == grant.member_id
+            if change(connection, GrantRow, same, **grant.model_dump()) == 0:
+                add_new(connection, GrantRow, [grant])
+
+    def withdraw(self, member_id: str) -> bool:
+        """Take a role back that was given in chat; False when there was none."""
+        granted = table_of(GrantRow)
+        mine = delete(granted).where(granted.c.member_id == member_id)
+        with self._transactions.write() as connection:
+            return connection.execute(mine).rowcount == 1
+
+    def grants(self) -> list[Grant]:
+        """All roles given in chat."""
+        with self._transactions.read() as connection:
+            return find(connection, Grant, GrantRow, by=[col(GrantRow.at)])

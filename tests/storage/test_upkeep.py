@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from storage.models import Grant
 from tests.storage.records import at, edit, in_threads, item
 
 TTL = timedelta(seconds=30)
@@ -96,3 +97,13 @@ def test_commands_are_kept_allowed_or_not_oldest_first(store):
         ("memory:ana", "stop r1", False),
         ("memory:ana", "status", True),
     ]
+
+
+def test_a_role_given_in_chat_replaces_the_one_before_and_can_be_taken_back(store):
+    for role in ("voter", "operator"):
+        store.upkeep.grant(Grant(member_id="slack:U1", role=role, granted_by="web:ana", at=at(0)))
+
+    assert [(g.member_id, g.role) for g in store.upkeep.grants()] == [("slack:U1", "operator")]
+    assert store.upkeep.withdraw("slack:U1")
+    assert not store.upkeep.withdraw("slack:U1")
+    assert store.upkeep.grants() == []
