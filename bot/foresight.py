@@ -124,13 +124,13 @@ def student(p: float, df: int) -> float:
 def said(outlook: Outlook, *, is_estimated: bool) -> str:
     """The outlook in one sentence."""
     energy, left = outlook.energy_j, outlook.left_s
-    unit = words.unit_for([energy.value])
-    low, high = (words.number(x / unit.size_j, 2) for x in (energy.low, energy.high))
+    total = words.energy(energy.value, (energy.high - energy.low) / 2)
+    by = f"{'≈ ' if is_estimated else ''}{total} in all"
     label = "estimated" if is_estimated else "measured"
     return (
-        f"Forecast: {words.energy(energy.value, unit=unit)} in all ({low} to {high}; {label}), "
+        f"Forecast: {by}, as this host's meter tells it ({label}), and "
         f"{words.duration(left.value)} of work left ({words.duration(left.low)} to "
-        f"{words.duration(left.high)}), less where it ends early."
+        f"{words.duration(left.high)}); less where it ends early."
     )
 
 

@@ -69,8 +69,8 @@ def test_it_is_said_with_unit_band_and_label():
     outlook = Outlook(Band(7200.0, 6800.0, 7600.0), Band(600.0, 560.0, 640.0))
 
     assert said(outlook, is_estimated=True) == (
-        "Forecast: 2.00 Wh in all (1.9 to 2.1; estimated), 10 min of work left "
-        "(9 min 20 s to 10 min 40 s), less where it ends early."
+        "Forecast: ≈ 2.00 Wh ±0.11 in all, as this host's meter tells it (estimated), and 10 min "
+        "of work left (9 min 20 s to 10 min 40 s); less where it ends early."
     )
 
 

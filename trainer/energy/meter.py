@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 
-Sink = Callable[[Sequence[EnergyReading], Sequence[EnergyCounter]], None]
+Sink = Callable[[Sequence[EnergyReading], Sequence[EnergyCounter]], object]
 """Stores rows and, together with them, where the counters stand."""
 ChargeIdle = Literal["none", "reserved"]
 """Who pays what the machine's devices draw while a run waits for people, its process gone."""
