@@ -17,7 +17,7 @@ from trainer.segment import SegmentReport
 IDLE_WINDOW = timedelta(seconds=60)
 FEWEST = 5
 """Slices without which nothing is said of what a device draws idle."""
-SMALL_S = 0.5
+SMALL_S = 0.1
 """CPU seconds of a child that may lie between its last mark and its end."""
 
 Device = tuple[str, str]  # (source, device)

@@ -158,7 +158,7 @@ def test_what_a_child_computed_unseen_is_booked_from_its_report_once(store, mete
 
 
 @pytest.mark.parametrize(
-    ("watts", "cpu_s"), [(None, 80), (4.0, 20.4)], ids=["the CPU has a counter", "all is booked"]
+    ("watts", "cpu_s"), [(None, 80), (4.0, 20.05)], ids=["the CPU has a counter", "all is booked"]
 )
 def test_nothing_is_filled_where_nothing_is_missing(store, meter, watts, cpu_s):
     store.ledger.add([cpu(n, 4.0) for n in range(20)])
