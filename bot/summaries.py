@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from adapters.base import Picture
 from bot import accounts, conclusion, daily, outgoing, pictures
 from bot.daily import DayBook, RunDay
 from bot.days import LocalDay, due
+from bot.grid import Grid
 from bot.house import House
+from bot.settings import Settings
 from storage import energy
 from storage.energy import EnergyTotal
 from storage.models import OutboxItem, Run, RunState
+from storage.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ class Summaries:
 
     async def _post(self, day: LocalDay, lacking: Mapping[str, tuple[str, str]]) -> None:
         house = self._house
-        book = await house.call(book_of, house, day)
+        book = await _book(house, day)
         picture = None if book.is_quiet else await draw(house, book)
         for done, (name, channel) in lacking.items():
             items = said(book, picture, done, name, channel)
@@ -97,35 +100,39 @@ async def draw(house: House, book: DayBook) -> Picture | None:
     return Picture(path=str(path), alt=daily.alt(book))
 
 
-def book_of(house: House, day: LocalDay) -> DayBook:
+async def _book(house: House, day: LocalDay) -> DayBook:
+    return await house.call(book_of, house.store, house.settings, house.grid, day, house.now())
+
+
+def book_of(
+    store: Store, settings: Settings, grid: Grid | None, day: LocalDay, now: datetime
+) -> DayBook:
     """The books of a day; blocks while the database is read."""
-    ledger, now = house.store.ledger, house.now()
-    by_run = ledger.sums_between(day.start, day.end)
+    by_run = store.ledger.sums_between(day.start, day.end)
     runs = [
         RunDay(run, by_run[run_id], _report(run, day))
         for run_id in sorted(by_run, key=_number)
-        if run_id and (run := house.store.runs.get(run_id)) is not None
+        if run_id and (run := store.runs.get(run_id)) is not None
     ]
     known = {one.run.run_id for one in runs}
+    voted = [one.run for one in runs]
     return DayBook(
         day=day,
         runs=runs,
-        people=accounts.took_between(
-            house.store, house.settings, [one.run for one in runs], day.start, day.end
-        ),
+        people=accounts.took_between(store, settings, voted, day.start, day.end),
         loose=[part for run_id, own in by_run.items() if run_id not in known for part in own],
-        place=accounts.place(house.settings, house.grid),
-        before=[total_of(house, day.before(ago)) for ago in range(WEEK, 0, -1)],
-        remarks=ledger.remarks(day.start, day.end),
+        place=accounts.place(settings, grid),
+        before=[total_of(store, day.before(ago)) for ago in range(WEEK, 0, -1)],
+        remarks=store.ledger.remarks(day.start, day.end),
         host=platform.node(),
-        is_late=day.is_late(now, house.settings.summary_hour),
+        is_late=day.is_late(now, settings.summary_hour),
         is_over=day.end <= now,
     )
 
 
-def total_of(house: House, day: LocalDay) -> EnergyTotal | None:
+def total_of(store: Store, day: LocalDay) -> EnergyTotal | None:
     """All joules of a day; None where nothing was booked."""
-    parts = [p for own in house.store.ledger.sums_between(day.start, day.end).values() for p in own]
+    parts = [p for own in store.ledger.sums_between(day.start, day.end).values() for p in own]
     return energy.total(parts) if parts else None
 
 
@@ -151,8 +158,7 @@ async def about_day(house: House) -> str:
     """Today so far."""
     await house.call(house.meter.flush)
     day = LocalDay.of(house.now(), house.settings.zone)
-    book = await house.call(book_of, house, day)
-    return daily.text(book)
+    return daily.text(await _book(house, day))
 
 
 async def about_week(house: House) -> str:
@@ -160,5 +166,5 @@ async def about_week(house: House) -> str:
     await house.call(house.meter.flush)
     today = LocalDay.of(house.now(), house.settings.zone)
     days = [today.before(ago) for ago in range(WEEK - 1, -1, -1)]
-    totals = [(day, await house.call(total_of, house, day)) for day in days]
+    totals = [(day, await house.call(total_of, house.store, day)) for day in days]
     return daily.week(totals)
