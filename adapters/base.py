@@ -428,6 +428,9 @@ class HasHome(Protocol):
 class HasGroups(Protocol):
     """A platform whose administrators keep groups of people, which access lists may name."""
 
+    def is_group(self, member_id: str) -> bool:
+        """Whether an id means a group."""
+
     async def members(self, group: str) -> frozenset[str] | None:
         """The member ids of a group such as `slack:S012`; None when there is no such group.
 

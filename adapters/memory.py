@@ -29,6 +29,8 @@ from adapters.base import (
     Emoji,
     FormSubmitted,
     Health,
+    Home,
+    HomeOpened,
     Inbound,
     Picture,
     ReactionAdded,
@@ -82,6 +84,7 @@ class MemoryChat:
         posts: everything the bot posted and still stands or was deleted, oldest first.
         whispers: what single people were told.
         boards: the charts, by id.
+        homes: the people's own pages, by member id.
         is_complete: what snapshots say about themselves.
     """
 
@@ -94,6 +97,7 @@ class MemoryChat:
         self.posts: dict[Ref, Post] = {}
         self.whispers: list[Whisper] = []
         self.boards: dict[str, Board] = {}
+        self.homes: dict[str, Home] = {}
         self.is_complete = True
         self._now = now
         self._sink: Sink | None = None
@@ -167,6 +171,11 @@ class MemoryChat:
         self.boards[board.board_id] = board
         self._changed.set()
 
+    async def show_home(self, user: str, home: Home) -> None:
+        """Show or replace somebody's page."""
+        self.homes[user] = home
+        self._changed.set()
+
     def health(self) -> Health:
         """Connected while somebody listens and the line is up."""
         is_up = self._sink is not None and self._offline_since is None
@@ -234,6 +243,11 @@ class MemoryChat:
         ref = where if isinstance(where, Ref) else outside
         ctx = ReplyCtx(channel=ref.channel)
         return await self._emit(CommandInvoked(**self._about(who, ref), words=words, ctx=ctx))
+
+    async def open_home(self, who: str) -> None:
+        """Look at one's own page."""
+        ref = Ref(platform="memory", channel="", message="")
+        await self._emit(HomeOpened(**self._about(who, ref)))
 
     async def delete_card(self, who: str, ref: Ref) -> None:
         """Delete one of the bot's messages, as an administrator can."""

@@ -12,11 +12,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from adapters.base import ChatPlatform, CommandInvoked, Inbound, Reconnected, ThreadReply
+from adapters.base import (
+    ButtonPressed,
+    ChatPlatform,
+    CommandInvoked,
+    HomeOpened,
+    Inbound,
+    Reconnected,
+    ThreadReply,
+)
 from bot import metering
 from bot.access import Access
 from bot.carbon import grid_of
 from bot.commands import Commands, bare
+from bot.confirming import KEY as CONFIRM_KEY
+from bot.doorkeeper import Doorkeeper
+from bot.home import show_home
 from bot.house import House
 from bot.intensity import provider
 from bot.post import NotYet, PostOffice
@@ -58,6 +69,9 @@ class Bot:
         if isinstance(event, Reconnected):
             await self.look_at_open_cards()
             return
+        if isinstance(event, HomeOpened):
+            await show_home(self.house, event.user)
+            return
         posting = await self._posting(event)
         if isinstance(event, CommandInvoked):
             await self.commands.hear(event, posting)
@@ -67,6 +81,8 @@ class Bot:
             await self.rounds.listening.hear(event, posting, received_at)
         elif isinstance(event, ThreadReply) and bare(event.text):
             await self.commands.hear(event, posting)
+        elif isinstance(event, ButtonPressed) and posting.key.startswith(CONFIRM_KEY):
+            await self.commands.confirm(event, posting)
 
     async def _posting(self, event: Inbound) -> Posting | None:
         if not event.ref.message:
@@ -141,14 +157,16 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         grid=grid,
         intensity=intensity,
     )
-    access = Access(settings.operators, settings.voters)
-    rounds = Rounds(house, access)
-    bot = Bot(house, rounds, Commands(house, rounds, access), Schedule(), holder, house.now())
+    access = Access(settings.operators, settings.voters, settings.admins)
+    door, rounds = Doorkeeper(house, access), Rounds(house, access)
+    commands = Commands(house, rounds, access, door)
+    bot = Bot(house, rounds, commands, Schedule(), holder, house.now())
     left = await asyncio.to_thread(metering.left_off, store.ledger, house.meter.boot_id)
     house.meter.take_up(left)
     house.meter.start()
     try:
         await house.office.connect()
+        await door.refresh()
         bot.schedule.start()
         bot.schedule.every(RENEW_S, "lease", bot.keep_lease)
         async with asyncio.TaskGroup() as group:
@@ -165,6 +183,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)
             bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
+            bot.schedule.every(SNAPSHOT_S, "groups", door.refresh)
             await rounds.recover()
             yield bot
             await rounds.close()

@@ -11,30 +11,36 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.base import CommandInvoked, ThreadReply
-from bot import accounts, messages, metrics, outgoing, summaries, words
+from adapters.base import ButtonPressed, CommandInvoked, ThreadReply
+from bot import accounts, confirming, messages, metrics, outgoing, summaries, words
 from bot.access import Access
 from bot.budget import BudgetError
+from bot.doorkeeper import AllowError, Doorkeeper
 from bot.house import House
 from bot.rounds import Rounds
 from bot.wording import arm_said, kind_of
 from storage.database import StoreError
-from storage.models import Posting, Run
+from storage.models import OutboxItem, Posting, Run
 from trainer.spec import RUN_NAME, SpecError, read_spec
 
 log = logging.getLogger(__name__)
 
-VERBS = ("start", "stop", "pause", "resume", "budget", "status", "energy", "help")
-FLAGS = frozenset({"control"})
+VERBS = ("start", "stop", "pause", "resume", "budget", "allow", "status", "energy", "help")
+FLAGS = frozenset({"control", "yes"})
 OPTIONS = frozenset({"seed", "budget"})
 DASHES = "-–—"
 """Chats like to turn two hyphens into a dash."""
-MOST_NAMES = {"budget": 2}
+MOST_NAMES = {"budget": 2, "allow": 2}
 """How many names a verb takes, where it is not one: a run and an amount."""
 BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 """Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
 
 
+CONFIRMED = {
+    "stop": "Stop run {run} for good?",
+    "budget": "Change the budget of run {run}: {words}?",
+}
+"""Verbs that are asked back about, and how; `--yes` says it at once."""
 PERIODS = frozenset({"run", "day", "week"})
 """What energy may be asked of instead of a run by name."""
 
@@ -103,14 +109,15 @@ def bare(text: str) -> str | None:
 class Commands:
     """Carries out what people ask for."""
 
-    def __init__(self, house: House, rounds: Rounds, access: Access) -> None:
-        self._house, self._rounds, self._access = house, rounds, access
+    def __init__(self, house: House, rounds: Rounds, access: Access, door: Doorkeeper) -> None:
+        self._house, self._rounds, self._access, self._door = house, rounds, access, door
         self._do: dict[str, Callable[[str, Command, Run | None], Awaitable[str]]] = {
             "start": self._start,
             "stop": self._stop,
             "pause": self._pause,
             "resume": self._resume,
             "budget": self._budget,
+            "allow": self._allow,
             "status": self._status,
             "energy": self._energy,
             "help": self._help,
@@ -121,25 +128,104 @@ class Commands:
         house = self._house
         text = event.words if isinstance(event, CommandInvoked) else event.text
         run_id = posting.run_id if posting else None
+        if (asked := await self._to_confirm(event.user, text, run_id)) is not None:
+            await self._ask(event, *asked)
+            return
         answer, is_allowed = await self._answer(event.user, text, run_id)
-        await house.call(
-            house.store.upkeep.audit,
-            at=house.now(),
-            member_id=event.user,
-            words=messages.cut(text, 200),
-            run_id=run_id,
-            is_allowed=is_allowed,
-            answer=answer,
-        )
+        await self._audit(event.user, text, run_id, answer, is_allowed=is_allowed)
         key = f"answer:{event.ref.platform}:{event.event_id}"
         if not is_allowed:
             ctx = event.ctx if isinstance(event, CommandInvoked) else None
-            await house.office.queue(outgoing.whisper(key, event.user, event.ref, answer, ctx))
+            whispered = outgoing.whisper(key, event.user, event.ref, answer, ctx)
+            await house.office.queue(whispered, *await self._denied_items(event, text, run_id))
             return
         thread = outgoing.head_key(run_id, event.ref.platform) if run_id else None
         await house.office.queue(
             outgoing.say(key, event.ref.platform, event.ref.channel, answer, thread=thread)
         )
+
+    async def confirm(self, event: ButtonPressed, posting: Posting) -> None:
+        """Do what somebody asked for, now that they say that they mean it; once."""
+        house, wish = self._house, confirming.read(event.choice)
+        if wish is None:
+            return
+        if event.user != wish.user:
+            text = f"Only {wish.user}, who asked for it, can answer that."
+            key = f"confirm-not:{posting.key}:{event.user}"
+            await house.office.queue(outgoing.whisper(key, event.user, event.ref, text, event.ctx))
+            return
+        if not await house.call(house.store.upkeep.once, posting.key, house.now()):
+            return
+        if event.at > wish.until:
+            answer = f"Not done: the answer came after {confirming.LIFE.seconds} s; say it again."
+        elif not wish.is_meant:
+            answer = "Not done: you said no."
+        else:
+            answer, is_allowed = await self._answer(wish.user, wish.words, posting.run_id)
+            await self._audit(wish.user, wish.words, posting.run_id, answer, is_allowed=is_allowed)
+        card = confirming.answered(f"“{wish.words}”", answer)
+        platform, channel = posting.platform, posting.channel
+        await house.office.queue(outgoing.edit(posting.key, platform, channel, card))
+
+    async def _to_confirm(self, user: str, text: str, run_id: str | None) -> tuple[str, Run] | None:
+        """The command and its run, where it cannot be undone and is not asked for twice."""
+        try:
+            command = parse(text)
+            if "yes" in command.flags or self._access.may_command(user, command.verb):
+                return None
+            if command.verb == "budget" and not any(not is_run(name) for name in command.names):
+                return None
+            if command.verb not in CONFIRMED:
+                return None
+            run = await self._run(command, run_id)
+        except (CommandError, StoreError):
+            return None  # the answer says what is wrong with it
+        if run is None or run.state.is_final:
+            return None
+        words = [command.verb, run.run_id, *(n for n in command.names if not is_run(n))]
+        return " ".join(words), run
+
+    async def _ask(self, event: CommandInvoked | ThreadReply, words: str, run: Run) -> None:
+        house, name = self._house, event.user_name or event.user
+        wish = confirming.Wish(words, event.user, house.now() + confirming.LIFE)
+        asked = CONFIRMED[words.partition(" ")[0]].format(run=run.run_id, words=words)
+        await self._audit(event.user, words, run.run_id, "asked to confirm", is_allowed=True)
+        key, card = confirming.key(event.event_id), confirming.question(asked, wish, name)
+        platform, channel = event.ref.platform, event.ref.channel
+        await house.office.queue(
+            outgoing.post(key, platform, channel, card, run_id=run.run_id),
+            *outgoing.in_thread(
+                house.channels, run.run_id, f"asked:{event.event_id}",
+                f"{name} said “{words}” and is asked to confirm it.",
+            ),
+        )  # fmt: skip
+
+    async def _audit(
+        self, user: str, text: str, run_id: str | None, answer: str, *, is_allowed: bool
+    ) -> None:
+        house = self._house
+        await house.call(
+            house.store.upkeep.audit,
+            at=house.now(),
+            member_id=user,
+            words=messages.cut(text, 200),
+            run_id=run_id,
+            is_allowed=is_allowed,
+            answer=answer,
+        )
+
+    async def _denied_items(
+        self, event: CommandInvoked | ThreadReply, text: str, run_id: str | None
+    ) -> list[OutboxItem]:
+        """What the team sees of a command that was not allowed, in the thread of its run."""
+        named = [word for word in text.split() if is_run(word)]
+        about = named[0] if named else run_id
+        if about is None or await self._house.call(self._house.store.runs.get, about) is None:
+            return []
+        name = event.user_name or event.user
+        said = f"{name} said “{messages.cut(text, 60)}” and is not allowed to."
+        key = f"denied:{event.ref.platform}:{event.event_id}"
+        return outgoing.in_thread(self._house.channels, about, key, said)
 
     async def _answer(self, user: str, text: str, run_id: str | None) -> tuple[str, bool]:
         try:
@@ -149,7 +235,7 @@ class Commands:
                 return f"Not done: {denied}.", False
             run = await self._run(command, run_id)
             return await self._do[command.verb](user, command, run), True
-        except (CommandError, BudgetError, SpecError, StoreError) as err:
+        except (CommandError, AllowError, BudgetError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
         except Exception:  # people in chat get an answer, the log gets the traceback
             log.exception("command failed", extra={"words": text[:200]})
@@ -158,7 +244,7 @@ class Commands:
     async def _run(self, command: Command, run_id: str | None) -> Run | None:
         """The run a command is about: named, or of this thread, or the only one under way."""
         store = self._house.store.runs
-        if command.verb in ("start", "help"):
+        if command.verb in ("start", "allow", "help"):
             return None
         name = command.names[0] if command.names else run_id
         if command.verb == "energy" and name in PERIODS:
@@ -217,6 +303,9 @@ class Commands:
         if amounts:
             run = await self._rounds.budgets.change(run, amounts[0], user)
         return await self._rounds.budgets.said(run)
+
+    async def _allow(self, user: str, command: Command, _: Run | None) -> str:
+        return await self._door.allow(command.names, user)
 
     async def _status(self, _: str, __: Command, run: Run | None) -> str:
         if run is None:

@@ -44,6 +44,7 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • status [RUN] – where it stands
 • budget [RUN] 0.5kWh – what it may cost at most (or 90min, or 0.2kgCO2e)
 • energy [RUN], energy day, energy week – joules so far
+• allow WHO admin, operator, voter or nothing – who may do what; allow alone says it
 • help – this
 On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
 `words NAME: a, b` and `about NAME: one sentence` say what a label means.

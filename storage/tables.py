@@ -211,7 +211,7 @@ class GrantRow(m.Grant, Row, table=True):
 
     __tablename__ = "access_grant"
     member_id: str = Field(primary_key=True)
-    role: str
+    role: str  # type: ignore[assignment]  # a column knows no Literal
 
 
 class PeriodRow(Row, table=True):

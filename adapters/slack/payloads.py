@@ -6,6 +6,7 @@ come through one door (bolt runs `message` for all of them), so they are told ap
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ Payload = Mapping[str, Any]
 
 SPOKEN = frozenset({None, "file_share", "thread_broadcast"})
 """Subtypes of messages that people wrote."""
+_MENTION = re.compile(r"<(?:@([UW]\w+)|!subteam\^(S\w+))(?:\|[^>]*)?>")
 ANSWER_LIFE = timedelta(minutes=30)
 """How long a response_url can be used (docs, "Handling user interaction")."""
 
@@ -149,7 +151,12 @@ def mentioned(text: str, own: Own) -> tuple[str] | None:
     """The words after a leading `@Joulery`; Slack has no slash commands in threads."""
     mark = f"<@{own.user}>"
     stripped = text.strip()
-    return (plain(stripped[len(mark) :]).strip(),) if stripped.startswith(mark) else None
+    return (typed(stripped[len(mark) :]).strip(),) if stripped.startswith(mark) else None
+
+
+def typed(words: str) -> str:
+    """The words of a command; mentions of people and groups become the house's ids."""
+    return plain(_MENTION.sub(lambda m: f"slack:{m[1] or m[2]}", words))
 
 
 def read_press(payload: Payload) -> ButtonPressed:
@@ -195,7 +202,7 @@ def read_command(payload: Payload, now: datetime) -> CommandInvoked:
         at=now,
         is_platform_time=False,
         ref=ref_to(channel, ""),
-        words=plain(payload.get("text") or ""),
+        words=typed(payload.get("text") or ""),
         ctx=_ctx(channel, payload, now),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass
 
 from adapters.base import ChatError
@@ -11,6 +12,7 @@ from adapters.slack.calls import Calls, said
 
 log = logging.getLogger(__name__)
 
+_ID = re.compile(r"\bslack:([UW][A-Z0-9]+)\b")
 ASK_S = 1.0
 """An event is acknowledged within 3 s, so nobody is waited for longer."""
 
@@ -40,6 +42,14 @@ class People:
                 log.info("nobody says who that is", extra={"user": user_id, "reason": str(err)})
                 return Person()
         return self._known[user_id]
+
+    def named(self, text: str) -> str:
+        """A text with the names of those we have met in place of their ids; nobody is called."""
+        return _ID.sub(self._name, text)
+
+    def _name(self, found: re.Match[str]) -> str:
+        person = self._known.get(found[1])
+        return person.name if person and person.name else found[0]
 
     async def humans(self, user_ids: frozenset[str]) -> frozenset[str]:
         """Those of them who are people."""

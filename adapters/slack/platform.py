@@ -212,9 +212,10 @@ class SlackChat:
         """Say something in a channel or in a thread; pictures go into the thread below."""
         self._up()
         channel, thread = _place(where)
+        shown = escaped(self._people.named(text), MAX_SAID)
         async with self._posting.lock:
             ref, _ = await self._posting.once(
-                channel, thread, key, text=escaped(text, MAX_SAID), metadata=metadata(key)
+                channel, thread, key, text=shown, metadata=metadata(key)
             )
             await self._posting.pictures(channel, thread or ref.message, pictures, key)
         return ref
@@ -224,7 +225,7 @@ class SlackChat:
         if not user.startswith("slack:"):
             return False
         calls, person = self._up(), user.removeprefix("slack:")
-        shown = escaped(text, MAX_SAID)
+        shown = escaped(self._people.named(text), MAX_SAID)
         if ctx and ctx.token and ctx.expires_at and self._now() < ctx.expires_at:
             answer = AsyncWebhookClient(ctx.token, session=calls.session, logger=library_log())
             sent = await answer.send(text=shown, response_type="ephemeral", replace_original=False)
@@ -274,6 +275,10 @@ class SlackChat:
         """Show or replace somebody's Home tab."""
         calls, person = self._up(), user.removeprefix("slack:")
         await said(calls.again.views_publish(user_id=person, view=blocks.home(home)))
+
+    def is_group(self, member_id: str) -> bool:
+        """Whether an id means a user group: Slack's begin with S, people's with U or W."""
+        return member_id.startswith("slack:S")
 
     async def members(self, group: str) -> frozenset[str] | None:
         """The member ids of a user group such as `slack:S012`; None when there is none."""

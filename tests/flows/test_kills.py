@@ -458,7 +458,7 @@ async def test_stopping_twice_is_said_once_and_harms_nothing(open_bot, chat, tin
         run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
         await open_cards(chat, 6)
         for _ in range(2):
-            await chat.command("ana", "stop r1", "joulery")
+            await chat.command("ana", "stop r1 --yes", "joulery")
         run = await ended(bot, run)
         await until(lambda: len(answers(chat)) == 2)
         said = thread(chat, head(chat, run).ref)

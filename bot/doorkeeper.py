@@ -1,0 +1,87 @@
+"""Keeps the lists of who may do what up to date: settings, roles given in chat, groups' members."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+from adapters.base import ChatError, HasGroups
+from bot.access import Access
+from bot.house import House
+from storage.models import Grant, Role
+
+log = logging.getLogger(__name__)
+
+ROLES: dict[str, Role] = {
+    "admin": "admin", "admins": "admin", "operator": "operator", "operators": "operator",
+    "voter": "voter", "voters": "voter",
+}  # fmt: skip
+NOTHING = "nothing"
+SOMEBODY = re.compile(r"[a-z]+:[\w.*-]{1,80}")
+
+
+class AllowError(Exception):
+    """The lists cannot be changed so; the text says what to say instead."""
+
+
+class Doorkeeper:
+    """The one who changes `access`."""
+
+    def __init__(self, house: House, access: Access) -> None:
+        self._house, self._access = house, access
+
+    async def refresh(self) -> None:
+        """Read again what was given in chat, and who is in the groups on the lists.
+
+        A group that cannot be asked keeps the members it had.
+        """
+        grants = await self._house.call(self._house.store.upkeep.grants)
+        access = self._access
+        access.granted = {grant.member_id: grant.role for grant in grants}
+        roles: tuple[Role, ...] = ("admin", "operator", "voter")
+        groups = dict(access.groups)
+        for entry in {who for role in roles for who in access.all(role)}:
+            platform = self._house.office.platforms.get(entry.partition(":")[0])
+            if isinstance(platform, HasGroups) and platform.is_group(entry):
+                try:
+                    groups[entry] = await platform.members(entry) or frozenset()
+                except ChatError as err:
+                    log.warning("group not read", extra={"group": entry, "reason": str(err)})
+        access.groups = groups
+
+    async def allow(self, names: Sequence[str], by: str) -> str:
+        """Carry out `allow WHO ROLE`, or say who may do what.
+
+        Raises:
+            AllowError: nobody or nothing that we know.
+        """
+        if not names:
+            return self._said()
+        if len(names) != 2:
+            raise AllowError("say: allow WHO admin, operator, voter or nothing")
+        who, role = names[0], names[1].lower()
+        if SOMEBODY.fullmatch(who) is None:
+            raise AllowError("who is that? Mention them with @, or write an id such as web:ana")
+        upkeep = self._house.store.upkeep
+        if role == NOTHING:
+            had_one = await self._house.call(upkeep.withdraw, who)
+            await self.refresh()
+            if not had_one:
+                raise AllowError(f"{who} was given no role here; what the settings say stays")
+            return f"{who} has no role of their own any more.\n{self._said()}"
+        if role not in ROLES:
+            raise AllowError(f"there is no role {role[:20]}; say admin, operator, voter or nothing")
+        given = Grant(member_id=who, role=ROLES[role], granted_by=by, at=self._house.now())
+        await self._house.call(upkeep.grant, given)
+        await self.refresh()
+        return f"{who} is now {'a' if role.startswith('v') else 'an'} {given.role}.\n{self._said()}"
+
+    def _said(self) -> str:
+        access = self._access
+        voters = ", ".join(access.all("voter"))
+        return (
+            f"Admins: {', '.join(access.all('admin')) or 'nobody'}. "
+            f"Operators: {', '.join(access.all('operator')) or 'nobody'}. "
+            f"Votes count of {f'these alone: {voters}' if voters else 'every human member'}."
+        )

@@ -1,0 +1,74 @@
+"""A person's own page: the team's runs, and what they answered themselves."""
+
+from __future__ import annotations
+
+import logging
+
+from adapters.base import ChatError, HasHome, Home, HomeSection
+from bot import words
+from bot.house import House
+from bot.messages import cut
+from storage.models import Ballot, FeatureView, Run, SampleView, Vote
+
+log = logging.getLogger(__name__)
+
+RUNS, VOTES = 8, 20
+"""How many of the newest are shown."""
+
+
+async def show_home(house: House, user: str) -> None:
+    """Draw somebody's page, on a platform that has one; nobody waits for it."""
+    platform = house.office.platforms.get(user.partition(":")[0])
+    if not isinstance(platform, HasHome):
+        return
+    home = await house.call(_home, house, user)
+    try:
+        await platform.show_home(user, home)
+    except ChatError as err:
+        log.warning("home not drawn", extra={"reason": str(err)})
+
+
+def _home(house: House, user: str) -> Home:
+    runs = house.store.runs.all()[-RUNS:][::-1]
+    ballots = {b.ballot_id: b for run in runs for b in house.store.votes.ballots(run_id=run.run_id)}
+    mine = [vote for vote in house.store.votes.current(list(ballots)) if vote.voter == user]
+    newest = sorted(mine, key=lambda vote: vote.at, reverse=True)
+    return page(runs, [(vote, ballots[vote.ballot_id]) for vote in newest])
+
+
+def page(runs: list[Run], votes: list[tuple[Vote, Ballot]]) -> Home:
+    """The page of somebody who gave these answers, newest first.
+
+    Args:
+        runs: the team's, newest first.
+        votes: the person's own, each with what was asked.
+    """
+    return Home(
+        title="Joulery",
+        sections=(
+            HomeSection(
+                title="The team's runs",
+                lines=tuple(_run(run) for run in runs) or ("None yet. Say: /joulery start SPEC",),
+            ),
+            HomeSection(
+                title=f"What you said: {words.plural(len(votes), 'vote')}",
+                lines=tuple(_vote(vote, ballot) for vote, ballot in votes[:VOTES])
+                or ("Nothing yet. Cards come while a run asks.",),
+            ),
+        ),
+    )
+
+
+def _run(run: Run) -> str:
+    return f"{run.run_id} {run.name}: {run.state}{f', {run.reason}' if run.reason else ''}"
+
+
+def _vote(vote: Vote, ballot: Ballot) -> str:
+    said = vote.answer or "can't tell"
+    chosen = next((choice.label for choice in ballot.choices if choice.id == said), said)
+    if ballot.ask == "importance":
+        view = FeatureView.model_validate(ballot.view)
+        target = next((s.target for s in ballot.subjects if s.key == vote.subject), vote.subject)
+        return f"{ballot.run_id} · “{cut(target, 40)}” for “{cut(view.label, 40)}”: {chosen}"
+    sample = SampleView.model_validate(ballot.view)
+    return f"{ballot.run_id} · {chosen}: {cut(sample.text or sample.sample_id, 100)}"

@@ -1,0 +1,188 @@
+"""What cannot be undone is asked back about; who may do what can be said in chat; pages of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from adapters.base import ButtonPressed
+from bot.confirming import LIFE
+from storage.models import RunState
+from tests.flows.people import asking, ended, head, open_cards, thread
+
+CHANNEL = "joulery"
+
+
+async def asked(chat):
+    """The card that asks whether somebody means it."""
+    await chat.until(lambda: [p for p in chat.cards() if p.key.startswith("confirm:")])
+    return [p for p in chat.cards() if p.key.startswith("confirm:")][-1]
+
+
+def button(post, label):
+    return next(b.id for b in post.card.buttons if b.label.startswith(label))
+
+
+async def run_that_asks(bot, chat, tiny_spec):
+    run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
+    await open_cards(chat, 6)
+    return run
+
+
+async def test_stop_asks_back_and_does_it_once_it_is_meant(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        run = await run_that_asks(bot, chat, tiny_spec)
+        await chat.command("ana", "stop", CHANNEL)
+        card = await asked(chat)
+        yes = button(card, "Yes")
+        assert bot.house.store.runs.get("r1").state is not RunState.STOPPED
+
+        await chat.press("ana", card.ref, yes)
+        await chat.press("ana", card.ref, yes)
+        run = await ended(bot, run)
+        await chat.until(lambda: card.card.is_closed)
+
+        assert run.state is RunState.STOPPED
+        assert card.card.lines == ("Run r1 stops at its next step; its last checkpoint stays.",)
+        assert bot.house.store.upkeep.commands() == [
+            ("memory:ana", "stop r1", True),
+            ("memory:ana", "stop r1", True),
+        ]
+        said = thread(chat, head(chat, run).ref)
+        assert "Ana said “stop r1” and is asked to confirm it." in said
+        assert len([text for text in said if "Run r1 is stopped" in text]) == 1
+
+
+async def test_nobody_else_can_mean_it_and_no_is_no(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        await run_that_asks(bot, chat, tiny_spec)
+        await chat.command("ana", "stop r1", CHANNEL)
+        card = await asked(chat)
+
+        await chat.press("bo", card.ref, button(card, "Yes"))
+        await chat.until(lambda: chat.whispers)
+        await chat.press("ana", card.ref, button(card, "No"))
+        await chat.until(lambda: card.card.is_closed)
+
+        assert chat.whispers[0].user == "memory:bo"
+        assert "Only memory:ana" in chat.whispers[0].text
+        assert card.card.lines == ("Not done: you said no.",)
+        assert bot.house.store.runs.get("r1").state is not RunState.STOPPED
+
+
+async def test_an_answer_after_a_minute_is_too_late(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        await run_that_asks(bot, chat, tiny_spec)
+        await chat.command("ana", "stop r1", CHANNEL)
+        card = await asked(chat)
+
+        late = bot.house.now() + LIFE + timedelta(seconds=1)
+        await bot.house.office._sink(
+            ButtonPressed(
+                event_id="late", user="memory:ana", at=late, ref=card.ref,
+                choice=button(card, "Yes"),
+            )
+        )  # fmt: skip
+        await chat.until(lambda: card.card.is_closed)
+
+        assert card.card.lines == ("Not done: the answer came after 60 s; say it again.",)
+        assert bot.house.store.runs.get("r1").state is not RunState.STOPPED
+
+
+async def test_yes_at_once_asks_nobody(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        run = await run_that_asks(bot, chat, tiny_spec)
+        await chat.command("ana", "stop r1 --yes", CHANNEL)
+        run = await ended(bot, run)
+
+        assert run.state is RunState.STOPPED
+        assert not [p for p in chat.posts.values() if p.key.startswith("confirm:")]
+
+
+async def test_a_new_budget_asks_back_and_a_look_at_it_does_not(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        await run_that_asks(bot, chat, tiny_spec)
+        await chat.command("ana", "budget r1", CHANNEL)
+        await chat.until(lambda: [t for t in chat.said() if "has no budget" in t])
+        await chat.command("ana", "budget r1 90min", CHANNEL)
+        card = await asked(chat)
+        assert card.card.title == "Change the budget of run r1: budget r1 90min?"
+
+        await chat.press("ana", card.ref, button(card, "Yes"))
+        await chat.until(lambda: card.card.is_closed)
+
+        assert bot.house.store.runs.get("r1").budget == "90min"
+
+
+async def test_what_was_not_allowed_stands_in_the_runs_thread(open_bot, chat, tiny_spec):
+    async with open_bot(operators=("memory:ana",)) as bot:
+        run = await run_that_asks(bot, chat, tiny_spec)
+        await chat.command("bo", "stop r1", CHANNEL)
+        await chat.until(lambda: chat.whispers)
+        line = "Bo said “stop r1” and is not allowed to."
+        await chat.until(lambda: line in thread(chat, head(chat, run).ref))
+
+        assert "ask an admin to say: allow memory:bo operator" in chat.whispers[0].text
+        assert bot.house.store.upkeep.commands() == [("memory:bo", "stop r1", False)]
+
+
+async def say(bot, chat, who, words):
+    """What a command was answered, in the channel or in private."""
+    before = len(chat.said()) + len(chat.whispers)
+    await chat.command(who, words, CHANNEL)
+    await chat.until(lambda: len(chat.said()) + len(chat.whispers) > before)
+    assert await bot.house.office.settled()
+    return (chat.whispers[-1].text if chat.whispers and not chat.said() else "") or chat.said()[-1]
+
+
+async def test_admins_say_who_may_do_what(open_bot, chat):
+    async with open_bot(admins=("memory:ana",), operators=()) as bot:
+        assert "Operators: memory:bo." in await say(bot, chat, "ana", "allow memory:bo operator")
+        assert bot.commands._access.may_command("memory:bo", "stop") == ""
+        assert "Not done: who is that?" in await say(bot, chat, "ana", "allow bo operator")
+        assert "there is no role king" in await say(bot, chat, "ana", "allow memory:bo king")
+
+        answer = await say(bot, chat, "ana", "allow memory:cy voter")
+        assert "Votes count of these alone: memory:cy." in answer
+        assert not bot.commands._access.may_vote("memory:dee")
+        answer = await say(bot, chat, "ana", "allow memory:cy nothing")
+        assert "Votes count of every human member." in answer
+
+
+async def test_roles_outlive_the_bot_and_only_admins_give_them(open_bot, chat):
+    async with open_bot(admins=("memory:ana",), operators=()) as bot:
+        await say(bot, chat, "ana", "allow memory:bo operator")
+    async with open_bot(admins=("memory:ana",), operators=()) as bot:
+        assert bot.commands._access.may_command("memory:bo", "stop") == ""
+        await chat.command("bo", "allow memory:bo admin", CHANNEL)
+        await chat.until(lambda: chat.whispers)
+
+        assert "only admins may say who may do what" in chat.whispers[0].text
+        assert bot.commands._access.all("admin") == ("memory:ana",)
+
+
+async def test_ones_own_page_shows_the_runs_and_ones_own_votes(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        await run_that_asks(bot, chat, tiny_spec)
+        post = asking(chat)[0]
+        await chat.press("ana", post.ref, post.card.buttons[0].id)
+        await bot.house.office.settled()
+        for who in ("ana", "bo"):
+            await chat.open_home(who)
+        async with asyncio.timeout(10):
+            await chat.until(lambda: len(chat.homes) == 2)
+
+        ana, bo = chat.homes["memory:ana"], chat.homes["memory:bo"]
+        assert ana.sections[0] == bo.sections[0]
+        assert ana.sections[0].lines[0].startswith("r1 tiny: asking")
+        assert ana.sections[1].title == "What you said: 1 vote"
+        assert bo.sections[1].lines == ("Nothing yet. Cards come while a run asks.",)
+
+
+@pytest.mark.parametrize("choice", ["", "yes", "yes|soon|u|w", "pause", "yes|1|u|"])
+def test_a_button_of_another_kind_confirms_nothing(choice):
+    from bot.confirming import read
+
+    assert read(choice) is None
