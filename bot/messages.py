@@ -38,7 +38,7 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 MAX_BUTTON_TEXT = 70  # Slack refuses 76
 
 HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:
-• start SPEC [seed=1] [--control] – begin a run; with a control arm beside it
+• start SPEC [seed=1] [budget=0.5kWh] [--control] – begin a run; with a control arm beside it
 • stop [RUN] – end it, its last checkpoint stays
 • pause [RUN], resume [RUN] – hold it, go on
 • status [RUN] – where it stands
