@@ -90,7 +90,12 @@ class MemoryChat:
 
     name = "memory"
     caps = Caps(
-        max_text=20_000, max_buttons=25, max_menu=25, is_idempotent=True, min_interval_s=0.0
+        max_text=20_000,
+        max_buttons=25,
+        max_menu=25,
+        is_idempotent=True,
+        min_interval_s=0.0,
+        hides_marks=True,
     )
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

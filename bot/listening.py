@@ -21,6 +21,10 @@ from trainer.spec import RunSpec
 log = logging.getLogger(__name__)
 
 SNAPSHOTS_AT_ONCE = 4
+BLIND = (
+    "This card is blind: please answer with its buttons. What everybody can see does not count here, "
+    "so that nobody leads the others."
+)
 
 
 class Listening:
@@ -45,6 +49,10 @@ class Listening:
             self._met[event.user] = event.user_name
         standing = await house.call(house.store.votes.standing, ballot.ballot_id)
         heard = votes.hear(event, ballot, standing, received_at)
+        if heard.events and self._is_seen_by_all(ballot, event.ref.platform, heard.events[0].mark):
+            key = f"blind:{ballot.ballot_id}:{event.user}"  # once per voter and card
+            await house.office.queue(outgoing.whisper(key, event.user, event.ref, BLIND))
+            return
         if heard.events:
             await house.call(house.store.votes.add, heard.events)
         if heard.events and round_.state is RoundState.CLOSED:
@@ -57,6 +65,11 @@ class Listening:
         is_open = round_.state is RoundState.OPEN
         if heard.events and is_open and await self._is_answered(round_):
             self._news(round_.run_id)  # its run closes it: here we must not wait for ourselves
+
+    def _is_seen_by_all(self, ballot: Ballot, platform: str, mark: str) -> bool:
+        """Whether others see who answered what on a blind card: it does not count then."""
+        caps = self._house.office.platforms[platform].caps
+        return ballot.is_blind and not caps.hides_marks and mark.startswith(("r:", "reply:"))
 
     async def check(self, round_id: str) -> None:
         """Close a round whose quorum is reached or whose deadline passed; else leave it open."""
@@ -202,6 +215,8 @@ class Listening:
                 is_complete = False
                 continue
             is_complete &= snapshot.is_complete
+            if self._is_seen_by_all(ballot, posting.platform, "r:"):
+                continue
             mine = f"{posting.platform}:"
             standing = await house.call(house.store.votes.standing, ballot.ballot_id)
             here = [mark for mark in standing if mark.voter.startswith(mine)]

@@ -40,11 +40,12 @@ def hear(
         case base.ReactionAdded():
             return Heard(make.reaction(event.emoji))
         case base.ReactionRemoved():
-            return Heard(make.withdrawn(standing, f"r:{event.emoji.raw}"))
+            gone = make.withdrawn(standing, f"r:{event.emoji.raw}")
+            return Heard(gone or make.never(event.emoji))
         case base.ReactionsCleared():
             raw = f"r:{event.emoji.raw}" if event.emoji else None
             cleared = [m for m in standing if m.mark.startswith("r:") and raw in (None, m.mark)]
-            return Heard(tuple(_gone(mark, event.at, received_at) for mark in cleared))
+            return Heard(tuple(_taken_back(mark, event.at, received_at) for mark in cleared))
         case base.ThreadReply():
             spoken = read_reply(event.text, ballot)
             return Heard(make.spoken(spoken, event.reply_id), spoken.hint)
@@ -77,6 +78,11 @@ class _Maker:
         subject = self._ballot.subjects[0].key
         return (self._cast(subject, f"r:{emoji.raw}", choice.value, choice.id, "reaction"),)
 
+    def never(self, emoji: base.Emoji) -> tuple[VoteEvent, ...]:
+        """A reaction that went before we heard that it came: news of it may still be under way."""
+        came = self.reaction(emoji)
+        return tuple(mark.model_copy(update={"op": VoteOp.WITHDRAWN}) for mark in came)
+
     def button(self, pressed: str) -> tuple[VoteEvent, ...]:
         key, _, choice_id = pressed.rpartition(":")
         subject = key or self._ballot.subjects[0].key
@@ -107,7 +113,7 @@ class _Maker:
         self, standing: Iterable[VoteEvent], mark: str, but: frozenset[str] | set[str] = frozenset()
     ) -> tuple[VoteEvent, ...]:
         return tuple(
-            _gone(m, self._at, self._now)
+            _taken_back(m, self._at, self._now)
             for m in standing
             if m.voter == self._voter and m.mark == mark and m.subject not in but
         )
@@ -192,6 +198,16 @@ def _are_in_order(marks: Sequence[VoteEvent], known: Known) -> bool:
     seen = [known.get((mark.voter, mark.subject, mark.mark)) for mark in marks]
     when = [mark for mark in seen if mark is not None]
     return len(when) == len(seen) and max(when, key=lambda mark: mark.at).source == "event"
+
+
+def _taken_back(mark: VoteEvent, at: datetime, now: datetime) -> VoteEvent:
+    """The mark withdrawn when the platform says it was: what was cast after that stands.
+
+    A mark that a snapshot found has its time by our clock, so there the order of arrival counts.
+    """
+    if mark.source == "snapshot":
+        return _gone(mark, at, now)
+    return mark.model_copy(update={"op": VoteOp.WITHDRAWN, "at": at, "received_at": now})
 
 
 def _gone(mark: VoteEvent, at: datetime, now: datetime) -> VoteEvent:

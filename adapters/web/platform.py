@@ -60,7 +60,12 @@ class WebChat:
 
     name = "web"
     caps = Caps(
-        max_text=20_000, max_buttons=25, max_menu=25, is_idempotent=True, min_interval_s=0.0
+        max_text=20_000,
+        max_buttons=25,
+        max_menu=25,
+        is_idempotent=True,
+        min_interval_s=0.0,
+        hides_marks=True,
     )
 
     def __init__(

@@ -62,8 +62,40 @@ def test_taking_one_of_two_thumbs_back_withdraws_that_mark_alone():
     assert (gone.op, gone.mark) == (VoteOp.WITHDRAWN, "r:+1")
 
 
-def test_a_mark_nobody_knows_of_cannot_be_withdrawn():
-    assert heard(took_back("u:ana", "+1", "up", 5)) == ()
+def stands(events, ballot=BALLOT):
+    """What the view says once these events came in, in this order."""
+    given = []
+    for event in events:
+        given += hear(event, ballot, _standing(given), at(9)).events
+    return {(m.voter, m.subject): m.answer for m in _standing(given)}
+
+
+def _standing(events):
+    """As the view folds them: by time, then by order of arrival."""
+    last = {}
+    for mark in sorted(enumerate(events), key=lambda pair: (pair[1].at, pair[0])):
+        last[mark[1].voter, mark[1].subject, mark[1].mark] = mark[1]
+    return [mark for mark in last.values() if mark.op is VoteOp.CAST]
+
+
+@given(st.permutations(range(4)))
+def test_the_order_in_which_news_of_thumbs_arrives_does_not_matter(order):
+    events = [
+        reacted("u:ana", "+1", "up", 1),
+        took_back("u:ana", "+1", "up", 2),
+        reacted("u:ana", "+1", "up", 3),
+        reacted("u:bo", "-1", "down", 2),
+    ]
+
+    found = stands([events[i] for i in order])
+    assert found == {("u:ana", "1"): "yes", ("u:bo", "1"): "no"}
+
+
+def test_a_removal_that_arrives_before_its_thumb_counts():
+    thumb, gone = reacted("u:ana", "+1", "up", 1), took_back("u:ana", "+1", "up", 2)
+
+    assert stands([gone, thumb]) == {}
+    assert heard(took_back("u:ana", "eyes", None, 5)) == ()
 
 
 def test_a_moderator_clears_everybodys_marks_of_one_emoji():
