@@ -29,6 +29,7 @@ from bot import doctor as examining
 from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
+from bot.bench.energy import suite as metered
 from bot.bench.figures import BenchError
 from bot.bench.learning import suite as learning
 from bot.bench.learning.resumed import Larder
@@ -69,7 +70,8 @@ CARDS_ALONE = 16
 """Per round, where nobody helps: two minutes of one person."""
 
 QUICK_SEEDS = {"learning": 2, "tasks": 1}
-BenchName = Literal["learning", "tasks", "resume"]
+BenchName = Literal["learning", "tasks", "resume", "energy"]
+WITHOUT_FOLDER = ("resume", "energy")
 
 JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
 ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
@@ -254,6 +256,8 @@ def bench(
         if name == "resume":
             spec = parse_spec(_demo_spec(), where="the demo's spec")
             found = asyncio.run(resume.run(spec, quick=quick, progress=progress))
+        elif name == "energy":
+            found = asyncio.run(metered.run(quick=quick, progress=progress))
         elif name == "tasks":
             source = Path(data) if data else _bench_data("bench tasks")
             setting = Setting(source.resolve(), folder.resolve(), pool_seeds, quick)
@@ -278,7 +282,7 @@ def bench(
         out.print(f"• {said}", highlight=False)
     for group, why in found.setting.get("skipped", {}).items():
         out.print(f"• {group}: not measured, {why}", highlight=False)
-    if name != "resume":
+    if name not in WITHOUT_FOLDER:
         out.print(f"Tables and pictures: {folder}")
     if report is not None:
         _write_json(report, found.as_json())

@@ -77,7 +77,7 @@ def energy(settings: Settings) -> Section:
 
 def _drawing(devices: Sequence[DeviceSource]) -> dict[str, float]:
     """Device -> W over a second, of those that tell."""
-    before = [(time.monotonic(), device.read()) for device in devices]
+    before = [_polled(device) for device in devices]
     deadline = time.monotonic() + LOOK_S
     while devices and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -85,12 +85,19 @@ def _drawing(devices: Sequence[DeviceSource]) -> dict[str, float]:
             device.poll()
     drawing = {}
     for device, (began, joules) in zip(devices, before, strict=True):
-        later, seconds = device.read(), time.monotonic() - began
+        ended, later = _polled(device)
+        seconds = ended - began
         if joules is not None and later is not None:
             came = moved(joules, later, seconds, device.bounds)
             if came.energy_j is not None:
                 drawing[device.device] = came.energy_j / seconds
     return drawing
+
+
+def _polled(device: DeviceSource) -> tuple[float, float | None]:
+    """(seconds, J) of a device at this very moment."""
+    device.poll()
+    return time.monotonic(), device.read()
 
 
 def _as_json(finding: Finding) -> dict[str, str | None]:

@@ -58,7 +58,7 @@ class EnergyMeter:
         self._polled = [
             t.device for t in self._tracks if t.device is not None and t.device.poll_s is not None
         ]
-        self._pause_s = min([d.poll_s for d in self._polled if d.poll_s], default=TICK_S)
+        self._beat_s = min([d.poll_s for d in self._polled if d.poll_s], default=TICK_S)
         self._seq = 0
         self._rows: list[EnergyReading] = []
         self._counters: list[EnergyCounter] = []
@@ -184,15 +184,18 @@ class EnergyMeter:
                 )
 
     def _run(self) -> None:
-        due = self._clock() + TICK_S
+        due = beat = self._clock()
         while not self._is_closing:
-            if self._clock() >= due:
+            now = self._clock()
+            if now >= due:
                 self.cut()
-                due = self._clock() + TICK_S
-            elif self._polled:
+                due = now + TICK_S
+            if self._polled and now >= beat:
                 self.poll()
+                beat = max(beat, now - self._beat_s) + self._beat_s  # what was missed is missed
             self._flush()
-            self._wake.wait(min(self._pause_s, max(due - self._clock(), 0.0)))
+            until = min(due, beat) if self._polled else due
+            self._wake.wait(max(until - self._clock(), 0.0))
             self._wake.clear()
 
     def _flush(self) -> None:

@@ -20,7 +20,9 @@ from trainer.energy.tenancy import MIG, Share, Tenancy, is_sliced
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1
+POLL_S = 0.0938
+"""About ten times a second, but on no round beat: steps of 0.25 s sampled every 0.1 s are seen at the
+same five moments again and again, and come out wrong by 14 %."""
 GAP_S = 2.0
 """Between two samples of power further apart than this nothing is assumed."""
 LIMIT_W = 1000.0
@@ -127,8 +129,13 @@ class NvmlPowerSource:
             self._came_j += (now - before[0]) * (before[1] + watts) / 2
 
     def read(self) -> float | None:
-        """Joules so far; None, and nothing added, where the slice has a hole."""
-        self.poll()
+        """Joules up to the last sample; None, and nothing added, where the slice has a hole.
+
+        A reading samples on its own only where nobody polls: on the beat of the cuts it would
+        weigh the same moment of every step too much.
+        """
+        if self._sample is None or self._clock() - self._sample[0] >= POLL_S:
+            self.poll()
         came_j, self._came_j = self._came_j, 0.0
         self.reason, self._hole = self._hole, ""
         if self.reason:
@@ -222,5 +229,5 @@ def _source(
         return NvmlCounterSource(board, share), f"energy counter, silent just now: {err}"
     if board.ask(power_w) is None:
         return None, f"neither energy counter nor power: {board.reason}"
-    how = f"power, polled every {POLL_S * 1000:g} ms (it has no energy counter)"
+    how = "power, polled every 100 ms (it has no energy counter)"
     return NvmlPowerSource(board, clock, share), how
