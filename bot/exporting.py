@@ -62,7 +62,8 @@ def _report(run: Run) -> dict[str, Any] | None:
 def _hardware(account: Account, report: dict[str, Any] | None) -> str:
     """What was metered, as the run's first message had it; else the devices of the ledger."""
     if report is not None:
-        return "; ".join(report["provenance"]["sources"])
+        sources = report["provenance"]["sources"]
+        return "; ".join(line for line in sources if not line.startswith("not covered"))
     return ", ".join(sorted({part.device for part in account.parts}))
 
 

@@ -215,7 +215,6 @@ def mean_verdicts(
 
 def _mean_verdict(each: Sequence[Mapping[str, Any]], sign: str) -> dict[str, Any]:
     unit, gains = each[0]["unit"], [v["gain"] for v in each]
-    sign = sign if unit == "J" else ""
     found: dict[str, Any] = {"pays": None, "gain": None, "unit": unit, "interval": None}
     if any(v["pays"] is None for v in each):
         return {**found, "why": next(v["why"] for v in each if v["pays"] is None)}
@@ -224,12 +223,15 @@ def _mean_verdict(each: Sequence[Mapping[str, Any]], sign: str) -> dict[str, Any
     if None in gains:
         return {**found, "pays": False, "why": why}
     over = pairs.interval(gains)
-    why += f", mean gain {sign}{words.number(over.mean)} {unit}"
+    shown = words.unit_for([over.mean]) if unit == "J" else words.Unit(unit, 1.0, 0.0)
+    sign = sign if unit == "J" else ""
+    why += f", mean gain {sign}{words.number(over.mean / shown.size_j)} {shown.name}"
     pays: bool | None = over.mean > 0
     if over.low is None or over.high is None:
         why += f" ({over.how_many})"
     else:
-        why += f" (95 % CI {words.number(over.low)} to {words.number(over.high)}, {over.how_many})"
+        low, high = (words.number(bound / shown.size_j) for bound in (over.low, over.high))
+        why += f" (95 % CI {low} to {high}, {over.how_many})"
         if over.claim == "nothing":
             pays = None if over.mean > 0 else False
             why += ": the interval covers zero, so no gain is claimed"
