@@ -6,6 +6,7 @@ NVML numbers them otherwise than CUDA does.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -45,11 +46,11 @@ class Board:
         return self._handle
 
     def limit_w(self) -> float:
-        """The power limit in force."""
-        try:
-            return float(pynvml.nvmlDeviceGetEnforcedPowerLimit(self.handle)) / 1000
-        except pynvml.NVMLError:
-            return LIMIT_W
+        """The highest power limit that may be set (the one in force may be lifted), else that."""
+        for question in (_highest_limit_mw, pynvml.nvmlDeviceGetEnforcedPowerLimit):
+            with contextlib.suppress(pynvml.NVMLError):
+                return float(question(self.handle)) / 1000
+        return LIMIT_W
 
     def ask(self, question: Callable[[Any], float]) -> float | None:
         """The answer, or None with the reason kept."""
@@ -146,6 +147,11 @@ class NvmlPowerSource:
     def parts(self, energy_j: float, seconds: float) -> tuple[Part, ...]:
         """Ours and the others'."""
         return _shared(energy_j, self._share(), self.provenance)
+
+
+def _highest_limit_mw(handle: Any) -> int:
+    _, highest = pynvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)
+    return int(highest)
 
 
 def counter_j(handle: Any) -> float:

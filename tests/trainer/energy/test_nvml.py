@@ -132,6 +132,13 @@ def test_a_function_the_driver_lacks_is_unknown(driver, monkeypatch):
     assert source.read() is None
 
 
+def test_a_limit_that_may_be_lifted_does_not_bound_what_a_board_draws(driver):
+    """Capped to 200 W just now; at 700 W again, its joules must not look like a leap."""
+    driver.boards[0].limit_w, driver.boards[0].highest_w = 200, 700
+
+    assert NvmlCounterSource(nvml.Board("GPU-1")).bounds.limit_w == 700
+
+
 def test_a_board_without_a_limit_gets_one(driver):
     driver.boards[0].limit_w = None
 
