@@ -81,8 +81,7 @@ class Board:
         start_mj: what the counter said when the driver was loaded.
         tick_s: how often the counter moves; 0 = all the time.
         limit_w: its power limit in force; None = it does not tell.
-        highest_w: the highest that may be set; None = it does not tell.
-        limits_w: between which limits it can be set.
+        limits_w: between which limits it can be set; None = it does not tell.
         may_set_limit: whether we have the rights to.
         has_counter: whether it has an energy counter.
         has_power: whether it tells its power.
@@ -99,8 +98,7 @@ class Board:
     start_mj: int = 5_000_000
     tick_s: float = 0.0
     limit_w: float | None = 700.0
-    highest_w: float | None = None
-    limits_w: tuple[float, float] = (200.0, 700.0)
+    limits_w: tuple[float, float] | None = (200.0, 700.0)
     may_set_limit: bool = True
     has_counter: bool = True
     has_power: bool = True
@@ -175,6 +173,8 @@ class FakeNvml:
 
     def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: Any, low: Any, high: Any) -> int:
         board = self._board(handle)
+        if board.limits_w is None:
+            return NOT_SUPPORTED
         low._obj.value, high._obj.value = (round(1000 * w) for w in board.limits_w)
         return board.fails_with
 
@@ -184,12 +184,6 @@ class FakeNvml:
             return NO_PERMISSION
         board.limit_w = getattr(limit, "value", limit) / 1000
         return board.fails_with
-
-    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: Any, low: Any, high: Any) -> int:
-        board = self._board(handle)
-        highest_w = board.highest_w or 0.0
-        low._obj.value = 100_000
-        return self._tell(board, high, board.highest_w is not None, lambda: round(highest_w * 1000))
 
     def nvmlDeviceGetFieldValues(self, handle: Any, count: Any, out: Any) -> int:
         board = self._board(handle)

@@ -134,15 +134,16 @@ def test_a_function_the_driver_lacks_is_unknown(driver, monkeypatch):
 
 def test_a_limit_that_may_be_lifted_does_not_bound_what_a_board_draws(driver):
     """Capped to 200 W just now; at 700 W again, its joules must not look like a leap."""
-    driver.boards[0].limit_w, driver.boards[0].highest_w = 200, 700
+    driver.boards[0].limit_w, driver.boards[0].limits_w = 200, (100, 700)
 
     assert NvmlCounterSource(nvml.Board("GPU-1")).bounds.limit_w == 700
 
 
-def test_a_board_without_a_limit_gets_one(driver):
-    driver.boards[0].limit_w = None
+@pytest.mark.parametrize(("limit_w", "expected"), [(350, 350), (None, nvml.LIMIT_W)])
+def test_a_board_that_does_not_tell_how_far_its_limit_goes(driver, limit_w, expected):
+    driver.boards[0].limit_w, driver.boards[0].limits_w = limit_w, None
 
-    assert NvmlCounterSource(nvml.Board("GPU-1")).bounds.limit_w == nvml.LIMIT_W
+    assert NvmlCounterSource(nvml.Board("GPU-1")).bounds.limit_w == expected
 
 
 # --- power --------------------------------------------------------------------------------------
