@@ -304,7 +304,7 @@ def chart(book: DayBook) -> dict[str, Any]:
         "week_unit": week_unit.name,
         "days": [
             {
-                "name": f"{day.date:%a} {day.date.day}",
+                "name": f"{day.date:%a}\n{day.date.day}",
                 "value": 0.0 if total is None else total.energy_j / week_unit.size_j,
                 "u": 0.0 if total is None else total.u_j / week_unit.size_j,
                 "measured": 0.0 if total is None else total.measured_share,
