@@ -164,6 +164,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     left = await asyncio.to_thread(metering.left_off, store.ledger, house.meter.boot_id)
     house.meter.take_up(left)
     house.meter.start()
+    is_all_ended = False
     try:
         await house.office.connect()
         await door.refresh()
@@ -187,13 +188,15 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             await rounds.recover()
             yield bot
             await rounds.close()
+            is_all_ended = True
             for task in tasks:
                 task.cancel()
     finally:
         bot.schedule.close()
         await house.office.close()
         await asyncio.to_thread(house.meter.close)
-        await asyncio.to_thread(_leave_counters, house)
+        if is_all_ended:
+            await asyncio.to_thread(_leave_counters, house)
         await _give_up_lease(store, holder)
 
 

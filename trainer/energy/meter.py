@@ -187,11 +187,16 @@ class EnergyMeter:
         due = beat = self._clock()
         while not self._is_closing:
             now = self._clock()
+            try:
+                if now >= due:
+                    self.cut()
+                if self._polled and now >= beat:
+                    self.poll()
+            except Exception:  # whatever a source dies of: the others are metered on
+                log.exception("a source failed")
             if now >= due:
-                self.cut()
                 due = now + TICK_S
-            if self._polled and now >= beat:
-                self.poll()
+            if now >= beat:
                 beat = max(beat, now - self._beat_s) + self._beat_s  # what was missed is missed
             self._flush()
             until = min(due, beat) if self._polled else due
