@@ -61,10 +61,10 @@ class FakeSlack:
         self.workspace = Workspace(clock)
         self.methods = Methods(self.workspace, lambda: self.api_url)
         self.delivery = Delivery(SIGNING_SECRET)
-        self.scopes = set(SCOPES.values()) | {"commands"}
+        self.scopes = set(SCOPES.values()) | {"commands", "groups:history"}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.responses: list[dict[str, Any]] = []
-        self.posts_stored: list[str] = []
+        self.refused: list[str] = []  # methods that were called too fast
         self._faults: list[Fault] = []
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -128,6 +128,7 @@ class FakeSlack:
         except SlackError as error:
             answer = error.answer
         except TooFast:
+            self.refused.append(method)
             return self._failed(Fault(method, 1, status=429, retry_after_s=1))
         if fault and fault.drop_after:
             assert request.transport is not None
