@@ -55,10 +55,8 @@ class EnergyMeter:
         self._charge_idle = charge_idle
         self._slot, self._bot_slot = Slot(), Slot(phase="bot")
         self._tracks = [Track(source, clock, self._slot) for source in sources]
-        self._polled = [
-            t.device for t in self._tracks if t.device is not None and t.device.poll_s is not None
-        ]
-        self._beat_s = min([d.poll_s for d in self._polled if d.poll_s], default=TICK_S)
+        beats = {t: t.device.poll_s for t in self._tracks if t.device and t.device.poll_s}
+        self._polled, self._beat_s = list(beats), min(beats.values(), default=TICK_S)
         self._seq = 0
         self._rows: list[EnergyReading] = []
         self._counters: list[EnergyCounter] = []
@@ -138,8 +136,8 @@ class EnergyMeter:
     def poll(self) -> None:
         """Sample what has to be sampled between two cuts."""
         with self._lock:
-            for device in self._polled:
-                device.poll()
+            for track in self._polled:
+                track.poll()
 
     def _row(self, track: Track, part: Slice, now: datetime) -> EnergyReading:
         owner = self._owner(track, part)
@@ -187,16 +185,11 @@ class EnergyMeter:
         due = beat = self._clock()
         while not self._is_closing:
             now = self._clock()
-            try:
-                if now >= due:
-                    self.cut()
-                if self._polled and now >= beat:
-                    self.poll()
-            except Exception:  # whatever a source dies of: the others are metered on
-                log.exception("a source failed")
             if now >= due:
+                self.cut()
                 due = now + TICK_S
-            if now >= beat:
+            if self._polled and now >= beat:
+                self.poll()
                 beat = max(beat, now - self._beat_s) + self._beat_s  # what was missed is missed
             self._flush()
             until = min(due, beat) if self._polled else due

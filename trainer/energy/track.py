@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from storage.models import EnergyCounter, Provenance
 from trainer.energy.plausible import SILENT, STILL, STILL_S, Moved, moved
 from trainer.energy.sources import DeviceSource, EnergySource, Owner
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Track:
         self.device = source if isinstance(source, DeviceSource) else None
         self._clock = clock
         self._booked_s = clock()
-        value = source.read()
+        value = self._read()
         self._stood = _Stood(value, self._booked_s, slot) if value is not None else None
         self._hole_since: float | None = None
 
@@ -78,7 +81,7 @@ class Track:
     def cut(self, then: Slot) -> list[Slice]:
         """What came in since the last cut; `then` is who the machine works for from now on."""
         asked_s = self._clock()
-        value, now_s = self.source.read(), self._clock()
+        value, now_s = self._read(), self._clock()
         seconds, self._booked_s = max(now_s - self._booked_s, 0.0), now_s
         stood = self._stood
         if value is None:
@@ -99,6 +102,21 @@ class Track:
         if hole_since is not None and self.device is not None and self.device.is_persistent:
             return [_filled(came, seconds, now_s - hole_since, stood.slot)]
         return self._shared_out(came.energy_j, seconds)
+
+    def poll(self) -> None:
+        """Sample a device between two cuts."""
+        if self.device is not None:
+            try:
+                self.device.poll()
+            except Exception:  # whatever a source dies of, the others are metered on
+                log.exception("a source failed", extra={"source": self.source.name})
+
+    def _read(self) -> float | None:
+        try:
+            return self.source.read()
+        except Exception:  # likewise
+            log.exception("a source failed", extra={"source": self.source.name})
+            return None
 
     def _still(self, seconds: float, still_s: float, then: Slot) -> Slice:
         """A counter that stands still: nothing drawn for a moment, broken in the long run."""

@@ -26,7 +26,7 @@ from trainer.energy.fake_nvml import (
 )
 from trainer.energy.meter import EnergyMeter
 from trainer.energy.nvml import NvmlCounterSource
-from trainer.energy.plausible import LEAP, RESET, STILL
+from trainer.energy.plausible import LEAP, RESET, SILENT, STILL
 from trainer.energy.track import Slot
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -316,6 +316,17 @@ def test_a_counter_that_was_reset_is_unknown_with_the_reason_and_never_negative(
     meter.flush()
 
     assert told(shelf) == [(1000.0, ""), (None, RESET), (300.0, "")]
+
+
+def test_a_source_that_dies_is_unknown_and_the_others_are_metered_on(clock, shelf):
+    broken, sound = Power(clock, 10, "gpu"), Power(clock, 10, "cpu")
+    meter = meter_of(clock, shelf, broken, sound)
+    broken.read = lambda: 1 / 0
+    clock.sleep(2)
+    meter.flush()
+
+    assert told(shelf, "gpu") == [(None, SILENT)]
+    assert told(shelf, "cpu") == [(20, "")]
 
 
 def test_a_counter_that_leaps_further_than_the_board_can_draw_brings_no_joules(
