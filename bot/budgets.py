@@ -9,6 +9,8 @@ from bot.budget import WARN_AT, Budget, BudgetError, Spent, parse
 from bot.house import House
 from storage.models import Run
 
+ENDING_S = 2.0
+"""From a budget's end to a child's, the checkpoint aside: until the next look, and to leave."""
 Stop = Callable[[str, str], Awaitable[None]]
 
 
@@ -99,13 +101,20 @@ class Budgets:
             await house.office.queue(*outgoing.in_thread(house.channels, run.run_id, key, said))
 
     def _both(self, run_id: str) -> tuple[Spent, Spent]:
-        """What a run cost so far, and what it will have once it has saved its work."""
-        spending, runs = self._house.spending, self._house.store.runs
-        spent, tally = spending.spent(run_id), spending.of(run_id)
-        saves = [(0.0, 0.0)]
-        for arm in runs.arms(run_id):
-            count = len(runs.checkpoints(arm.arm_id))
-            if count:
-                joules, seconds = tally.phase(arm.name, "checkpoint")
-                saves.append((joules / count, seconds / count))
-        return spent, spent.plus(*max(saves))
+        """What a run cost so far, and what it will have once it has saved its work and ended."""
+        house = self._house
+        house.meter.flush()
+        spent, tally = house.spending.spent(run_id), house.spending.of(run_id)
+        ahead = [(0.0, 0.0)]
+        for arm in house.store.runs.arms(run_id):
+            train_j, train_s = tally.phase(arm.name, "train")
+            count = len(house.store.runs.checkpoints(arm.arm_id))
+            save_j, save_s = tally.phase(arm.name, "checkpoint")
+            if train_s > 0:
+                ahead.append(
+                    (
+                        save_j / max(1, count) + ENDING_S * train_j / train_s,
+                        save_s / max(1, count) + ENDING_S,
+                    )
+                )
+        return spent, spent.plus(*max(ahead))

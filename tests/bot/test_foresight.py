@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t as student_t
 
 from bot import budget
+from bot.bench.energy import foresight as bench
 from bot.budget import BudgetError, Spent
 from bot.foresight import (
     DRIFT,
@@ -129,3 +130,9 @@ def test_a_budget_is_held_against_the_band(text, says):
 
     assert says in line
     assert f"of the budget of {text}" in line
+
+
+def test_the_benchmark_counts_bands_that_miss(monkeypatch):
+    monkeypatch.setattr(bench, "DRIFTS", 1.0)
+
+    assert bench.coverage(50, 100, np.random.default_rng(1)) < 0.9

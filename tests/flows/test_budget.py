@@ -12,7 +12,7 @@ def booked(bot, run, energy_j):
     """Joules that the ledger has for the run, beside those it really cost."""
     now = bot.house.now()
     row = EnergyReading(
-        run_id=run.run_id, arm="human", segment_id=None, phase="train", device="GPU-1",
+        run_id=run.run_id, arm="human", segment_id=None, phase="evaluate", device="GPU-1",
         source="made up", provenance="M-ctr", boot_id="boot", seq=int(now.timestamp() * 1e6),
         started_at=now, ended_at=now, duration_s=0.0, energy_j=energy_j,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from bot.bench.energy import accounting, gpu, metering
+from bot.bench.energy import accounting, foresight, gpu, metering
 from bot.bench.figures import BenchReport, Figure
 
 
@@ -21,6 +21,7 @@ class Group(Protocol):
 GROUPS: Mapping[str, Group] = {
     "metering": metering.figures,
     "accounting": accounting.figures,
+    "foresight": foresight.figures,
 }
 
 
