@@ -187,7 +187,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False,
 ) -> None:
-    """Say what is measured on this host, what is guessed and why, and what would help."""
+    """Say what is measured on this host and what is guessed, whether Slack works, what would help."""
     sections = examining.examine(_settings(None), topic)
     if as_json:
         out.print_json(data={section.topic: section.data for section in sections})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
+from adapters.slack.doctor import examine as examine_slack
 from bot.settings import Settings
 from storage.models import PROVENANCE_WORDS
 from trainer.energy.findings import Finding
@@ -16,7 +20,7 @@ from trainer.energy.sources import DeviceSource
 
 LOOK_S = 1.0
 
-Topic = Literal["energy"]
+Topic = Literal["energy", "slack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,11 @@ class Section:
 
 
 def examine(settings: Settings, topic: Topic | None = None) -> list[Section]:
-    """Every topic, or the one that was asked for."""
-    topics = {"energy": energy}
-    return [look(settings) for name, look in topics.items() if topic in (None, name)]
+    """The topic that was asked for, or every one that is set up."""
+    topics = {"energy": energy, "slack": slack}
+    absent = {"slack"} if settings.slack_bot_token is None else set()
+    wanted = [topic] if topic is not None else [name for name in topics if name not in absent]
+    return [topics[name](settings) for name in wanted]
 
 
 def energy(settings: Settings) -> Section:
@@ -73,6 +79,32 @@ def energy(settings: Settings) -> Section:
             "not_covered": NOT_COVERED,
         },
     )
+
+
+def slack(settings: Settings) -> Section:
+    """Whether Slack would let the bot work, step by step; asks Slack."""
+    checks = asyncio.run(
+        examine_slack(
+            _open(settings.slack_bot_token),
+            settings.slack_channel,
+            _open(settings.slack_app_token),
+            _open(settings.slack_signing_secret),
+            settings.slack_api_url,
+        )
+    )
+    words = {True: "fine", False: "wrong", None: ""}
+    return Section(
+        topic="slack",
+        heading=("step", "", "what was found"),
+        rows=tuple((check.what, words[check.is_fine], check.found) for check in checks),
+        advice=tuple(f"{check.what}: {check.remedy}" for check in checks if check.remedy),
+        notes=(),
+        data=[asdict(check) for check in checks],
+    )
+
+
+def _open(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _drawing(devices: Sequence[DeviceSource]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """`joulery doctor` says what is measured, what is guessed, and what would help."""
 
+import asyncio
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from bot import doctor
 from bot.cli import app
 from bot.settings import Settings
+from tests.fake_slack import server as fake
 from trainer.energy.clock import boot_time
 from trainer.energy.fake_nvml import Board, FakeNvml, installed, steady
 
@@ -70,3 +72,24 @@ def test_advice_names_what_would_help(joulery):
 
 def test_a_topic_that_is_none_is_said(joulery):
     assert joulery("doctor", "weather").exit_code == 2
+
+
+async def test_slack_is_looked_at_step_by_step(joulery, monkeypatch):
+    async with fake.FakeSlack() as slack:
+        slack.workspace.channels[fake.CHANNEL].members.clear()
+        given = {
+            "bot_token": fake.BOT_TOKEN, "app_token": fake.APP_TOKEN, "channel": fake.CHANNEL,
+            "api_url": slack.api_url,
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(f"JOULERY_SLACK_{name.upper()}", value)
+        shown = (await asyncio.to_thread(joulery, "doctor", "slack")).stdout
+
+    assert "bot token  fine   joulery in Fake" in shown
+    assert "channel    wrong" in shown
+    assert "→ channel: say /invite @Joulery in the channel" in shown
+    assert fake.BOT_TOKEN not in shown
+
+
+def test_slack_without_a_token_says_where_to_get_one(joulery):
+    assert "JOULERY_SLACK_BOT_TOKEN" in joulery("doctor", "slack").stdout
