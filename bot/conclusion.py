@@ -11,7 +11,7 @@ from adapters.base import Picture
 from bot import accounts, leaning, outgoing, pictures, report
 from bot.history import histories, is_of
 from bot.house import House
-from bot.verdict import ArmRecord, RunRecord
+from bot.record import ArmRecord, RunRecord
 from bot.weighing import terms
 from bot.wording import kind_of
 from storage import energy

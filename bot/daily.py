@@ -18,7 +18,7 @@ from bot.verdict import by_objective
 from bot.wording import arm_said
 from storage import energy
 from storage.energy import EnergyTotal
-from storage.models import EnergyMinute, EnergySum, Run
+from storage.models import EnergyBaseline, EnergyMinute, EnergySum, Run
 
 QUIET_J = 36_000.0
 """What the bot spends without a run is worth a line from 0.01 kWh on."""
@@ -35,6 +35,8 @@ class RunDay:
     run: Run
     parts: Sequence[EnergySum]
     report: Mapping[str, Any] | None = None
+    baselines: Sequence[EnergyBaseline] = ()
+    budget: str = ""  # how much of it is used, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,7 @@ def card(book: DayBook, picture: Picture | None) -> Card:
         title=title,
         lines=tuple(filter(None, lines)),
         bars=tuple(
-            (name, share.energy_j / top, words.energy_total(share, unit))
-            for name, share in own
+            (name, share.energy_j / top, words.energy_total(share, unit)) for name, share in own
         ),
         pictures=(picture,) if picture else (),
         footer=f"{book.day.hours} · details in the thread",
@@ -165,6 +166,8 @@ def details(book: DayBook) -> str:
     lines.insert(0, "By arm and phase:")
     lines.append(f"By device: {_by_device(book.parts, unit)}")
     lines.append(waited(book, unit))
+    lines += [net_said(one, unit) for one in book.runs]
+    lines += [f"{one.run.run_id}: {one.budget}" for one in book.runs if one.budget]
     lines.append(joules.sources(book.total))
     lines += remarked(book)
     lines.append(f"{METHOD}. Host {book.host}." if book.host else f"{METHOD}.")
@@ -224,6 +227,14 @@ def compared(book: DayBook) -> list[str]:
             found = reports[0]
             lines.append(by_objective(found["verdicts"], found["value"], found["later_runs"])[0])
     return lines
+
+
+def net_said(one: RunDay, unit: words.Unit) -> str:
+    """What a run took above idle; "" where no idle power was measured before it."""
+    net = energy.net(one.parts, one.baselines)
+    if net is None:
+        return ""
+    return f"{one.run.run_id}, {joules.net_said(net, energy.total(one.parts), unit)}"
 
 
 def waited(book: DayBook, unit: words.Unit) -> str:

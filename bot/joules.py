@@ -46,7 +46,9 @@ def net_said(net: energy.Net | None, gross: EnergyTotal, unit: words.Unit) -> st
     """What is left above idle, or why that is not known."""
     if net is None:
         return "Net of idle: not known, no idle power was measured before this run."
-    text = f"Net of idle: {words.part_of(gross, net.energy_j, unit, net.u_j)} ({words.known(gross)})"
+    text = (
+        f"Net of idle: {words.part_of(gross, net.energy_j, unit, net.u_j)} ({words.known(gross)})"
+    )
     if net.below:
         text += f"; {words.listed(net.below)} drew less than when idle before, counted as 0"
     return f"{text}."

@@ -10,9 +10,8 @@ from typing import Any
 
 from bot import leaning, metrics, pairs, words
 from bot.history import ratio_to_target
+from bot.record import ArmRecord, RunRecord
 from bot.verdict import (
-    ArmRecord,
-    RunRecord,
     break_even,
     by_objective,
     cost_of_proof,
@@ -179,7 +178,7 @@ def _ratios(reports: Sequence[Mapping[str, Any]]) -> list[float]:
 
 def is_comparable(report: Mapping[str, Any]) -> bool:
     """Whether the arms' joules come from the same sources."""
-    mixes = [arm["energy_j"]["mix"] for arm in report["arms"].values()]
+    mixes = [arm["energy_j"].get("mix", {}) for arm in report["arms"].values()]
     return all(energy.is_same_mix(mixes[0], mix) for mix in mixes[1:])
 
 

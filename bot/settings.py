@@ -30,7 +30,7 @@ def _upper(text: object) -> object:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError) as err:  # a missing key is one, and so is a folder of zones
+    except (LookupError, OSError, ValueError) as err:  # none, a folder of zones, no name at all
         raise ValueError("no time zone is called so; give an IANA name") from err
     return name
 

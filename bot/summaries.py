@@ -14,11 +14,13 @@ from typing import Any
 
 from adapters.base import Picture
 from bot import accounts, conclusion, daily, outgoing, pictures
+from bot.budget import parse
 from bot.daily import DayBook, RunDay
 from bot.days import LocalDay, due
 from bot.grid import Grid
 from bot.house import House
 from bot.settings import Settings
+from bot.spending import Spending
 from storage import energy
 from storage.energy import EnergyTotal
 from storage.models import OutboxItem, Run, RunState
@@ -110,7 +112,13 @@ def book_of(
     """The books of a day; blocks while the database is read."""
     by_run = store.ledger.sums_between(day.start, day.end)
     runs = [
-        RunDay(run, by_run[run_id], _report(run, day))
+        RunDay(
+            run,
+            by_run[run_id],
+            _report(run, day),
+            store.ledger.baselines(run_id),
+            _budget(store, grid, settings, run),
+        )
         for run_id in sorted(by_run, key=_number)
         if run_id and (run := store.runs.get(run_id)) is not None
     ]
@@ -139,6 +147,14 @@ def total_of(store: Store, day: LocalDay) -> EnergyTotal | None:
 def _number(run_id: str) -> tuple[int, str]:
     """`r2` before `r10`."""
     return len(run_id), run_id
+
+
+def _budget(store: Store, grid: Grid | None, settings: Settings, run: Run) -> str:
+    """How much of its budget a run has used, in all its days; "" without one."""
+    if not run.budget:
+        return ""
+    grams = None if grid is None else grid.g_per_kwh * (settings.pue or 1.0)
+    return f"{parse(run.budget).said(Spending(store.ledger, grams).spent(run.run_id))} is used"
 
 
 def _report(run: Run, day: LocalDay) -> dict[str, Any] | None:

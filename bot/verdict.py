@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from bot import metrics, pairs, words
 from bot.breakeven import BreakEven
-from bot.costs import Costs, Place
-from bot.effort import People
 from bot.history import ArmHistory, ratio_to_target
+from bot.record import RunRecord
 from bot.wording import alone_said, arm_said
-from bot.worth import Effort, Terms, decisions, net, unit_of
+from bot.worth import Effort, decisions, net, unit_of
 from storage import energy
 from storage.energy import EnergyTotal
-from storage.models import EnergyBaseline, EnergySum, Round, Run
 from trainer.kinds import Kind
-from trainer.segment import SegmentReport
 from trainer.spec import Value
 
 VALUES: tuple[Value, ...] = get_args(Value)
@@ -27,65 +23,6 @@ VALUE_WORDS: Mapping[Value, str] = {
     "energy-with-devices": "energy with people's devices",
     "money": "money",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ArmRecord:
-    """All that is known of one arm of one run."""
-
-    history: ArmHistory
-    parts: Sequence[EnergySum]  # its ledger, the shared start included
-    reports: Sequence[SegmentReport]
-    wall_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """All that is known of one finished run."""
-
-    run: Run
-    arms: Mapping[str, ArmRecord]
-    rounds: Sequence[Round]
-    votes: int
-    cards: int
-    terms: Terms  # what the team wants of its votes, and the prices
-    notes: Sequence[str]  # what is measured and what is guessed
-    people: People | None = None  # what voting took, where it was measured
-    baselines: Sequence[EnergyBaseline] = ()
-    place: Place | None = None  # None: no country
-
-    @property
-    def kind(self) -> Kind:
-        """What its metric is."""
-        return self.terms.kind
-
-    @property
-    def effort(self) -> Effort:
-        """People's time and devices; what the machine waited its ledger has."""
-        human_s = self.took.seconds
-        return Effort(self.cards, human_s, human_s * self.terms.device_w)
-
-    @property
-    def took(self) -> People:
-        """What voting took of people."""
-        return self.people or People.assumed(self.votes, self.terms.seconds_per_vote)
-
-    @property
-    def costs(self) -> Costs:
-        """What all arms and the voters come to, loading torch once."""
-        place = self.place or Place(self.terms.prices, self.terms.device_w)
-        own = [p for arm in self.arms.values() for p in arm.parts if p.arm is not None]
-        shared = next((arm.parts for arm in self.arms.values()), ())
-        return Costs.of([*own, *(p for p in shared if p.arm is None)], self.took, place)
-
-    @property
-    def unlike(self) -> str:
-        """The arm that was metered by other sources than the one with votes; "" = none."""
-        human = self.arms.get("human")
-        own = energy.mix(human.parts) if human else {}
-        others = [name for name in self.arms if name != "human"]
-        mixes = {name: energy.mix(self.arms[name].parts) for name in others}
-        return next((name for name, mix in mixes.items() if not energy.is_same_mix(own, mix)), "")
 
 
 # --- by objective -------------------------------------------------------------------------------
@@ -273,6 +210,7 @@ def verdict(record: RunRecord) -> list[str]:
         return [
             *_decided(record),
             f"{kind.metric.capitalize()} and machine energy: {spent}.",
+            *_net(record, unit),
             "No control was trained, so nothing is claimed about what the votes saved.",
         ]
     terms = record.terms
@@ -283,10 +221,24 @@ def verdict(record: RunRecord) -> list[str]:
         gain = _gain(human.history, no_votes.history, kind)
         lines.append(f"Against {arm_said('no_votes', spec)}: {gain}.")
     proof = cost_of_proof(record)
+    lines += _net(record, unit)
     lines.append(
         f"Cost of proof (arms trained only to compare): {words.energy_total(proof, unit)}."
     )
     return lines
+
+
+def _net(record: RunRecord, unit: words.Unit) -> list[str]:
+    """What the arms took above idle; nothing where no idle power was measured."""
+    found = []
+    for name, arm in record.arms.items():
+        net = energy.net(arm.parts, record.baselines)
+        if net is not None:
+            said = words.part_of(arm.history.total, net.energy_j, unit, net.u_j)
+            floor = ", some of it below idle and counted as 0" if net.below else ""
+            how = words.known(arm.history.total)
+            found.append(f"{arm_said(name, record.run.spec)} {said} ({how}{floor})")
+    return [f"Net of idle: {'; '.join(found)}."] if found else []
 
 
 def _decided(record: RunRecord) -> list[str]:

@@ -331,6 +331,37 @@ def test_arms_metered_by_different_sources_are_not_compared():
     assert "so no saving is claimed" in comparison_report([report] * 3)["verdict"][-1]
 
 
+def test_what_a_run_took_above_idle_and_of_its_budget_stands_in_the_thread():
+    """60 s at 12 kW of idle are 0.2 of the 1 kWh."""
+    idle = EnergyBaseline(
+        run_id="r1",
+        source="GPU-1 M-ctr",
+        device="GPU-1",
+        power_w=12e3,
+        sd_w=0.0,
+        window_s=60,
+        at=T0,
+    )
+    one = RunDay(run(), [part()], None, [idle], "82 % of the budget of 0.5kWh is used")
+
+    said = daily.details(DayBook(DAY, [one], NOBODY, [], BARE))
+
+    assert "r1, Net of idle: 0.800 kWh ±0.040 (measured)." in check(said)
+    assert "r1: 82 % of the budget of 0.5kWh is used" in said
+
+
+def test_a_report_says_what_the_arms_took_above_idle():
+    idle = EnergyBaseline(
+        run_id="r1", source="cpu-time", device="cpu", power_w=100.0, sd_w=0.0, window_s=60, at=T0
+    )
+    human = arm("human", [(0, 100, 0.6), (10, 300, 0.8)], 300, "M-ctr")
+    control = arm("control", [(0, 100, 0.5), (10, 400, 0.7)], 400, "M-ctr")
+
+    told = verdict(replace(record(human, control), baselines=[idle]))
+
+    assert "Net of idle: with your votes 200 J ±10 (measured); control" in "\n".join(told)
+
+
 def test_net_below_idle_is_said():
     baselines = [
         EnergyBaseline(

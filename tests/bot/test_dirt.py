@@ -5,7 +5,7 @@ from math import comb
 import pytest
 
 from bot.dirt import Dirt, Judgement, audit_answers, dirt_share, is_audit
-from bot.worth import GO_ABOVE, THUMBS
+from bot.thumbs import GO_ABOVE, THUMBS
 from storage.consensus import Consensus
 from storage.models import Subject, SubjectKind
 from tests.bot.cards import at, sample_ballot, vote

@@ -7,8 +7,9 @@ import pytest
 from bot.history import ArmHistory, Point
 from bot.pictures import metric_over_energy
 from bot.prices import Prices
+from bot.record import ArmRecord, RunRecord
 from bot.report import comparison_report, curves, run_report, table
-from bot.verdict import ArmRecord, RunRecord, verdict, verdicts
+from bot.verdict import verdict, verdicts
 from bot.worth import Decision, Terms
 from storage import energy
 from storage.models import EnergySum, Round, RoundState, Run, RunState

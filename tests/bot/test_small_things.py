@@ -112,6 +112,20 @@ def test_the_example_as_it_stands_is_a_valid_set_of_settings(monkeypatch, tmp_pa
     assert read_settings() == Settings(_env_file=None)
 
 
+def test_a_time_zone_that_there_is_not_is_refused_and_so_is_half_a_currency(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOULERY_TIMEZONE", "Europe/Atlantis")
+    monkeypatch.setenv("JOULERY_CURRENCY", "euros")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+
+    assert "JOULERY_TIMEZONE = 'Europe/Atlantis': Value error, no time zone is called so" in str(
+        caught.value
+    )
+    assert "JOULERY_CURRENCY = 'euros'" in str(caught.value)
+
+
 def test_lists_are_written_with_commas(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JOULERY_OPERATORS", "web:ana, slack:U1,")

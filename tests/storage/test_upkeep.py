@@ -107,3 +107,10 @@ def test_a_role_given_in_chat_replaces_the_one_before_and_can_be_taken_back(stor
     assert store.upkeep.withdraw("slack:U1")
     assert not store.upkeep.withdraw("slack:U1")
     assert store.upkeep.grants() == []
+
+
+def test_what_was_done_is_known_by_its_keys(store):
+    store.upkeep.once("energy:a", at(0))
+
+    assert store.upkeep.done({"energy:a", "energy:b"}) == ["energy:a"]
+    assert store.upkeep.done(set()) == []

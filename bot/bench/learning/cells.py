@@ -15,7 +15,7 @@ from bot.bench.learning import team as people
 from bot.bench.learning.team import Jury, team_of
 from bot.bench.segments import ArmInTraining, run_module
 from bot.dirt import Judgement, dirt_share
-from bot.worth import GO_ABOVE
+from bot.thumbs import GO_ABOVE
 from trainer.bench import exemplars
 from trainer.launch import LocalLauncher
 from trainer.segment import LabelWords, Opinions, Questions

@@ -15,7 +15,7 @@ from bot.ask import questions
 from bot.bench.learning.team import OVERLAP, SECONDS_PER_VOTE, Rater
 from bot.dirt import audit_answers, dirt_share
 from bot.opinions import Heard, opinions
-from bot.worth import THUMBS
+from bot.thumbs import THUMBS
 from storage.models import Arm, ArmState, Ballot, Choice, Run, RunState, SubjectKind, Vote
 from trainer.kinds import ANSWER, KINDS
 from trainer.segment import Opinions, SegmentReport
