@@ -182,6 +182,48 @@ def test_minutes_hold_all_joules_and_seconds(parts):
     assert sum(m.duration_s for m in found) == pytest.approx(sum(s for _, s, _ in parts))
 
 
+def test_the_newest_reading_of_a_counter_tells_whom_it_ran_for(store):
+    counter = EnergyCounter(
+        boot_id="boot", source="nvml", device="GPU-1", value_j=7.0, at=at(0), clock_s=100.0
+    )
+    store.ledger.add(
+        [
+            reading(5, 1.0, arm="human"),
+            reading(7, 1.0, arm="control"),
+            reading(6, 1.0, arm="human"),
+            reading(8, 1.0, arm="other", device="GPU-2"),
+            reading(9, 1.0, arm="other", boot_id="an earlier boot"),
+        ]
+    )
+
+    assert store.ledger.newest(counter).arm == "control"
+    assert store.ledger.newest(counter.model_copy(update={"device": "GPU-9"})) is None
+
+
+def test_a_segments_readings_are_its_own(store):
+    store.ledger.add(
+        [
+            reading(0, 1.0, segment_id="r1.human.0.1"),
+            reading(1, 2.0, segment_id="r1.human.0.2"),
+            reading(2, 3.0),
+        ]
+    )
+
+    assert [r.energy_j for r in store.ledger.of_segment("r1", "r1.human.0.1")] == [1.0]
+
+
+def test_counters_that_are_given_up_are_nobodys(store):
+    counter = EnergyCounter(
+        boot_id="boot", source="nvml", device="GPU-1", value_j=7.0, at=at(0), clock_s=100.0
+    )
+    other = counter.model_copy(update={"boot_id": "another boot"})
+    store.ledger.add([], [counter, other])
+    store.ledger.forget_counters("boot")
+
+    assert store.ledger.counters("boot") == []
+    assert store.ledger.counters("another boot") == [other]
+
+
 def test_counters_stand_where_they_were_last_booked(store):
     counter = EnergyCounter(
         boot_id="boot", source="nvml", device="GPU-1", value_j=7.0, at=at(0), clock_s=100.0

@@ -23,6 +23,8 @@ from trainer.energy.sources import (
     ProcessGroup,
 )
 
+MODULE = "GH200"
+"""Its counter holds the CPU, too (Zeus, pull request 172)."""
 NOT_COVERED = "power supply losses, fans, network, disks"
 
 
@@ -65,7 +67,10 @@ def probe(
     sources: list[EnergySource] = [*gpus, *cpus]
     found.append(counter)
     watts = None
-    if not cpus:
+    if any(MODULE in finding.part for finding in found):
+        how = f"by the counter of the {MODULE}, which holds CPU and GPU"
+        found.append(Finding("CPU", "measured", how, "M-ctr"))
+    elif not cpus:
         watts = watts_per_core or WATTS_PER_CORE
         sources += [
             CpuTimeSource(training, watts, TRAINING_CPU),

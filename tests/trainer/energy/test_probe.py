@@ -38,6 +38,16 @@ def test_where_the_cpu_has_a_counter_nothing_is_estimated_on_top(tmp_path):
     assert any("the bot's own share" in line for line in found.lines)
 
 
+def test_a_module_whose_counter_holds_the_cpu_leaves_nothing_to_estimate(tmp_path):
+    clock = Clock()
+    with installed(FakeNvml(clock, [Board("GPU-1", name="NVIDIA GH200 480GB")])):
+        found = probe(powercap=tmp_path, clock=clock)
+
+    assert [s.name for s in found.sources] == ["nvml-counter", "ram-training"]
+    assert found.watts_per_core is None
+    assert any("which holds CPU and GPU" in line for line in found.lines)
+
+
 def test_a_host_with_everything_measures_most_of_it(tmp_path):
     zone(tmp_path, "0", "package-0", 5_000_000)
     clock = Clock()
