@@ -1,0 +1,184 @@
+"""A run steered from Slack: the real slack_bolt, a fake Slack, votes in every way there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.base import Ref
+from adapters.slack.platform import SlackChat
+from bot.app import Bot, running
+from storage.models import RunState
+from tests.fake_slack import server as fake
+
+CHANNEL = fake.CHANNEL
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[fake.FakeSlack]:
+    async with fake.FakeSlack() as server:
+        server.methods.post_interval_s = 0.95  # refuses whoever is faster
+        yield server
+
+
+@pytest.fixture
+def open_slack(settings, slack):
+    """Starts a bot that is in Slack."""
+
+    @asynccontextmanager
+    async def start(**changes) -> AsyncIterator[Bot]:
+        given = {"slack_channel": CHANNEL, "operators": ("slack:UANA",), **changes}
+        chat = SlackChat(fake.BOT_TOKEN, CHANNEL, app_token=fake.APP_TOKEN, base_url=slack.api_url)
+        async with running(settings.model_copy(update=given), {"slack": chat}) as bot:
+            yield bot
+
+    return start
+
+
+async def until(look: Callable[[], object], timeout_s: float = 90) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not look():  # noqa: ASYNC110 -- the fake signals nothing
+            await asyncio.sleep(0.05)
+
+
+def ref(message) -> Ref:
+    return Ref(platform="slack", channel=message.channel, message=message.ts)
+
+
+def questions(slack, store):
+    """The cards whose place the bot has written down, oldest first."""
+    found = [ref(m) for m in slack.workspace.cards() if fake.buttons(m)]
+    return [r for r in found if (p := store.mail.posting_at(str(r))) and p.ballot_id]
+
+
+def has_form(slack, question):
+    message = slack.workspace.messages[question.channel, question.message]
+    return any(button["action_id"] == "menu" for button in fake.buttons(message))
+
+
+def votes(store):
+    """(voter, answer) per ballot, as they stand."""
+    ballots = store.votes.ballots(run_id="r1")
+    current = store.votes.current([b.ballot_id for b in ballots])
+    return {(v.ballot_id, v.voter): v.answer for v in current}
+
+
+async def start_run(slack, specs_dir, spec):
+    import yaml
+
+    specs_dir.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(spec.model_dump(mode="json"))
+    (specs_dir / "tiny.yaml").write_text(text, encoding="utf-8")
+    assert (await slack.command("ana", "start tiny")).is_acked
+
+
+async def test_a_run_is_started_voted_on_and_stopped_from_slack(
+    open_slack, slack, settings, tiny_spec
+):
+    spec = tiny_spec(ask={"at": [0.5], "cards": 4, "quorum": 9, "style": "both", "deadline": 300})
+    async with open_slack() as bot:
+        store = bot.house.store
+        await start_run(slack, settings.specs_dir, spec)
+        await until(lambda: len(questions(slack, store)) == 5)
+        features = next(q for q in questions(slack, store) if has_form(slack, q))
+        a, b, c, _ = (q for q in questions(slack, store) if q != features)
+        await slack.react("ana", a, "-1::skin-tone-3")
+        await slack.react("bo", a, "one")
+        await slack.unreact("bo", a, "one")
+        await slack.press("bo", a, "#2")
+        said = await slack.say("cy", "fruit", b)
+        await slack.edit(b, said, "3")
+        gone = await slack.say("dee", "tools", b)
+        await slack.delete(b, gone)
+        await slack.react("ana", c, "-1")
+        await slack.press("ana", c, "#1")  # one live vote, whichever way it came
+        await slack.delivery.duplicate(8)
+        await slack.press("ana", features, "menu")
+        view = list(slack.workspace.views.values())[-1]
+        key = view["blocks"][1]["block_id"]
+        await slack.submit("ana", view, {key: "4"})
+        await until(lambda: not store.mail.waiting(bot.house.now()))
+
+        at = {r: store.mail.posting_at(str(r)).ballot_id for r in (a, b, c, features)}
+        assert votes(store) == {
+            (at[a], "slack:UANA"): "none",
+            (at[a], "slack:UBO"): "#2",
+            (at[b], "slack:UCY"): "#3",
+            (at[c], "slack:UANA"): "#1",
+            (at[features], "slack:UANA"): "4",
+        }
+
+        head = next(ref(m) for m in slack.workspace.cards() if "Run r1" in m.text)
+        await slack.say("bo", "stop", head)
+        await until(lambda: slack.workspace.whispers)
+        assert "allow Bo operator" in slack.workspace.whispers[0]["text"]
+        await slack.say("ana", "stop", head)
+        card = "Stop run r1 for good?"
+        await until(lambda: [m for m in slack.workspace.cards() if m.text == card])
+        asked = next(ref(m) for m in slack.workspace.cards() if m.text == card)
+        await slack.press("ana", asked, "Yes")
+        await until(lambda: store.runs.get("r1").state is RunState.STOPPED)
+        await until(lambda: not store.mail.pending())
+
+        thread = [m.text for m in slack.workspace.thread(CHANNEL, head.message) if m.bot_id]
+        assert "Bo said “stop” and is not allowed to." in thread
+        assert "Run r1 is stopped: stopped by Ana." in thread
+        assert sorted(set(thread)) == sorted(thread)
+        assert not [m for m in slack.workspace.cards() if fake.buttons(m)]
+        assert [w for _, w, _ in store.upkeep.commands()] == [
+            "start tiny",
+            "stop",
+            "stop r1",
+            "stop r1",
+        ]
+    assert not [r for r in slack.refused if r == "chat.postMessage"]
+
+
+async def test_on_a_blind_card_only_buttons_count_and_no_count_is_shown(
+    open_slack, slack, settings, tiny_spec
+):
+    spec = tiny_spec(
+        ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "style": "buttons",
+             "deadline": 300}
+    )  # fmt: skip
+    async with open_slack() as bot:
+        store = bot.house.store
+        await start_run(slack, settings.specs_dir, spec)
+        await until(lambda: len(questions(slack, store)) == 2)
+        first, second = questions(slack, store)
+        await slack.react("ana", first, "-1")
+        await slack.say("bo", "fruit", first)
+        await slack.press("cy", second, "none")
+        await until(lambda: len(slack.workspace.whispers) == 2)
+        await bot.look_at_open_cards()
+
+        assert {voter: answer for (_, voter), answer in votes(store).items()} == {
+            "slack:UCY": "none"
+        }
+        assert all("This card is blind" in w["text"] for w in slack.workspace.whispers)
+        shown = slack.workspace.messages[CHANNEL, second.message]
+        assert list(shown.reactions) == []
+        assert "1" not in str([b for b in shown.blocks if b["type"] == "context"][:-1])
+
+
+async def test_what_happened_while_the_bot_was_down_counts(open_slack, slack, settings, tiny_spec):
+    spec = tiny_spec(ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300})
+    async with open_slack() as bot:
+        await start_run(slack, settings.specs_dir, spec)
+        await until(lambda: len(questions(slack, bot.house.store)) == 2)
+        await slack.react("ana", questions(slack, bot.house.store)[0], "-1")
+        await until(lambda: votes(bot.house.store))
+        first, second = questions(slack, bot.house.store)
+    slack.delivery.retries_s = ()
+    await slack.unreact("ana", first, "-1")
+    await slack.react("ana", second, "one")
+    await slack.say("bo", "none", second)
+    async with open_slack() as bot:
+        await until(lambda: len(votes(bot.house.store)) == 2)
+
+        answers = {voter: answer for (_, voter), answer in votes(bot.house.store).items()}
+        assert answers == {"slack:UANA": "#1", "slack:UBO": "none"}
+        assert len(questions(slack, bot.house.store)) == 2
