@@ -27,8 +27,8 @@ class Burner:
         self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()
 
-    def answer(self) -> float:
-        """Seconds the last command took, once it is done.
+    def answer(self) -> tuple[float, float]:
+        """(seconds, CPU seconds) the last command took, once it is done.
 
         Raises:
             BenchError: it died.
@@ -37,10 +37,11 @@ class Burner:
         line = self._process.stdout.readline()
         if not line:
             raise BenchError("the process that trains for the benchmark died")
-        return float(line)
+        took_s, cpu_s = map(float, line.split())
+        return took_s, cpu_s
 
-    def do(self, command: str) -> float:
-        """Seconds a command took."""
+    def do(self, command: str) -> tuple[float, float]:
+        """(seconds, CPU seconds) a command took."""
         self.tell(command)
         return self.answer()
 
