@@ -128,14 +128,13 @@ def card(book: DayBook, picture: Picture | None) -> Card:
     total, unit = book.total, words.unit_for([book.total.energy_j])
     late = " (late: the bot was down)" if book.is_late else ""
     so_far = "" if book.is_over else ", so far"
-    title = f"Energy, {book.day.name}{so_far}{late}"
-    whole = words.energy_total(total, unit)
-    lines = [f"{whole}{change_said(total, book.before)}"]
-    lines += [people_said(book), *book.costs.said(), *compared(book), *warnings(book)]
+    title = f"Energy, {book.day.name}{so_far}{late}: {words.energy_total(total, unit)}"
+    lines = [change_said(total, book.before), people_said(book)]
+    lines += [*book.costs.said(), *compared(book), *warnings(book)]
     own = shares(book)
     top = max((t.energy_j for _, t in own), default=0.0) or 1.0
     return Card(
-        text=f"{title}: {whole}",
+        text=title,
         title=title,
         lines=tuple(filter(None, lines)),
         bars=tuple(
@@ -153,7 +152,7 @@ def text(book: DayBook) -> str:
         return f"Energy, {book.day.name}: nothing booked."
     shown = card(book, None)
     bars = [f"• {name}: {note}" for name, _, note in shown.bars]
-    return "\n".join([shown.title, *shown.lines[:1], *bars, *shown.lines[1:]])
+    return "\n".join([shown.title, *bars, *shown.lines])
 
 
 def details(book: DayBook) -> str:
@@ -202,7 +201,7 @@ def people_said(book: DayBook) -> str:
 
 
 def change_said(total: EnergyTotal, before: Sequence[EnergyTotal | None]) -> str:
-    """`, +4 % against the mean of 5 days before`; "" where there are none."""
+    """`+4 % against the mean of the 7 days before`; "" where there are none."""
     known = [b.energy_j for b in before if b is not None and b.energy_j > 0]
     if not known:
         return ""
@@ -211,7 +210,7 @@ def change_said(total: EnergyTotal, before: Sequence[EnergyTotal | None]) -> str
     if len(known) == len(before):
         days = f"the {len(before)} days before"
     sign = "+" if change >= 0 else "\N{MINUS SIGN}"
-    return f", {sign}{abs(change):.0%} against the mean of {days}"
+    return f"{sign}{abs(change):.0%} against the mean of {days}."
 
 
 def compared(book: DayBook) -> list[str]:
@@ -231,7 +230,7 @@ def compared(book: DayBook) -> list[str]:
 
 def net_said(one: RunDay, unit: words.Unit) -> str:
     """What a run took above idle; "" where no idle power was measured before it."""
-    net = energy.net(one.parts, one.baselines)
+    net = energy.net(one.parts, one.baselines) if one.baselines else None
     if net is None:
         return ""
     return f"{one.run.run_id}, {joules.net_said(net, energy.total(one.parts), unit)}"

@@ -46,6 +46,8 @@ def net_said(net: energy.Net | None, gross: EnergyTotal, unit: words.Unit) -> st
     """What is left above idle, or why that is not known."""
     if net is None:
         return "Net of idle: not known, no idle power was measured before this run."
+    if not gross.by_provenance.keys() & energy.OF_DEVICES:
+        return "Net of idle: the same, as nothing but our own processes is counted."
     text = (
         f"Net of idle: {words.part_of(gross, net.energy_j, unit, net.u_j)} ({words.known(gross)})"
     )

@@ -46,7 +46,8 @@ class Summaries:
             keys = {
                 key(name, channel, day): (name, channel) for name, channel in house.channels.items()
             }
-            self._done |= set(await house.call(house.store.upkeep.done, keys.keys() - self._done))
+            if unknown := keys.keys() - self._done:
+                self._done |= set(await house.call(house.store.upkeep.done, unknown))
             lacking = {k: where for k, where in keys.items() if k not in self._done}
             if lacking:
                 await self._post(day, lacking)

@@ -231,7 +231,7 @@ def verdict(record: RunRecord) -> list[str]:
 def _net(record: RunRecord, unit: words.Unit) -> list[str]:
     """What the arms took above idle; nothing where no idle power was measured."""
     found = []
-    for name, arm in record.arms.items():
+    for name, arm in record.arms.items() if record.baselines else ():
         net = energy.net(arm.parts, record.baselines)
         if net is not None:
             said = words.part_of(arm.history.total, net.energy_j, unit, net.u_j)

@@ -174,14 +174,18 @@ class Net:
     below: tuple[str, ...] = ()
 
 
+OF_DEVICES = frozenset({"M-ctr", "M-pow", "M-rapl", "A"})
+"""Provenances of whole devices, which draw something while idle."""
+
+
 def net(parts: Iterable[EnergySum], baselines: Iterable[EnergyBaseline]) -> Net | None:
-    """Gross minus idle power times time, source by source; None without any baseline.
+    """Gross minus idle power times time, source by source; None where boards have no baseline.
 
     A source without a baseline follows processes of ours, which draw nothing when they are gone:
     its net is its gross.
     """
-    idle = {(b.source, b.device): b for b in baselines}
-    if not idle:
+    parts, idle = list(parts), {(b.source, b.device): b for b in baselines}
+    if not idle and any(part.provenance in OF_DEVICES for part in parts):
         return None
     by_source: dict[tuple[str, str], list[EnergySum]] = defaultdict(list)
     for part in parts:

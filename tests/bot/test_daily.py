@@ -10,14 +10,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot import daily, joules, words
+from bot import daily, foresight, joules, words
 from bot.breakeven import BreakEven
 from bot.costs import Account, Costs, Place
 from bot.daily import DayBook, RunDay
 from bot.days import LocalDay
 from bot.effort import People
+from bot.foresight import Band, Outlook
 from bot.grid import Grid
-from bot.messages import decided
+from bot.messages import decided, head
 from bot.pictures import metric_over_energy
 from bot.prices import Prices
 from bot.report import comparison_report, curves, run_report, table
@@ -28,6 +29,7 @@ from storage.models import PHASES, PROVENANCE_WORDS, EnergyBaseline, EnergyMinut
 from tests.bot.cards import T0
 from tests.bot.test_report import TERMS, arm, record
 from tests.bot.test_worth import DIRTY
+from trainer.spec import RunSpec
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = LocalDay(date(2026, 11, 21), BERLIN)
@@ -114,7 +116,7 @@ def test_every_number_of_a_day_has_its_unit_its_interval_and_its_label(day):
     shown = daily.card(day, None)
     chart = daily.chart(day)
 
-    for line in (*shown.lines, shown.text, *(note for _, _, note in shown.bars)):
+    for line in (*shown.lines, shown.title, *(note for _, _, note in shown.bars)):
         check(line)
     check(daily.text(day))
     check(daily.details(day))
@@ -170,6 +172,23 @@ def test_every_number_of_a_report_has_its_unit_and_its_interval(provenance, valu
     assert "estimated" in metric_over_energy(reports[0], "t")["x_label"] or provenance == "M-ctr"
 
 
+@pytest.mark.parametrize("is_estimated", [True, False])
+def test_a_forecast_carries_its_interval_and_its_label(is_estimated):
+    outlook = Outlook(Band(4000.0, 3000.0, 5000.0), Band(60.0, 50.0, 70.0))
+
+    assert ENERGY.search(check(foresight.said(outlook, is_estimated=is_estimated)))
+
+
+@settings(deadline=None)
+@given(own_parts)
+def test_a_runs_first_message_shows_no_bare_number(parts):
+    shown = [(name, 0.5, words.energy_total(t)) for name, t in energy.by_arm(parts).items()]
+    spec = RunSpec.model_validate({"name": "n", "model": "toy", "data": {"pool": "csv:x.csv"}})
+
+    for _, _, note in head(run(), spec, shown, "Training.", (), ()).bars:
+        assert ENERGY.search(check(note))
+
+
 def test_what_asking_should_bring_is_called_an_estimate():
     effort = Effort.of(60, 2, TERMS, wait_w=5.0, wait_s=10.0)
     for value in ("machine-energy", "energy-with-devices"):
@@ -197,10 +216,10 @@ def rounding(text):
 @given(books)
 @example(book([[part(1.0, arm=f"arm{n}") for n in range(20)]]))
 def test_what_is_shown_of_a_day_adds_up_to_its_total(day):
-    """The bars' numbers as people read them, against the first line's, to the digits shown."""
+    """The bars' numbers as people read them, against the title's, to the digits shown."""
     shown = daily.card(day, None)
     numbers = [ENERGY.search(note).group(2, 3) for _, _, note in shown.bars]
-    whole, unit = ENERGY.search(shown.lines[0]).group(2, 3)
+    whole, unit = ENERGY.search(shown.title).group(2, 3)
 
     assert {u for _, u in numbers} <= {unit}
     off = abs(sum(float(n) for n, _ in numbers) - float(whole))
@@ -230,7 +249,8 @@ def test_a_day_is_told_with_its_costs_and_its_change():
     said = daily.text(day)
 
     assert "Energy, Sat 21 Nov 2026" in said
-    assert "1.000 kWh ±0.050 (measured), +25% against the mean of the 6 of 7 days before" in said
+    assert "Energy, Sat 21 Nov 2026: 1.000 kWh ±0.050 (measured)" in said
+    assert "+25% against the mean of the 6 of 7 days before that had any." in said
     grams = (1.2 + 0.00575) * 380.95
     assert f"{grams / 1000:.3f} kg CO2e" in said
     assert "PUE 1.2" in said

@@ -67,8 +67,7 @@ async def test_a_day_is_posted_once_with_a_picture_and_its_details_in_the_thread
         [post] = await posts(bot, chat)
 
         assert post.key == "energy:memory:joulery:2026-11-21"
-        assert post.card.title == "Energy, Sat 21 Nov 2026"
-        assert post.card.lines[0].startswith("2.00 Wh ±0.10 (measured)")
+        assert post.card.title == "Energy, Sat 21 Nov 2026: 2.00 Wh ±0.10 (measured)"
         assert len(read_picture(post.card.pictures[0].path)) > 10_000
         assert "2.00 Wh ±0.10" in post.card.pictures[0].alt
         [details] = thread(chat, post.ref)
@@ -96,8 +95,8 @@ async def test_what_was_missed_while_the_bot_was_down_is_made_up_for(summed, cha
         await Summaries(bot.house).look()
 
         assert [p.card.title for p in await posts(bot, chat)] == [
-            "Energy, Thu 19 Nov 2026 (late: the bot was down)",
-            "Energy, Sat 21 Nov 2026 (late: the bot was down)",
+            "Energy, Thu 19 Nov 2026 (late: the bot was down): 1.000 Wh ±0.050 (measured)",
+            "Energy, Sat 21 Nov 2026 (late: the bot was down): 1.000 Wh ±0.050 (measured)",
         ]
 
 
@@ -148,7 +147,7 @@ async def test_a_day_of_25_hours_has_all_its_hours_and_no_other(summed, chat, mo
         await Summaries(bot.house).look()
 
         [post] = [p for p in await posts(bot, chat) if p.key.endswith(f"-{day}")]
-        assert post.card.lines[0].startswith(f"{said} Wh")
+        assert f": {said} Wh" in post.card.title
         assert "a day of 25 h" in post.card.footer
 
 

@@ -10,6 +10,7 @@ from storage.energy import (
     RELATIVE_U,
     SHARED,
     EnergyTotal,
+    Net,
     by_arm,
     co2_g,
     energy_to_target,
@@ -271,8 +272,9 @@ def test_seconds_that_could_not_be_read_have_no_idle_share():
     assert found.energy_j == pytest.approx(200.0)
 
 
-def test_without_a_baseline_there_is_no_net():
+def test_a_boards_net_is_not_known_without_a_baseline_and_our_own_processes_is_all_of_it():
     assert net([part(100.0)], []) is None
+    assert net([part(80.0, "E-tdp", "cpu")], []) == Net(80.0, 40.0)
 
 
 def test_arms_metered_by_other_sources_are_not_held_against_each_other():

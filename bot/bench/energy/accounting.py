@@ -127,7 +127,7 @@ def _part(rng: random.Random, arm: str | None) -> EnergySum:
 def beyond_rounding(card: Card) -> float:
     """By how much a card's bars and its total differ more than their last digits allow; in its unit."""
     parts = [_amount(note) for _, _, note in card.bars]
-    whole, half = _amount(card.lines[0])
+    whole, half = _amount(card.title)
     off = abs(sum(value for value, _ in parts) - whole)
     return max(0.0, off - half - sum(h for _, h in parts) - 1e-9)
 
