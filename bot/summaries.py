@@ -5,6 +5,7 @@ Also what is asked for by hand, and the daily folding of old readings.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 from collections.abc import Mapping
@@ -57,7 +58,8 @@ class Summaries:
         book = await _book(house, day)
         picture = None if book.is_quiet else await draw(house, book)
         for done, (name, channel) in lacking.items():
-            items = said(book, picture, done, name, channel)
+            # off the event loop: intervals over pairs take a second the first time
+            items = await house.call(said, book, picture, done, name, channel)
             await house.call(house.store.upkeep.once, done, house.now(), items)
             self._done.add(done)
         house.office.wake()
@@ -97,8 +99,13 @@ def said(
 async def draw(house: House, book: DayBook) -> Picture | None:
     """The day's picture; None when drawing failed: words alone then have to do."""
     path = house.settings.data_dir.resolve() / "summaries" / f"{book.day.date}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not await pictures.draw(daily.chart(book), path):
+    try:
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        is_drawn = await pictures.draw(daily.chart(book), path)
+    except OSError as err:
+        log.warning("summary not drawn", extra={"path": str(path), "reason": str(err)})
+        return None
+    if not is_drawn:
         return None
     return Picture(path=str(path), alt=daily.alt(book))
 
@@ -175,7 +182,7 @@ async def about_day(house: House) -> str:
     """Today so far."""
     await house.call(house.meter.flush)
     day = LocalDay.of(house.now(), house.settings.zone)
-    return daily.text(await _book(house, day))
+    return await house.call(daily.text, await _book(house, day))
 
 
 async def about_week(house: House) -> str:

@@ -74,6 +74,18 @@ async def test_a_day_is_posted_once_with_a_picture_and_its_details_in_the_thread
         assert "train 2.00 Wh ±0.10" in details
 
 
+async def test_where_no_picture_can_be_drawn_words_do(summed, chat, settings):
+    async with summed(MORNING) as bot:
+        store = bot.house.store
+        (settings.data_dir / "summaries").write_text("in the way")
+        book(store, NOON, run=new_run(store))
+
+        await Summaries(bot.house).look()
+
+        [post] = await posts(bot, chat)
+        assert post.card.pictures == ()
+
+
 async def test_two_bots_post_it_once(summed, chat):
     async with summed(MORNING) as bot:
         store = bot.house.store
