@@ -9,7 +9,7 @@ import hmac
 import itertools
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -38,6 +38,7 @@ class Delivery:
     Attributes:
         ack_timeout_s: how long Slack waits; 3 s at the real one.
         retries_s: pauses before each further attempt at an event.
+        share_twice, share_late: how many events come a second time, and how many behind later ones.
         http_url: where to post instead of using sockets; `signing_secret` signs.
     """
 
@@ -45,6 +46,9 @@ class Delivery:
         self.ack_timeout_s = 3.0
         self.retries_s: Sequence[float] = RETRIES_S
         self.http_url: str | None = None
+        self.rng: random.Random | None = None  # of the shares below
+        self.share_twice = self.share_late = 0.0
+        self.twice = self.late = 0
         self.signing_secret = signing_secret
         self.sockets: list[web.WebSocketResponse] = []
         self.connections = 0
@@ -115,16 +119,35 @@ class Delivery:
         if self._held is not None:
             self._held.append(body)
             return True
+        if self.rng is None:
+            return await self.attempt(body)
+        return await self._carelessly(body, self.rng)
+
+    async def _carelessly(self, body: dict[str, Any], rng: random.Random) -> bool:
+        if rng.random() < self.share_twice:
+            self.twice += 1
+            self._later(self._after(rng.uniform(0.0, 2.0), body))
+        if rng.random() < self.share_late:
+            self.late += 1
+            self._later(self._after(rng.uniform(0.2, 1.5), body))
+            return True
         return await self.attempt(body)
+
+    async def _after(self, seconds: float, body: dict[str, Any]) -> None:
+        await asyncio.sleep(seconds)
+        await self.attempt(body)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._retries.add(task)
+        task.add_done_callback(self._retries.discard)
 
     async def attempt(self, body: dict[str, Any], number: int = 0) -> bool:
         """Deliver an event; what is not acknowledged is tried again later."""
         reason = {"retry_attempt": number, "retry_reason": "timeout" if number else ""}
         done = await self.send("events_api", body, reason)
         if not done.is_acked and number < len(self.retries_s):
-            task = asyncio.create_task(self._again(body, number + 1))
-            self._retries.add(task)
-            task.add_done_callback(self._retries.discard)
+            self._later(self._again(body, number + 1))
         return done.is_acked
 
     async def _again(self, body: dict[str, Any], number: int) -> None:

@@ -1,0 +1,248 @@
+"""`joulery bench chat`: a burst of votes while everything goes wrong, then a command under load, then rest.
+
+The bot is a process of its own with its own database; the platform is a fake on loopback that
+refuses what the real one refuses. Nothing here says how fast the real one is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adapters.base import Ref
+from bot.bench.chat.process import BotProcess, Burners
+from bot.bench.chat.script import compare, percentile
+from bot.bench.chat.slack import Crowd, fake_slack
+from bot.bench.figures import BenchError, BenchReport, Figure
+from storage.models import Ballot
+from storage.store.store import Store
+from trainer.spec import RunSpec
+
+WAIT_S = 300.0
+BOSS = "boss"
+STORM = 150
+"""Calls that are refused with 429 in a row, whatever they are."""
+
+
+async def run(spec: RunSpec, *, quick: bool, progress: Callable[[int, int], None]) -> BenchReport:
+    """Everything, in a folder that is thrown away.
+
+    Raises:
+        BenchError: no checkout, or the bot did not come up.
+    """
+    people, cards, commands, rest_s = (10, 6, 40, 10.0) if quick else (50, 20, 200, 60.0)
+    module = fake_slack()
+    with tempfile.TemporaryDirectory(prefix="joulery-bench-chat-") as name:
+        folder = Path(name)
+        _write_spec(spec, folder, cards)
+        async with module.FakeSlack() as slack:
+            slack.methods.post_interval_s = 0.95  # clocks differ a little
+            bot = BotProcess(folder, _settings(module, slack, folder))
+            try:
+                await bot.start()
+                bench = _Bench(slack, bot, folder, people, cards, progress)
+                burst = await bench.burst()
+                acks = await bench.commands(commands)
+                rss_mb, cpu = await bench.rest(rest_s)
+            finally:
+                await bot.close()
+    figures = (
+        *burst,
+        Figure("command acknowledged under load, p99", percentile(acks, 0.99), "s", "<= 0.3"),
+        Figure("command acknowledged under load, median", percentile(acks, 0.5), "s", "<= 0.3"),
+        Figure("idle bot, memory", rss_mb, "MB", "<= 160"),
+        Figure("idle bot, share of a core", cpu, "%", "<= 1"),
+    )
+    return BenchReport(setting={**bench.setting, "commands": commands}, figures=figures)
+
+
+class _Bench:
+    """The phases, one after the other, on one bot."""
+
+    def __init__(
+        self, slack: Any, bot: BotProcess, folder: Path, people: int, cards: int,
+        progress: Callable[[int, int], None],
+    ) -> None:  # fmt: skip
+        self._slack, self._bot, self._n_cards = slack, bot, cards
+        self._people = [f"p{n}" for n in range(people)]
+        self._store = Store.open(f"sqlite:///{folder / 'data' / 'joulery.db'}")
+        self._progress = progress
+        self.setting: dict[str, Any] = {
+            "people": people,
+            "cards": cards,
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        }
+
+    async def burst(self) -> tuple[Figure, ...]:
+        """Everybody votes on every card while all goes wrong; then the round is closed."""
+        slack, loop = self._slack, asyncio.get_running_loop()
+        await slack.command(BOSS, "start bench")
+        await _until(lambda: len(self._cards()) == self._n_cards, "the cards are posted")
+        cards = self._cards()
+        crowd = Crowd(slack, cards, seed=1)
+        plans = crowd.plans(self._people)
+        delivery = slack.delivery
+        delivery.rng, delivery.share_twice, delivery.share_late = crowd._rng, 0.05, 0.02
+        total = sum(map(len, plans.values()))
+        began = loop.time()
+        async with asyncio.TaskGroup() as group:
+            for who, plan in plans.items():
+                group.create_task(crowd.live(who, plan))
+            down_s = await self._go_wrong(crowd, total)
+        burst_s = loop.time() - began
+        await _until(lambda: not self._store.mail.pending("slack"), "all is sent")
+        await self._command("stop r1 --yes")
+        await _until(self._is_closed, "the round is closed")
+        await _until(lambda: not self._store.mail.pending("slack"), "all is sent")
+        found = compare(crowd.oracle.votes(), self._votes())
+        self.setting |= {
+            "acts": total,
+            "votes": dict(crowd.by_way),
+            "votes_standing": len(crowd.oracle.votes()),
+            "events_twice": delivery.twice,
+            "events_late": delivery.late,
+            "presses_failed_visibly": crowd.failed,
+            "burst_s": round(burst_s, 1),
+            "down_s": round(down_s, 1),
+            "notes": self._notes(found, crowd.failed),
+        }
+        return (
+            Figure("votes that differ from what people gave", found.total, "", "<= 0"),
+            Figure("cards whose shown count differs", self._wrong_counts(crowd), "", "<= 0"),
+            Figure("messages posted twice", self._twice(), "", "<= 0"),
+            Figure("calls faster than Slack allows", len(slack.refused), "", "<= 0"),
+        )
+
+    async def _go_wrong(self, crowd: Crowd, total: int) -> float:
+        """A dropped socket, a storm of 429, a kill; s the bot was down for."""
+        slack = self._slack
+        for share, what in ((0.25, "socket"), (0.4, "storm"), (0.5, "kill")):
+            while crowd.done < share * total:
+                self._progress(crowd.done, total)
+                await asyncio.sleep(0.02)
+            if what == "socket":
+                slack.delivery.drop_sockets()
+            elif what == "storm":
+                slack.fail_next("", times=STORM, status=429, retry_after_s=1)
+            else:
+                self._bot.kill()
+        return await self._bot.start()
+
+    async def commands(self, n: int) -> list[float]:
+        """S until each of `n` commands was acknowledged while every core is busy."""
+        waits: list[float] = []
+        self._slack.delivery.rng = None
+        with Burners():
+            await asyncio.sleep(1.0)
+            for number in range(n):
+                self._progress(number, n)
+                sent = await self._command("status")
+                waits.append(sent.wait_s)
+                await asyncio.sleep(0.1)
+        return waits
+
+    async def rest(self, seconds: float) -> tuple[float, float]:
+        """(MB, % of a core) of a bot that was started afresh and has nothing to do."""
+        await self._bot.close()
+        await self._bot.start()
+        await asyncio.sleep(5.0)
+        return await self._bot.idle(seconds)
+
+    # --- looking --------------------------------------------------------------------------------
+
+    async def _command(self, words: str) -> Any:
+        while not (sent := await self._slack.command(BOSS, words)).is_acked:  # noqa: ASYNC110 -- or a person would
+            await asyncio.sleep(1.0)
+        return sent
+
+    def _ballots(self) -> list[Ballot]:
+        return self._store.votes.ballots(run_id="r1")
+
+    def _cards(self) -> dict[str, tuple[Ref, Ballot]]:
+        """The cards that the bot has posted and knows of."""
+        return {
+            ballot.ballot_id: (Ref.parse(posting.ref), ballot)
+            for ballot in self._ballots()
+            for posting in self._store.mail.postings(ballot.ballot_id)
+            if posting.platform == "slack"
+        }
+
+    def _votes(self) -> dict[tuple[str, str], str | None]:
+        current = self._store.votes.current([b.ballot_id for b in self._ballots()])
+        return {(vote.ballot_id, vote.voter): vote.answer for vote in current}
+
+    def _is_closed(self) -> bool:
+        return not self._store.votes.open_rounds()
+
+    def _wrong_counts(self, crowd: Crowd) -> int:
+        """Cards that do not show, letter by letter, how many people gave each answer."""
+        wrong = 0
+        for card, (ref, ballot) in self._cards().items():
+            given = Counter(a for (where, _), a in crowd.oracle.votes().items() if where == card)
+            blocks = self._slack.workspace.messages[ref.channel, ref.message].blocks
+            shown = str([b for b in blocks if b["type"] == "context"])
+            said = {c.id: c.names or c.label.lower() for c in ballot.choices}
+            wrong += any(f"{said[answer]} {n}" not in shown for answer, n in given.items())
+        return wrong
+
+    def _twice(self) -> int:
+        """Messages of the bot's that stand under a key another one has."""
+        keys = Counter(
+            message.metadata["event_payload"]["key"]
+            for message in self._slack.workspace.messages.values()
+            if message.metadata
+        )
+        return sum(n - 1 for n in keys.values())
+
+    def _notes(self, found: Any, failed: int) -> tuple[str, ...]:
+        return (
+            f"votes lost {found.lost}, invented {found.invented}, other {found.other}",
+            f"{failed} presses were not acknowledged, visibly, and were pressed again",
+        )
+
+
+def _settings(module: Any, slack: Any, folder: Path) -> dict[str, object]:
+    return {
+        "data_dir": folder / "data",
+        "specs_dir": folder / "specs",
+        "operators": "slack:*",
+        "web_port": 0,
+        "slack_bot_token": module.BOT_TOKEN,
+        "slack_app_token": module.APP_TOKEN,
+        "slack_channel": module.CHANNEL,
+        "slack_api_url": slack.api_url,
+    }
+
+
+def _write_spec(spec: RunSpec, folder: Path, cards: int) -> None:
+    """A run that asks before it trains, and waits for whoever closes it."""
+    changes = {
+        "at": (0.0,), "cards": cards, "audit": 0, "feature_cards": 0, "quorum": 10_000,
+        "deadline": 3600.0, "style": "both",
+    }  # fmt: skip
+    raw = spec.model_dump(mode="json") | {"name": "bench"}
+    raw["ask"] |= changes | {"at": [0.0]}
+    raw["data"]["limit"] = 400
+    (folder / "specs").mkdir()
+    (folder / "specs" / "bench.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+
+
+async def _until(look: Callable[[], bool], what: str) -> None:
+    """Wait for another process to get there.
+
+    Raises:
+        BenchError: it does not.
+    """
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not await asyncio.to_thread(look):  # noqa: ASYNC110 -- it signals nothing
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise BenchError(f"waited {WAIT_S:.0f} s until {what}, in vain") from None
