@@ -29,6 +29,7 @@ from bot import doctor as examining
 from bot import report as reporting
 from bot import serving, words
 from bot.bench import resume
+from bot.bench.chat import suite as chatting
 from bot.bench.energy import suite as metered
 from bot.bench.figures import BenchError
 from bot.bench.learning import suite as learning
@@ -70,8 +71,8 @@ CARDS_ALONE = 16
 """Per round, where nobody helps: two minutes of one person."""
 
 QUICK_SEEDS = {"learning": 2, "tasks": 1}
-BenchName = Literal["learning", "tasks", "resume", "energy"]
-WITHOUT_FOLDER = ("resume", "energy")
+BenchName = Literal["learning", "tasks", "resume", "energy", "chat"]
+WITHOUT_FOLDER = ("resume", "energy", "chat")
 
 JuryOption = Annotated[Jury, typer.Option(help="who votes: people, simulated colleagues, or both")]
 ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
@@ -240,6 +241,7 @@ def bench(
             help="rows, tables and pictures; goes on if begun  [default: bench-learning, bench-tasks]",
         ),
     ] = None,
+    platform: Annotated[Literal["slack"], typer.Option(help="for chat: which one")] = "slack",
 ) -> None:
     """Run a benchmark: figures, each beside what was wanted of it."""
     if report is not None:
@@ -256,6 +258,9 @@ def bench(
         if name == "resume":
             spec = parse_spec(_demo_spec(), where="the demo's spec")
             found = asyncio.run(resume.run(spec, quick=quick, progress=progress))
+        elif name == "chat":
+            spec = parse_spec(_demo_spec(), where="the demo's spec")
+            found = asyncio.run(chatting.run(spec, quick=quick, progress=progress))
         elif name == "energy":
             found = asyncio.run(metered.run(quick=quick, progress=progress))
         elif name == "tasks":
