@@ -22,7 +22,6 @@ from adapters.base import ChatSetupError, ChatUnavailable
 from adapters.slack.calls import library_log, said
 
 HELLO_S = 15.0
-PING_S = 5.0
 PATH = "/slack/events"
 
 Gap = Callable[[datetime], Awaitable[None]]
@@ -66,8 +65,8 @@ def bolt(client: AsyncWebClient, who: AuthorizeResult, signing_secret: str = "")
 class SocketLine:
     """Socket Mode: we call Slack, so no address of ours need be reachable."""
 
-    def __init__(self, app: AsyncApp, app_token: str, gap: Gap) -> None:
-        self._app, self._app_token, self._gap = app, app_token, gap
+    def __init__(self, app: AsyncApp, app_token: str, gap: Gap, ping_s: float) -> None:
+        self._app, self._app_token, self._gap, self._ping_s = app, app_token, gap, ping_s
         self._handler: AsyncSocketModeHandler | None = None
         self._said_hello = asyncio.Event()
         self._heard_at = datetime.now(UTC)
@@ -85,7 +84,7 @@ class SocketLine:
         # the library would try a wrong token for ever
         opened = await said(client.apps_connections_open(app_token=self._app_token))
         self._handler = AsyncSocketModeHandler(
-            self._app, self._app_token, logger=library_log(), ping_interval=PING_S
+            self._app, self._app_token, logger=library_log(), ping_interval=self._ping_s
         )
         self._handler.client.wss_uri = opened["url"]
         self._handler.client.message_listeners.append(self._heard)
@@ -129,7 +128,7 @@ class SocketLine:
     async def _watch(self) -> None:
         """Where a new socket could not be had, the library would try its used ticket for ever."""
         while True:
-            await asyncio.sleep(2 * PING_S)
+            await asyncio.sleep(2 * self._ping_s)
             if self._handler is not None and not self.is_up():
                 self._handler.client.wss_uri = None
 

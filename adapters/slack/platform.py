@@ -54,7 +54,8 @@ class SlackChat:
         signing_secret: for HTTP, where there is no `app_token`.
         http_host: where to listen for Slack then.
         http_port: 0 picks a free one.
-        base_url: the Web API; another one for tests.
+        base_url: the Web API; another one for GovSlack, or a test's.
+        ping_s: s between signs of life on the socket; a lost one is found after that.
         now: aware UTC.
     """
 
@@ -71,6 +72,7 @@ class SlackChat:
         http_host: str = "127.0.0.1",
         http_port: int = 0,
         base_url: str = SLACK_URL,
+        ping_s: float = 5.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if not (app_token or signing_secret):
@@ -80,7 +82,7 @@ class SlackChat:
             )
         self._bot_token, self._app_token, self._secret = bot_token, app_token, signing_secret
         self._channel, self._base_url, self._now = channel, base_url, now
-        self._http = (http_host, http_port)
+        self._http, self._ping_s = (http_host, http_port), ping_s
         self._sink: Sink | None = None
         self._lacking: frozenset[str] = frozenset()
         self._line: Line | None = None
@@ -127,7 +129,7 @@ class SlackChat:
         app = bolt(self._calls.again, who, self._secret)
         self._listening.attach(app)
         if self._app_token:
-            return SocketLine(app, self._app_token, self._missed)
+            return SocketLine(app, self._app_token, self._missed, self._ping_s)
         return HttpLine(app, *self._http)
 
     async def close(self) -> None:

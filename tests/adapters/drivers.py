@@ -315,7 +315,9 @@ class SlackDriver(Driver):
             way = {"signing_secret": fake.SIGNING_SECRET}
         else:
             way = {"app_token": fake.APP_TOKEN}
-        return SlackChat(fake.BOT_TOKEN, self.channel, base_url=self.slack.api_url, **way)
+        return SlackChat(
+            fake.BOT_TOKEN, self.channel, base_url=self.slack.api_url, ping_s=0.5, **way
+        )
 
     def _patience(self) -> None:
         """Who refuses says nothing on a socket: wait for that no longer than need be."""

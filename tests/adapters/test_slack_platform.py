@@ -27,6 +27,7 @@ from adapters.base import (
     Reconnected,
     ReplyCtx,
 )
+from adapters.slack.calls import library_log
 from adapters.slack.platform import SlackChat
 from tests.adapters.cards import BLIND, FEATURES, PNG, QUESTION
 from tests.adapters.drivers import Ears, SlackDriver
@@ -249,6 +250,25 @@ async def test_a_new_socket_is_told_with_the_gap_before_it(people: SlackDriver) 
     assert people.chat.health().is_connected
 
 
+async def test_a_socket_that_was_refused_is_asked_for_anew(people: SlackDriver) -> None:
+    people.slack.delivery.refuse_sockets = 1
+
+    people.slack.delivery.drop_sockets()
+
+    await heard(people.ears, Reconnected)
+    assert people.chat.health().is_connected
+
+
+async def test_a_lost_socket_is_said(people: SlackDriver) -> None:
+    people.slack.delivery.refuse_sockets = 1000
+    people.slack.delivery.drop_sockets()
+    async with asyncio.timeout(10):
+        while people.chat.health().is_connected:  # noqa: ASYNC110 -- health signals nothing
+            await asyncio.sleep(0.02)
+
+    assert people.chat.health().detail == "no line to Slack"
+
+
 async def test_the_deletion_of_our_own_card_is_heard(people: SlackDriver) -> None:
     lone = await people.chat.post_card(CHANNEL, QUESTION, "lone")
     card = await people.chat.post_card(CHANNEL, QUESTION, "k")
@@ -417,6 +437,24 @@ async def test_unsigned_and_stale_requests_are_turned_away(tmp_path: Path) -> No
                 assert response.status == 401
 
         assert people.ears.events == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed (url wss://slack/link/?ticket=abc-123&app_id=1)",
+        "token xoxb-1-2-abc refused",
+        "got xapp-1-A-2-abc",
+        "posted to https://hooks.slack.com/commands/T1/2/abc",
+    ],
+)
+def test_what_the_libraries_log_is_rid_of_secrets(
+    said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    library_log().warning("%s", said)
+
+    assert caplog.text
+    assert "abc" not in caplog.text
 
 
 async def test_no_log_ever_shows_a_token(

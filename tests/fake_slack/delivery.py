@@ -52,6 +52,8 @@ class Delivery:
         self.signing_secret = signing_secret
         self.sockets: list[web.WebSocketResponse] = []
         self.connections = 0
+        self.refuse_sockets = 0  # how many of the next connections are turned away
+        self.tickets: set[str] = set()
         self.sent: list[dict[str, Any]] = []  # event bodies, oldest first
         self.ack_waits_s: list[float] = []
         self._numbers = itertools.count(1)
@@ -63,7 +65,13 @@ class Delivery:
     # --- sockets --------------------------------------------------------------------------------
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """One Socket Mode connection."""
+        """One Socket Mode connection; a ticket is good for one attempt."""
+        ticket = request.query.get("ticket", "")
+        is_good = ticket in self.tickets
+        self.tickets.discard(ticket)
+        if not is_good or self.refuse_sockets > 0:
+            self.refuse_sockets -= is_good
+            raise web.HTTPForbidden
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json(

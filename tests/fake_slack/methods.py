@@ -67,8 +67,8 @@ TRIGGER_LIFE_S = 3.0
 class Methods:
     """One method per Web API call; what they return is merged into `{"ok": true}`."""
 
-    def __init__(self, workspace: Workspace, url: Callable[[], str]) -> None:
-        self.workspace, self._url = workspace, url
+    def __init__(self, workspace: Workspace, url: Callable[[], str], tickets: set[str]) -> None:
+        self.workspace, self._url, self._tickets = workspace, url, tickets
         self.post_interval_s = 1.0
         self.user_list_limit: int | None = None
         self.triggers: dict[str, float] = {}
@@ -90,9 +90,10 @@ class Methods:
         }  # fmt: skip
 
     def do_apps_connections_open(self, _: Args) -> dict[str, Any]:
-        ticket = next(self.workspace.numbers)
+        ticket = f"secret-ticket-{next(self.workspace.numbers)}"
+        self._tickets.add(ticket)
         socket = self._url().replace("http", "ws", 1).removesuffix("api/")
-        return {"url": f"{socket}link?ticket=secret-ticket-{ticket}"}
+        return {"url": f"{socket}link?ticket={ticket}"}
 
     def do_users_info(self, args: Args) -> dict[str, Any]:
         user = self.workspace.users.get(args["user"])

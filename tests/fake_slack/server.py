@@ -59,8 +59,8 @@ class FakeSlack:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.workspace = Workspace(clock)
-        self.methods = Methods(self.workspace, lambda: self.api_url)
         self.delivery = Delivery(SIGNING_SECRET)
+        self.methods = Methods(self.workspace, lambda: self.api_url, self.delivery.tickets)
         self.scopes = set(SCOPES.values()) | {"commands", "groups:history"}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.responses: list[dict[str, Any]] = []
