@@ -17,6 +17,8 @@ from trainer.kinds import Kind
 from trainer.spec import Value
 
 VALUES: tuple[Value, ...] = get_args(Value)
+UNPRICED = "no price is set"
+"""How the verdict on an objective begins that is left out for want of a price."""
 VALUE_WORDS: Mapping[Value, str] = {
     "quality-at-equal-energy": "quality at equal energy",
     "machine-energy": "machine energy",
@@ -73,7 +75,7 @@ def priced(record: RunRecord) -> list[Value]:
 
 
 def _unpriced(record: RunRecord) -> dict[str, Any]:
-    why = f"no price is set: {' and '.join(record.terms.prices.missing)}"
+    why = f"{UNPRICED}: {' and '.join(record.terms.prices.missing)}"
     return _verdict("money", None, None, why, record)
 
 
@@ -183,7 +185,7 @@ def by_objective(
     said = {True: "the votes pay", False: "the votes do not pay", None: "no verdict"}
     lines = []
     later = words.plural(later_runs, "later run") if later_runs else "no later run"
-    told = [v for v in VALUES if v != "money" or "no price is set" not in found[v]["why"]]
+    told = [v for v in VALUES if v != "money" or not found[v]["why"].startswith(UNPRICED)]
     for value in sorted(told, key=lambda v: v != stated):
         name = VALUE_WORDS[value]
         if value == stated:

@@ -216,6 +216,33 @@ def test_where_nothing_can_be_said_nothing_is(votes, arms, why):
     assert {one["why"] for one in found.values()} == {why}
 
 
+def test_without_prices_money_is_left_out_and_its_key_says_why():
+    bare = record(HUMAN, CONTROL, prices=Prices())
+
+    report = run_report(bare)
+
+    assert not any("money" in line.lower() for line in report["verdict"])
+    assert report["verdicts"]["money"]["pays"] is None
+    assert "JOULERY_LABOUR_PER_HOUR" in report["verdicts"]["money"]["why"]
+    assert report["people"]["eur_per_kwh"] is None
+    over = comparison_report([report, report])
+    assert not any("money" in line.lower() for line in over["verdict"])
+
+
+def test_a_gain_whose_interval_covers_zero_is_not_called_one():
+    """+10, +10 and -20 points over the control: the mean is 0, and nothing is claimed."""
+    ends = (0.85, 0.85, 0.45)
+    humans = [arm("human", [(0, 100, 0.4), (10, 400, end)], 400) for end in ends]
+    found = comparison_report([run_report(record(human, CONTROL)) for human in humans])
+
+    quality = found["verdicts"]["quality-at-equal-energy"]
+    assert quality["pays"] is None
+    assert quality["interval"][0] < 0 < quality["interval"][1]
+    assert "the interval covers zero, so no gain is claimed" in quality["why"]
+    assert found["saving"] is None  # one of them never got there
+    assert "reached in 2 of 3 pairs, so no saving is claimed" in found["verdict"][-1]
+
+
 @pytest.mark.parametrize("value", ["quality-at-equal-energy", "money"])
 def test_the_stated_objective_comes_first(value):
     lines = verdict(record(HUMAN, CONTROL, value=value))
