@@ -24,6 +24,7 @@ from adapters.base import (
     ChatUnavailable,
     Inbound,
     Picture,
+    Reconnected,
     Ref,
     ReplyCtx,
 )
@@ -180,7 +181,15 @@ class PostOffice:
                 about = {"platform": platform.name, "reason": str(err)}
                 log.warning("not connected yet", extra=about)
             else:
-                return
+                break
+        nowhere = Ref(platform=platform.name, channel="", message="")
+        now = self._now()
+        await self._sink(
+            Reconnected(
+                event_id=f"connected:{now.isoformat()}", user=f"{platform.name}:", at=now,
+                ref=nowhere,
+            )
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Close all platforms."""

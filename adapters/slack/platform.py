@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.base import (
@@ -28,14 +27,11 @@ from adapters.base import (
     Snapshot,
 )
 from adapters.slack import blocks, emoji, payloads, scopes
-from adapters.slack.calls import SLACK_URL, Calls, SlackRefused, library_log, said
+from adapters.slack.calls import SLACK_URL, SlackRefused, library_log, said
 from adapters.slack.line import PATH, HttpLine, Line, SocketLine, bolt
-from adapters.slack.listening import Listening
-from adapters.slack.payloads import Own, ref_to
-from adapters.slack.people import People
-from adapters.slack.posted import Posted, metadata
-from adapters.slack.posting import Posting
-from adapters.slack.seeding import Seeding
+from adapters.slack.payloads import ref_to
+from adapters.slack.posted import metadata
+from adapters.slack.session import Session
 from adapters.slack.text import escaped
 
 log = logging.getLogger(__name__)
@@ -84,9 +80,8 @@ class SlackChat:
         self._channel, self._base_url, self._now = channel, base_url, now
         self._http, self._ping_s = (http_host, http_port), ping_s
         self._sink: Sink | None = None
-        self._lacking: frozenset[str] = frozenset()
+        self._session: Session | None = None
         self._line: Line | None = None
-        self._calls: Calls | None = None
 
     # --- coming and going -----------------------------------------------------------------------
 
@@ -97,37 +92,24 @@ class SlackChat:
             ChatSetupError: a token, a scope, or the bot's place in the channel is missing.
             ChatUnavailable: Slack cannot be reached.
         """
-        self._sink = sink
-        self._calls = calls = Calls(self._bot_token, self._base_url)
+        session = await Session.begin(self._bot_token, self._base_url, self._tell_house, self._now)
         try:
-            me = await said_with_scopes(calls)
-            self._lacking = check_scopes(me["scopes"])
-            self._own = Own(me["user_id"], me["bot_id"])
-            self._people = People(calls)
-            self._posted = Posted(calls, self._own)
-            self._posting = Posting(calls, self._posted)
-            self._seeding = Seeding(calls)
-            self._listening = Listening(self._own, self._people, calls, self._tell_house, self._now)
-            await self._posted.shelf(self._channel, None)  # also shows whether we are in it
-            self._line = self._new_line(me)
-            await self._line.open()
+            await session.posted.shelf(self._channel, None)  # also shows whether we are in it
         except BaseException as err:
-            await self.close()
+            await session.close()
             if isinstance(err, ChatRefused):
                 raise ChatSetupError(f"channel {self._channel}: {err}") from None
             raise
+        self._sink, self._session, self._line = sink, session, self._new_line(session)
+        try:
+            await self._line.open()
+        except BaseException:
+            await self.close()
+            raise
 
-    def _new_line(self, me: dict[str, Any]) -> Line:
-        assert self._calls is not None
-        who = AuthorizeResult(
-            enterprise_id=None,
-            team_id=me["team_id"],
-            bot_user_id=me["user_id"],
-            bot_id=me["bot_id"],
-            bot_token=self._bot_token,
-        )
-        app = bolt(self._calls.again, who, self._secret)
-        self._listening.attach(app)
+    def _new_line(self, session: Session) -> Line:
+        app = bolt(session.calls.again, session.who, self._secret)
+        session.listening.attach(app)
         if self._app_token:
             return SocketLine(app, self._app_token, self._missed, self._ping_s)
         return HttpLine(app, *self._http)
@@ -135,24 +117,21 @@ class SlackChat:
     async def close(self) -> None:
         """Stop receiving; what was received is committed."""
         self._sink = None
-        if self._line is not None:
-            await self._line.close()
-            self._line = None
-        if self._calls is not None:
-            if hasattr(self, "_seeding"):
-                await self._seeding.close()
-            await self._calls.close()
-            self._calls = None
+        line, self._line = self._line, None
+        session, self._session = self._session, None
+        if line is not None:
+            await line.close()
+        if session is not None:
+            await session.close()
 
     def health(self) -> Health:
         """Whether events flow, when the last one came, and which scopes are missing."""
-        if self._line is None or not self._line.is_up():
+        if self._session is None or self._line is None or not self._line.is_up():
             return Health(is_connected=False, detail="no line to Slack")
-        last = self._listening.last_at
+        last = self._session.listening.last_at
         detail = f"last event {last:%H:%M:%S} UTC" if last else "no event yet"
-        if self._lacking:
-            missing = ", ".join(f"{s} ({scopes.OPTIONAL[s]})" for s in sorted(self._lacking))
-            detail += f"; without {missing}"
+        if lacking := sorted(self._session.lacking):
+            detail += f"; without {', '.join(f'{s} ({scopes.OPTIONAL[s]})' for s in lacking)}"
         return Health(is_connected=True, detail=detail)
 
     @property
@@ -170,9 +149,9 @@ class SlackChat:
 
     async def post_card(self, channel: str, card: Card, key: str) -> Ref:
         """Post a card once: a second call with the same key returns the first message."""
-        self._up()
-        async with self._posting.lock:
-            ref, is_new = await self._posting.once(
+        slack = self._up()
+        async with slack.posting.lock:
+            ref, is_new = await slack.posting.once(
                 channel,
                 None,
                 key,
@@ -180,26 +159,25 @@ class SlackChat:
                 blocks=blocks.message(card),
                 metadata=metadata(key, card),
             )
-            await self._posting.pictures(channel, ref.message, card.pictures, key)
-        self._listening.keep_menu(ref, card)
+            await slack.posting.pictures(channel, ref.message, card.pictures, key)
+        slack.listening.keep_menu(ref, card)
         if not card.is_blind:  # a reaction shows who gave it
-            self._seeding.place(ref, card.seeds, is_new=is_new)
+            slack.seeding.place(ref, card.seeds, is_new=is_new)
         return ref
 
     async def find_post(self, channel: str, key: str) -> Ref | None:
         """The message posted under `key`, if it stands."""
-        self._up()
-        ts = await self._posted.find(channel, None, key)
+        ts = await self._up().posted.find(channel, None, key)
         return ref_to(channel, ts) if ts else None
 
     async def edit_card(self, ref: Ref, card: Card) -> None:
         """Replace a card in place; its pictures stay as they were posted."""
-        calls = self._up()
-        self._listening.keep_menu(ref, card)
-        await self._posted.shelf(ref.channel, ref.thread)
-        key = self._posted.key_at(ref.channel, ref.message)
+        slack = self._up()
+        slack.listening.keep_menu(ref, card)
+        await slack.posted.shelf(ref.channel, ref.thread)
+        key = slack.posted.key_at(ref.channel, ref.message)
         await said(
-            calls.again.chat_update(
+            slack.calls.again.chat_update(
                 channel=ref.channel,
                 ts=ref.message,
                 text=escaped(card.text) or "–",
@@ -212,22 +190,22 @@ class SlackChat:
         self, where: str | Ref, text: str, key: str, *, pictures: Sequence[Picture] = ()
     ) -> Ref:
         """Say something in a channel or in a thread; pictures go into the thread below."""
-        self._up()
+        slack = self._up()
         channel, thread = _place(where)
-        shown = escaped(self._people.named(text), MAX_SAID)
-        async with self._posting.lock:
-            ref, _ = await self._posting.once(
+        shown = escaped(slack.people.named(text), MAX_SAID)
+        async with slack.posting.lock:
+            ref, _ = await slack.posting.once(
                 channel, thread, key, text=shown, metadata=metadata(key)
             )
-            await self._posting.pictures(channel, thread or ref.message, pictures, key)
+            await slack.posting.pictures(channel, thread or ref.message, pictures, key)
         return ref
 
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
         """Tell one person something: as an answer, in the channel for their eyes only, or directly."""
         if not user.startswith("slack:"):
             return False
-        calls, person = self._up(), user.removeprefix("slack:")
-        shown = escaped(self._people.named(text), MAX_SAID)
+        slack, person = self._up(), user.removeprefix("slack:")
+        calls, shown = slack.calls, escaped(slack.people.named(text), MAX_SAID)
         if ctx and ctx.token and ctx.expires_at and self._now() < ctx.expires_at:
             answer = AsyncWebhookClient(ctx.token, session=calls.session, logger=library_log())
             sent = await answer.send(text=shown, response_type="ephemeral", replace_original=False)
@@ -246,20 +224,21 @@ class SlackChat:
 
     async def snapshot(self, ref: Ref) -> Snapshot:
         """All reactions by user and all replies that stand on a message now."""
-        calls, asked_at = self._up(), self._now()
+        slack, asked_at = self._up(), self._now()
+        calls, own = slack.calls, slack.own
         found = await said(
             calls.again.reactions_get(channel=ref.channel, timestamp=ref.message, full=True)
         )
         marks = found["message"].get("reactions", ())
         reactions = {
-            mark["name"]: await self._people.humans(frozenset(mark["users"]) - {self._own.user})
+            mark["name"]: await slack.people.humans(frozenset(mark["users"]) - {own.user})
             for mark in marks
         }
         replies = []
         async for page in calls.pages(
             "conversations_replies", channel=ref.channel, ts=ref.thread or ref.message
         ):
-            replies += [payloads.read_reply(m, self._own) for m in page if m["ts"] != ref.message]
+            replies += [payloads.read_reply(m, own) for m in page if m["ts"] != ref.message]
         return Snapshot(
             reactions={
                 raw: frozenset(f"slack:{user}" for user in users)
@@ -275,7 +254,7 @@ class SlackChat:
 
     async def show_home(self, user: str, home: Home) -> None:
         """Show or replace somebody's Home tab."""
-        calls, person = self._up(), user.removeprefix("slack:")
+        calls, person = self._up().calls, user.removeprefix("slack:")
         await said(calls.again.views_publish(user_id=person, view=blocks.home(home)))
 
     def is_group(self, member_id: str) -> bool:
@@ -284,7 +263,7 @@ class SlackChat:
 
     async def members(self, group: str) -> frozenset[str] | None:
         """The member ids of a user group such as `slack:S012`; None when there is none."""
-        calls, group_id = self._up(), group.removeprefix("slack:")
+        calls, group_id = self._up().calls, group.removeprefix("slack:")
         try:
             found = await said(calls.again.usergroups_users_list(usergroup=group_id))
         except SlackRefused:
@@ -293,14 +272,14 @@ class SlackChat:
 
     # --- helpers --------------------------------------------------------------------------------
 
-    def _up(self) -> Calls:
-        if self._calls is None:
+    def _up(self) -> Session:
+        if self._session is None:
             raise ChatUnavailable("not connected to Slack")
-        return self._calls
+        return self._session
 
     async def _write_to(self, person: str, text: str) -> bool:
         """A direct message; False where the app may not, or they are unknown."""
-        calls = self._up()
+        calls = self._up().calls
         try:
             opened = await said(calls.again.conversations_open(users=person))
             await said(calls.again.chat_postMessage(channel=opened["channel"]["id"], text=text))
@@ -313,7 +292,7 @@ class SlackChat:
         if self._sink is None:
             raise ChatUnavailable("nobody listens")
         if event.kind == "card_deleted":
-            self._posted.gone(event.ref.channel, event.ref.message)
+            self._up().posted.gone(event.ref.channel, event.ref.message)
         await self._sink(event)
 
     async def _missed(self, since: datetime) -> None:
@@ -337,34 +316,3 @@ def _place(where: str | Ref) -> tuple[str, str | None]:
     if isinstance(where, Ref):
         return where.channel, (where.thread or where.message) or None
     return where, None
-
-
-async def said_with_scopes(calls: Calls) -> dict[str, Any]:
-    """`auth.test`, with what the token may do under `scopes`.
-
-    Raises:
-        ChatError: the token is no good, or Slack cannot be reached.
-    """
-    scopes_found: list[str] = []
-
-    async def ask() -> Any:
-        response = await calls.again.auth_test()
-        scopes_found.extend(response.headers.get("x-oauth-scopes", "").split(","))
-        return response
-
-    return {**await said(ask()), "scopes": frozenset(s.strip() for s in scopes_found)}
-
-
-def check_scopes(granted: frozenset[str]) -> frozenset[str]:
-    """The optional scopes that are missing.
-
-    Raises:
-        ChatSetupError: one is missing that the bot cannot do without.
-    """
-    missing = scopes.REQUIRED - granted
-    if missing:
-        raise ChatSetupError(
-            f"the Slack app lacks {', '.join(sorted(missing))}: add it under OAuth & Permissions "
-            "(or paste slack-manifest.yaml again), and install the app anew"
-        )
-    return frozenset(scopes.OPTIONAL) - granted

@@ -137,7 +137,7 @@ async def test_seeds_are_placed_once_and_none_on_blind_cards(people: SlackDriver
     )
     people.slack.fail_next("reactions.add", status=429, retry_after_s=1)
     await people.chat.post_card(CHANNEL, QUESTION, "k")
-    await people.chat._seeding.settled()
+    await people.chat._up().seeding.settled()
 
     at = people.slack.workspace.messages
     assert list(at[CHANNEL, card.message].reactions) == ["+1", "-1", "shrug"]
@@ -437,6 +437,20 @@ async def test_unsigned_and_stale_requests_are_turned_away(tmp_path: Path) -> No
                 assert response.status == 401
 
         assert people.ears.events == []
+
+
+async def test_who_is_not_connected_says_so_and_may_be_asked_later() -> None:
+    async with fake.FakeSlack() as slack:
+        slack.fail_next("auth.test", times=2, status=500)
+        chat = chat_to(slack)
+        with pytest.raises(ChatUnavailable):
+            await chat.connect(Ears())
+        with pytest.raises(ChatUnavailable, match="not connected"):
+            await chat.post_card(CHANNEL, QUESTION, "k")
+
+        await chat.connect(Ears())
+        assert await chat.post_card(CHANNEL, QUESTION, "k")
+        await chat.close()
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class Fault:
     retry_after_s: int | None = None
     drop_after: bool = False  # do it, and then cut the line
     delay_s: float = 0.0
+    until: float = 0.0  # by the loop's clock; then it is over, however few calls there were
 
 
 class FakeSlack:
@@ -99,6 +100,12 @@ class FakeSlack:
     def fail_next(self, method: str = "", times: int = 1, **how: Any) -> None:
         """The next calls of a method fail: status=, error=, retry_after_s=, drop_after=, delay_s=."""
         self._faults.append(Fault(method, times, **how))
+
+    def storm(self, seconds: float, retry_after_s: int = 1) -> None:
+        """Every call is refused with 429 for a while."""
+        until = asyncio.get_running_loop().time() + seconds
+        how = {"status": 429, "retry_after_s": retry_after_s, "until": until}
+        self.fail_next("", times=1_000_000, **how)
 
     def heal(self) -> None:
         """No further faults."""
@@ -149,6 +156,8 @@ class FakeSlack:
         return self._answer({"ok": False, "error": fault.error})
 
     def _fault(self, method: str) -> Fault | None:
+        now = asyncio.get_running_loop().time()
+        self._faults = [f for f in self._faults if not 0 < f.until < now]
         found = next((f for f in self._faults if f.method in ("", method)), None)
         if found is not None:
             found.times -= 1

@@ -182,3 +182,22 @@ async def test_what_happened_while_the_bot_was_down_counts(open_slack, slack, se
         answers = {voter: answer for (_, voter), answer in votes(bot.house.store).items()}
         assert answers == {"slack:UANA": "#1", "slack:UBO": "none"}
         assert len(questions(slack, bot.house.store)) == 2
+
+
+async def test_a_bot_starts_without_slack_and_is_there_as_soon_as_slack_is(
+    open_slack, slack, settings, tiny_spec, monkeypatch
+):
+    monkeypatch.setattr("bot.post.CONNECT_AGAIN_S", 0.2)
+    spec = tiny_spec(ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300})
+    async with open_slack() as bot:
+        await start_run(slack, settings.specs_dir, spec)
+        await until(lambda: len(questions(slack, bot.house.store)) == 2)
+        [first, _] = questions(slack, bot.house.store)
+    slack.delivery.retries_s = ()
+    await slack.react("ana", first, "-1")
+    slack.fail_next("auth.test", times=4, status=503)
+    async with open_slack() as bot:
+        assert votes(bot.house.store) == {}
+        await until(lambda: votes(bot.house.store))
+
+        assert list(votes(bot.house.store).values()) == ["none"]

@@ -27,8 +27,8 @@ from trainer.spec import RunSpec
 
 WAIT_S = 300.0
 BOSS = "boss"
-STORM = 150
-"""Calls that are refused with 429 in a row, whatever they are."""
+STORM_S = 5.0
+"""How long every call is refused with 429."""
 
 
 async def run(spec: RunSpec, *, quick: bool, progress: Callable[[int, int], None]) -> BenchReport:
@@ -130,7 +130,7 @@ class _Bench:
             if what == "socket":
                 slack.delivery.drop_sockets()
             elif what == "storm":
-                slack.fail_next("", times=STORM, status=429, retry_after_s=1)
+                slack.storm(STORM_S)
             else:
                 self._bot.kill()
         return await self._bot.start()
