@@ -70,8 +70,9 @@ class Summaries:
         done = f"fold:{LocalDay.of(house.now(), house.settings.zone).date}"
         if done in self._done:
             return
+        is_mine = await house.call(house.store.upkeep.once, done, house.now())
         self._done.add(done)
-        if not await house.call(house.store.upkeep.once, done, house.now()):
+        if not is_mine:
             return
         had, have = await house.call(house.store.ledger.compact, house.now() - FOLD_AFTER)
         if had:

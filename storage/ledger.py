@@ -33,7 +33,7 @@ from storage.store.transactions import (
 )
 from storage.tables import EnergyBaselineRow, EnergyCounterRow, EnergyMinuteRow, EnergyRow
 
-HOUR = timedelta(hours=1)
+HOUR, STEP = timedelta(hours=1), timedelta(minutes=5)
 SHORT_S, WORTH_FOLDING = 30.0, 60
 """An hour with more slices than that which are shorter than this is folded; a minute that phases cut
 keeps a few."""
@@ -166,13 +166,14 @@ class Ledger:
     def compact(self, before: datetime) -> tuple[int, int]:
         """Fold readings that began before a moment to a row a minute; (rows before, rows after).
 
-        Sums stay as they are. An hour is one transaction, so the meter never waits for long.
+        Sums stay as they are. Some minutes are one transaction, so the meter never waits for long.
         """
         had, have = 0, 0
-        for start in self._uncompacted_hours(before):
+        steps = range(int(HOUR / STEP))
+        for start in (h + n * STEP for h in self._uncompacted_hours(before) for n in steps):
             with self._transactions.write() as connection:
                 began = col(EnergyRow.started_at)
-                where = (began >= start, began < min(start + HOUR, before))
+                where = (began >= start, began < min(start + STEP, before))
                 order = [began, col(EnergyRow.id)]
                 readings = find(connection, EnergyReading, EnergyRow, *where, by=order)
                 folded = fold(readings)
