@@ -70,7 +70,8 @@ def read_event(body: Payload, own: Own) -> Inbound | None:
     match event["type"]:
         case "reaction_added" | "reaction_removed" as kind:
             item = event["item"]
-            if event["user"] == own.user or item.get("type") != "message":
+            is_ours = event.get("item_user", own.user) == own.user
+            if event["user"] == own.user or item.get("type") != "message" or not is_ours:
                 return None
             make = ReactionAdded if kind == "reaction_added" else ReactionRemoved
             return make(
@@ -112,7 +113,7 @@ def _spoken(channel: str, said: Payload, about: dict[str, Any], own: Own) -> Inb
     about = about | {"user": _user(said["user"]), "ref": ref_to(channel, root or "")}
     if words := mentioned(text, own):
         return CommandInvoked(**about, words=words[0], ctx=ReplyCtx(channel=channel))
-    if root is None:
+    if root is None or said.get("parent_user_id", own.user) != own.user:
         return None  # small talk
     return ThreadReply(**about, reply_id=said["ts"], text=plain(text))
 

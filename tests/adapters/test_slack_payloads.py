@@ -55,6 +55,11 @@ def test_what_a_person_says_in_a_thread_is_a_reply(subtype: str | None) -> None:
         changed("message_deleted", previous_message=SAID),
         changed("message_deleted", previous_message=REPLY | {"user": "U9", "bot_id": "B9"}),
         changed("message_deleted"),
+        REPLY | {"parent_user_id": "UBO"},
+        {
+            "type": "reaction_added", "user": "UANA", "reaction": "+1", "event_ts": "1.1",
+            "item": {"type": "message", "channel": "C1", "ts": "1.0"}, "item_user": "UBO",
+        },
         {
             "type": "reaction_added", "user": "U0BOT", "reaction": "+1", "event_ts": "1.1",
             "item": {"type": "message", "channel": "C1", "ts": "1.0"},
@@ -71,7 +76,8 @@ def test_what_a_person_says_in_a_thread_is_a_reply(subtype: str | None) -> None:
     ids=[
         "small talk", "a bot's message", "an app's message", "our own message", "joining",
         "our own edit", "a link's preview", "a deleted text outside threads",
-        "a bot's deleted reply", "a deletion of nothing", "our own reaction", "a file's reaction",
+        "a bot's deleted reply", "a deletion of nothing", "a reply to somebody else",
+        "a reaction to somebody else", "our own reaction", "a file's reaction",
         "another tab",
     ],
 )  # fmt: skip

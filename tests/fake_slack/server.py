@@ -210,7 +210,7 @@ class FakeSlack:
         return await self.delivery.emit(
             {
                 "type": kind, "user": user, "reaction": emoji, "item": item,
-                "item_user": BOT_USER, "event_ts": self.workspace.next_ts(),
+                "item_user": self._at(where).user, "event_ts": self.workspace.next_ts(),
             }
         )  # fmt: skip
 
@@ -241,10 +241,10 @@ class FakeSlack:
                 subtype=subtype,
             )
         )
-        await self.delivery.emit(
-            message.as_json()
-            | {"channel": channel, "channel_type": "channel", "event_ts": message.ts}
-        )
+        event = message.as_json() | {"channel": channel, "channel_type": "channel"}
+        if thread_ts is not None:
+            event["parent_user_id"] = self.workspace.message(channel, thread_ts).user
+        await self.delivery.emit(event | {"event_ts": message.ts})
         return message.ts
 
     async def edit(self, where: Where, ts: str, text: str) -> None:
