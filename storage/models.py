@@ -160,6 +160,7 @@ class SampleView(Value):
     label: str | None = None
     image_path: str | None = None
     parts: tuple[tuple[str, str], ...] = ()  # named parts, e.g. (("A", "..."), ("B", "..."))
+    image_side: int = 0  # px of the picture's longer side; 0 where there is none
     stands_for: int = 1  # size of the group of (near-)duplicates it speaks for
 
 
@@ -246,7 +247,20 @@ class Ballot(Value):
     labels: tuple[str, ...] = ()  # closed vocabulary of `label: X`; but on sides also of
     # `words X:` and `about X:`
     is_blind: bool = False
-    view: dict[str, Any]  # what the card shows: SampleView or FeatureView as JSON
+    view: dict[str, Any]  # what the card shows: SampleView, SheetView or FeatureView as JSON
+
+    @property
+    def is_sheet(self) -> bool:
+        """Whether it asks about several pictures at once, which do not fit?"""
+        return self.ask == "fits" and len(self.subjects) > 1
+
+
+class SheetView(Value):
+    """Several pictures that are filed under one label, drawn as one with their numbers."""
+
+    label: str
+    pictures: tuple[SampleView, ...]  # as the ballot's subjects: number 1 first
+    sheet_path: str  # where the bot draws them, before its card goes out
 
 
 class FeatureView(Value):
@@ -278,7 +292,9 @@ class VoteEvent(Value):
     """A mark of one person on one subject of a card appeared or went. Never changed, never deleted.
 
     `mark` names the thing that stands on the platform by its raw spelling (`r:+1::skin-tone-4`,
-    `reply:<id>`, `button`, `form`), so taking back one of two thumbs keeps the other.
+    `reply:<id>`, `button`, `form`), so taking back one of two thumbs keeps the other. What is said
+    of the rest of a card (`is_rest`) is a mark on each of its subjects; it gives way to all that
+    the same person says of one of them, whichever came first.
     """
 
     ballot_id: str
@@ -294,6 +310,7 @@ class VoteEvent(Value):
     received_at: datetime
     source: VoteSource = "event"
     inbox_id: int | None = None
+    is_rest: bool = False
     is_late: bool = False  # after the ballot closed: kept, not counted
 
 

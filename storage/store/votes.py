@@ -146,22 +146,22 @@ class VoteStore:
     def answered(self, round_id: str) -> dict[str, tuple[int, int]]:
         """Ballot -> (people who answered it, abstentions included; their votes).
 
-        Cards that ask how the model does are left out: nobody need answer them.
+        Of a card with several samples: who answered the one that fewest did. Cards that ask how
+        the model does are left out: nobody need answer them.
         """
+        asked = [b for b in self.ballots(round_id=round_id) if b.ask != "happy"]
         c = CURRENT_VOTE.c
-        ballots = select(col(BallotRow.ballot_id)).where(
-            col(BallotRow.round_id) == round_id, col(BallotRow.ask) != "happy"
+        # by literal ids: both databases then look at these ballots' votes alone, not at all
+        cast = select(c.ballot_id, c.person, c.subject).where(
+            c.ballot_id.in_([b.ballot_id for b in asked])
         )
+        found: dict[str, list[tuple[str, str]]] = {b.ballot_id: [] for b in asked}
         with self._transactions.read() as connection:
-            ids = list(connection.execute(ballots).scalars())
-            # by literal ids: both databases then look at these ballots' votes alone, not at all
-            counts = (
-                select(c.ballot_id, func.count(c.person.distinct()), func.count(c.subject))
-                .where(c.ballot_id.in_(ids))
-                .group_by(c.ballot_id)
-            )
-            found = {i: (people, votes) for i, people, votes in connection.execute(counts)}
-        return {i: found.get(i, (0, 0)) for i in ids}
+            for ballot_id, person, subject in connection.execute(cast):
+                found[ballot_id].append((person, subject.partition(".")[0]))
+        return {
+            b.ballot_id: (_people(b, found[b.ballot_id]), len(found[b.ballot_id])) for b in asked
+        }
 
     # --- members --------------------------------------------------------------------------------
 
@@ -177,6 +177,13 @@ class VoteStore:
         """Everybody we know, by member_id."""
         with self._transactions.read() as connection:
             return {member.member_id: member for member in find(connection, Member, MemberRow)}
+
+
+def _people(ballot: Ballot, cast: Sequence[tuple[str, str]]) -> int:
+    """How many people answered a ballot, by their (person, subject)."""
+    if not ballot.is_sheet:
+        return len({person for person, _ in cast})
+    return min(len({person for person, key in cast if key == s.key}) for s in ballot.subjects)
 
 
 def _ends(

@@ -181,7 +181,30 @@ def test_subjects_of_a_card_are_voted_on_apart(store):
     store.votes.add([cast(ballot, BO, -1.0)])
 
     assert current(store, ballot) == [(ANA, "1", 1.0), (ANA, "2", -1.0), (BO, "1", -1.0)]
-    assert store.votes.answered(ballot.round_id) == {ballot.ballot_id: (2, 3)}
+    # Ana alone answered the second: the card waits for it
+    assert store.votes.answered(ballot.round_id) == {ballot.ballot_id: (1, 3)}
+
+
+def test_who_says_what_else_a_sample_is_has_answered_it(store):
+    (ballot,) = ask(store, subjects=2)
+    store.votes.add([cast(ballot, ANA, 1.0), cast(ballot, ANA, None, subject="2.label")])
+
+    assert store.votes.answered(ballot.round_id) == {ballot.ballot_id: (1, 2)}
+
+
+@pytest.mark.parametrize("seconds", [(1, 2), (2, 1)])
+def test_what_is_said_of_the_rest_gives_way_whenever_it_was_said(store, seconds):
+    """Ana finds that the first does not fit, and that all others do."""
+    (ballot,) = ask(store, subjects=2)
+    one, rest = seconds
+    fits = {"is_rest": True, "second": rest}
+    store.votes.add([cast(ballot, ANA, 1.0, subject=key, **fits) for key in "12"])
+    store.votes.add([cast(ballot, ANA, -1.0, one)])
+    assert current(store, ballot) == [(ANA, "1", -1.0), (ANA, "2", 1.0)]
+
+    store.votes.add([withdrawn(ballot, ANA, -1.0, 3)])
+
+    assert current(store, ballot) == [(ANA, "1", 1.0), (ANA, "2", 1.0)]
 
 
 def test_ballots_are_voted_on_apart(store):
@@ -366,6 +389,7 @@ marks = st.tuples(
     st.sampled_from(sorted(PEOPLE)),
     st.sampled_from(["1", "2"]),  # subject
     st.sampled_from([1.0, -1.0, None]),  # the mark, by its value
+    st.booleans(),  # of the rest of the card
     st.sampled_from([VoteOp.CAST, VoteOp.CAST, VoteOp.WITHDRAWN]),
     st.integers(0, 4),  # few moments: ties are common
     st.sampled_from([False, False, False, True]),  # late
@@ -375,7 +399,8 @@ marks = st.tuples(
 def replayed(events: list[VoteEvent]) -> dict[tuple[str, str], tuple[str, str, float | None]]:
     """Walk through the events in the order they happened, as a platform's card would change.
 
-    (person, subject) -> (voter, mark, value) of the mark set last among those that stand.
+    (person, subject) -> (voter, mark, value) of the mark set last among those that stand; marks on
+    the rest of the card count where there is no other.
     """
     card_: dict[tuple[str, str, str], VoteEvent] = {}
     for event in sorted((e for e in events if not e.is_late), key=lambda e: e.at):  # stable
@@ -383,7 +408,8 @@ def replayed(events: list[VoteEvent]) -> dict[tuple[str, str], tuple[str, str, f
         card_.pop(key, None)
         if event.op is VoteOp.CAST:
             card_[key] = event
-    return {(PEOPLE[e.voter], e.subject): (e.voter, e.mark, e.value) for e in card_.values()}
+    standing = sorted(card_.values(), key=lambda e: not e.is_rest)  # stable
+    return {(PEOPLE[e.voter], e.subject): (e.voter, e.mark, e.value) for e in standing}
 
 
 @settings(deadline=None, max_examples=80)
@@ -397,9 +423,12 @@ def test_the_view_shows_what_a_replay_of_the_events_ends_with(
         store.votes.met(Member(member_id=account, person_id="ana"))
     (ballot,) = ask(store, next(_rounds), run=run, subjects=2)
     events = [
-        cast(ballot, voter, value, second, subject=subject, op=op, is_late=is_late)
-        for voter, subject, value, op, second, is_late in drawn
-    ]
+        cast(
+            ballot, voter, value, second, subject=subject, op=op, is_late=is_late, is_rest=is_rest,
+            mark=f"{'rest' if is_rest else 'one'}:{value}",
+        )
+        for voter, subject, value, is_rest, op, second, is_late in drawn
+    ]  # fmt: skip
     cut = rng.randint(0, len(events))  # however the events are spread over transactions
     store.votes.add(events[:cut])
     store.votes.add(events[cut:])
@@ -409,7 +438,10 @@ def test_the_view_shows_what_a_replay_of_the_events_ends_with(
     assert {(v.person, v.subject): (v.voter, v.mark, v.value) for v in found} == expected
     assert len(found) == len(expected)
     assert store.votes.answered(ballot.round_id) == {
-        ballot.ballot_id: (len({person for person, _ in expected}), len(expected))
+        ballot.ballot_id: (
+            min(len({person for person, key in expected if key == one}) for one in "12"),
+            len(expected),
+        )
     }
 
 
