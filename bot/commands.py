@@ -247,7 +247,7 @@ class Commands:
         if command.verb in ("start", "allow", "help"):
             return None
         name = command.names[0] if command.names else run_id
-        if command.verb == "energy" and name in PERIODS:
+        if command.verb == "energy" and (name or "").lower() in PERIODS:
             name = run_id
         if command.verb == "budget" and name is not None and not is_run(name):
             name = run_id  # an amount alone, for the run of this thread
