@@ -43,8 +43,10 @@ class People:
                 return Person()
         return self._known[user_id]
 
-    def named(self, text: str) -> str:
-        """A text with the names of those we have met in place of their ids; nobody is called."""
+    async def named(self, text: str) -> str:
+        """A text with people's names in place of their ids; nobody is called by that."""
+        for user_id in set(_ID.findall(text)):
+            await self.meet(user_id)
         return _ID.sub(self._name, text)
 
     def _name(self, found: re.Match[str]) -> str:

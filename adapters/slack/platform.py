@@ -192,7 +192,7 @@ class SlackChat:
         """Say something in a channel or in a thread; pictures go into the thread below."""
         slack = self._up()
         channel, thread = _place(where)
-        shown = escaped(slack.people.named(text), MAX_SAID)
+        shown = escaped(await slack.people.named(text), MAX_SAID)
         async with slack.posting.lock:
             ref, _ = await slack.posting.once(
                 channel, thread, key, text=shown, metadata=metadata(key)
@@ -205,7 +205,7 @@ class SlackChat:
         if not user.startswith("slack:"):
             return False
         slack, person = self._up(), user.removeprefix("slack:")
-        calls, shown = slack.calls, escaped(slack.people.named(text), MAX_SAID)
+        calls, shown = slack.calls, escaped(await slack.people.named(text), MAX_SAID)
         if ctx and ctx.token and ctx.expires_at and self._now() < ctx.expires_at:
             answer = AsyncWebhookClient(ctx.token, session=calls.session, logger=library_log())
             sent = await answer.send(text=shown, response_type="ephemeral", replace_original=False)

@@ -11,6 +11,7 @@ import pytest
 from adapters.base import Ref
 from adapters.slack.platform import SlackChat
 from bot.app import Bot, running
+from storage.database import StoreError
 from storage.models import RunState
 from tests.fake_slack import server as fake
 
@@ -201,3 +202,30 @@ async def test_a_bot_starts_without_slack_and_is_there_as_soon_as_slack_is(
         await until(lambda: votes(bot.house.store))
 
         assert list(votes(bot.house.store).values()) == ["none"]
+
+
+async def test_groups_and_mentions_say_who_may_do_what(open_slack, slack):
+    slack.workspace.usergroups["S1"] = ["UANA"]
+    slack.workspace.user("bo")
+    async with open_slack(operators=("slack:S1",), admins=("slack:UANA",)) as bot:
+        access = bot.commands._access
+        assert access.may_command("slack:UANA", "stop") == ""
+        assert access.may_command("slack:UBO", "stop") != ""
+
+        await slack.command("ana", "allow <@UBO|bo> operator")
+        await until(lambda: slack.workspace.said())
+        assert "Bo is now an operator." in slack.workspace.said()[0]
+        assert access.may_command("slack:UBO", "stop") == ""
+
+        slack.scopes.discard("usergroups:read")
+        await slack.command("ana", "allow <!subteam^S1|@team> voter")
+        await until(lambda: len(slack.workspace.said()) == 2)
+        assert access.may_vote("slack:UANA")  # who was in it stays until Slack says otherwise
+        assert not access.may_vote("slack:UBO")
+
+
+async def test_a_second_bot_on_the_same_database_does_not_begin(open_slack):
+    async with open_slack():
+        with pytest.raises(StoreError, match="another bot is running on this database"):
+            async with open_slack():
+                pass
