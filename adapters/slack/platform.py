@@ -150,6 +150,7 @@ class SlackChat:
     async def post_card(self, channel: str, card: Card, key: str) -> Ref:
         """Post a card once: a second call with the same key returns the first message."""
         slack = self._up()
+        card = await slack.people.named_in(card)
         async with slack.posting.lock:
             ref, is_new = await slack.posting.once(
                 channel,
@@ -173,6 +174,7 @@ class SlackChat:
     async def edit_card(self, ref: Ref, card: Card) -> None:
         """Replace a card in place; its pictures stay as they were posted."""
         slack = self._up()
+        card = await slack.people.named_in(card)
         slack.listening.keep_menu(ref, card)
         await slack.posted.shelf(ref.channel, ref.thread)
         key = slack.posted.key_at(ref.channel, ref.message)

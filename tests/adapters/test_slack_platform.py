@@ -14,7 +14,9 @@ import pytest
 from aiohttp import ClientSession
 
 from adapters.base import (
+    Card,
     CardDeleted,
+    CardPart,
     ChatRefused,
     ChatSetupError,
     ChatUnavailable,
@@ -163,6 +165,21 @@ async def test_pictures_go_into_the_thread_once_also_after_a_failure(
     shared = [file for message in thread for file in message.files]
     assert [file["alt_txt"] for file in shared] == ["picture 1", "picture 2"]
     assert (await people.chat.snapshot(ref)).replies == ()
+
+
+async def test_people_are_called_by_name_but_not_in_samples(people: SlackDriver) -> None:
+    people.user("ana")
+    about = Card(text="r1", lines=("stopped by slack:UANA, not slack:UNOBODY",), tone="run")
+    part = CardPart(key="1", text="write to slack:UANA")
+
+    await people.chat.post_card(CHANNEL, about, "run")
+    await people.chat.post_card(CHANNEL, QUESTION.model_copy(update={"parts": (part,)}), "q")
+    await people.chat.say(CHANNEL, "started by slack:UANA", "s")
+
+    run, question = people.slack.workspace.cards()
+    assert "stopped by Ana, not slack:UNOBODY" in str(run.blocks)
+    assert "write to slack:UANA" in str(question.blocks)
+    assert people.slack.workspace.said() == ["started by Ana"]
 
 
 async def test_an_edit_keeps_the_key_and_the_form(people: SlackDriver) -> None:
