@@ -87,10 +87,13 @@ class ProcessGroup:
     def watch(self, pid: int, *, from_now: bool = False) -> None:
         """Count a process, from its birth unless `from_now`."""
         with self._lock, contextlib.suppress(psutil.Error):
-            self._live[pid] = psutil.Process(pid)
-            self._cpu_s[pid] = 0.0
-            if from_now:
-                self._settled_s -= _cpu_s(self._live[pid])
+            process = psutil.Process(pid)
+            if self._live.get(pid) == process:
+                return
+            before = _cpu_s(process) if from_now else 0.0
+            self._settled_s += self._cpu_s.pop(pid, 0.0)  # of a process whose number it has now
+            self._live[pid], self._cpu_s[pid] = process, before
+            self._settled_s -= before
 
     def note(self, pid: int, cpu_s: float) -> None:
         """Take a process's own word for its CPU time: it may end before it is read again."""

@@ -70,6 +70,28 @@ def test_a_process_watched_from_now_brings_no_past_along():
     assert group.cpu_s() == pytest.approx(0, abs=0.1)
 
 
+def test_the_count_never_falls_when_a_process_ends_right_after_it_was_first_watched():
+    group = ProcessGroup()
+    with burning(0.2) as child:
+        child.stdout.readline()
+        group.watch(child.pid, from_now=True)
+        child.communicate("end\n")
+
+    assert group.cpu_s() == pytest.approx(0, abs=0.01)
+
+
+def test_a_process_watched_again_keeps_its_count():
+    group = ProcessGroup()
+    with burning(0.2) as child:
+        child.stdout.readline()
+        group.watch(child.pid)
+        before = group.cpu_s()
+        group.watch(child.pid)
+        child.communicate("end\n")
+
+    assert group.cpu_s() == before > 0
+
+
 def test_a_process_that_is_gone_already_is_no_error():
     group = ProcessGroup()
     with burning(0, then_wait=False) as child:
