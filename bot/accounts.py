@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot import joules
-from bot.costs import Account, Costs, Place
-from bot.effort import People, people
-from bot.grid import Grid
+from bot.energy import joules
+from bot.energy.costs import Account, Costs, Place
+from bot.energy.effort import People, people
+from bot.energy.grid import Grid
 from bot.house import House
 from bot.jury import TEAM
 from bot.settings import Settings

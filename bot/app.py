@@ -21,21 +21,21 @@ from adapters.base import (
     Reconnected,
     ThreadReply,
 )
-from bot import metering
 from bot.access import Access
-from bot.carbon import grid_of
 from bot.commands import Commands, bare
 from bot.confirming import KEY as CONFIRM_KEY
 from bot.doorkeeper import Doorkeeper
+from bot.energy import metering
+from bot.energy.carbon import grid_of
+from bot.energy.intensity import provider
+from bot.energy.spending import Spending
+from bot.energy.summaries import Summaries
 from bot.home import show_home
 from bot.house import House
-from bot.intensity import provider
 from bot.post import NotYet, PostOffice
 from bot.rounds import Rounds
 from bot.schedule import Schedule
 from bot.settings import Settings
-from bot.spending import Spending
-from bot.summaries import Summaries
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store

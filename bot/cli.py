@@ -37,10 +37,10 @@ from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
 from bot.bench.tasks import suite as tasks
 from bot.bench.tasks.groups import Setting
-from bot.budget import BudgetError
 from bot.compare import CompareError, InputRefused, Jury
-from bot.energy_export import ExportError, Format
-from bot.exporting import export_energy, write_export
+from bot.energy.budget import BudgetError
+from bot.energy.export import ExportError, Format
+from bot.energy.exporting import export_energy, write_export
 from bot.settings import Settings, SettingsError, read_settings
 from bot.study import answers as answering
 from bot.study import export as exporting
@@ -52,7 +52,6 @@ from bot.study.summary import Prices, by_task, verdicts
 from bot.terminal import Bars
 from storage.database import StoreError
 from trainer.energy.sources import WATTS_PER_CORE
-from trainer.energy.cap import CapError
 from trainer.spec import MAX_SEED, RunSpec, SpecError, parse_spec, read_spec
 
 BAD_INPUT = 2

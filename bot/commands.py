@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.base import ButtonPressed, CommandInvoked, ThreadReply
-from bot import accounts, confirming, messages, metrics, outgoing, summaries, words
+from bot import accounts, confirming, messages, metrics, outgoing, words
 from bot.access import Access
-from bot.budget import BudgetError
 from bot.doorkeeper import AllowError, Doorkeeper
+from bot.energy import summaries
+from bot.energy.budget import BudgetError
 from bot.house import House
 from bot.rounds import Rounds
 from bot.wording import arm_said, kind_of

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
-from bot.grid import Grid
-from bot.intensity import IntensityProvider, Unchanging
+from bot.energy.grid import Grid
+from bot.energy.intensity import IntensityProvider, Unchanging
+from bot.energy.spending import Spending
 from bot.post import PostOffice
 from bot.settings import Settings
 from bot.slot import DeviceSlot
-from bot.spending import Spending
 from storage.models import Run
 from storage.store.store import Store
 from trainer.energy.cap import PowerCap

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
 from bot import messages, metrics, outgoing, words
+from bot.energy.outlook import Foreteller
 from bot.history import ArmHistory, Point, histories, is_of
 from bot.house import House
-from bot.outlook import Foreteller
 from bot.wording import arm_said, kind_of
 from storage import energy
 from storage.models import Arm, Run, RunState

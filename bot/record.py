@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.costs import Costs, Place
-from bot.effort import People
+from bot.energy.costs import Costs, Place
+from bot.energy.effort import People
 from bot.history import ArmHistory
 from bot.worth import Effort, Terms
 from storage import energy

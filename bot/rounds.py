@@ -14,14 +14,14 @@ from datetime import datetime
 
 from bot import outgoing, weighing
 from bot.access import Access
-from bot.budgets import Budgets
 from bot.conclusion import conclude
+from bot.energy.budgets import Budgets
+from bot.energy.shift import Shift
 from bot.house import House
 from bot.listening import Listening
 from bot.live import Live
 from bot.post import until
 from bot.segments import Segments
-from bot.shift import Shift
 from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
 from storage.database import StoreError
 from storage.models import Arm, ArmState, OutboxItem, Run, RunState, SegmentState

@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import ask, booking, messages, metering, outgoing, sheets, weighing
+from bot import ask, booking, messages, outgoing, sheets, weighing
 from bot.dirt import is_audit
+from bot.energy import metering
 from bot.house import House
 from bot.opinions import Heard, experts, opinions
 from bot.steps import Train, wanted

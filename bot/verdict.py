@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from bot import metrics, pairs, words
-from bot.breakeven import BreakEven
+from bot.energy.breakeven import BreakEven
 from bot.history import ArmHistory, ratio_to_target
 from bot.record import RunRecord
 from bot.wording import alone_said, arm_said

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from bot import metrics, words
 from bot.dirt import Dirt
+from bot.energy.prices import Prices
 from bot.history import is_of
-from bot.prices import Prices
 from bot.thumbs import THUMBS, Thumb
 from storage import energy
 from storage.models import EnergySum, Round

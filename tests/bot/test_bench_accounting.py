@@ -2,8 +2,8 @@
 
 import random
 
-from bot import daily
 from bot.bench.energy import accounting
+from bot.energy import daily
 
 
 def test_a_summary_that_adds_up_is_off_by_no_more_than_rounding():

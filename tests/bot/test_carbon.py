@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from bot import carbon
-from bot.carbon import grid_of
+from bot.energy import carbon
+from bot.energy.carbon import grid_of
 from bot.settings import Settings, SettingsError
 
 
@@ -79,12 +79,12 @@ def test_asking_talks_to_nobody():
     """The audit hook sees the child's sockets: urllib3 binds one of its own to try IPv6."""
     code = (
         "import sys, runpy\n"
-        "sys.argv = ['bot.carbon', 'DEU']\n"
+        "sys.argv = ['bot.energy.carbon', 'DEU']\n"
         "def hook(event, args):\n"
         "    if event in ('socket.connect', 'socket.sendto', 'socket.getaddrinfo'):\n"
         "        sys.stderr.write(f'AUDIT {event} {args}\\n')\n"
         "sys.addaudithook(hook)\n"
-        "runpy.run_module('bot.carbon', run_name='__main__')\n"
+        "runpy.run_module('bot.energy.carbon', run_name='__main__')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -93,7 +93,7 @@ def test_asking_talks_to_nobody():
 
 
 def test_the_bot_itself_knows_nothing_of_codecarbon():
-    code = "import sys, bot.app, bot.carbon\nprint('codecarbon' in sys.modules)"
+    code = "import sys, bot.app, bot.energy.carbon\nprint('codecarbon' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
-from bot.cleaner import ForecastError, Slice, Window, cleanest, read
-from bot.intensity import CsvAddress, CsvFile, provider
+from bot.energy.cleaner import ForecastError, Slice, Window, cleanest, read
+from bot.energy.intensity import CsvAddress, CsvFile, provider
 from bot.settings import SettingsError
 from tests.storage.records import at
 

@@ -10,17 +10,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot import daily, foresight, joules, words
-from bot.breakeven import BreakEven
-from bot.costs import Account, Costs, Place
-from bot.daily import DayBook, RunDay
+from bot import words
 from bot.days import LocalDay
-from bot.effort import People
-from bot.foresight import Band, Outlook
-from bot.grid import Grid
+from bot.energy import daily, foresight, joules
+from bot.energy.breakeven import BreakEven
+from bot.energy.costs import Account, Costs, Place
+from bot.energy.daily import DayBook, RunDay
+from bot.energy.effort import People
+from bot.energy.foresight import Band, Outlook
+from bot.energy.grid import Grid
+from bot.energy.prices import Prices
 from bot.messages import decided, head
 from bot.pictures import metric_over_energy
-from bot.prices import Prices
 from bot.report import comparison_report, curves, run_report, table
 from bot.verdict import verdict
 from bot.worth import Effort, Forecast, decide

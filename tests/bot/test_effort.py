@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.breakeven import BreakEven, took
-from bot.effort import CAP_S, People, people
-from bot.prices import Prices
+from bot.energy.breakeven import BreakEven, took
+from bot.energy.effort import CAP_S, People, people
+from bot.energy.prices import Prices
 from storage.energy import EnergyTotal
 from storage.models import Posting
 from tests.bot.cards import T0

@@ -7,13 +7,14 @@ import json
 import pytest
 import yaml
 
-from bot import cli, energy_export
-from bot.costs import Account, Costs, Place
-from bot.effort import People
-from bot.energy_export import ExportError
-from bot.exporting import export_energy
-from bot.grid import Grid
-from bot.prices import Prices
+from bot import cli
+from bot.energy import export as energy_export
+from bot.energy.costs import Account, Costs, Place
+from bot.energy.effort import People
+from bot.energy.export import ExportError
+from bot.energy.exporting import export_energy
+from bot.energy.grid import Grid
+from bot.energy.prices import Prices
 from bot.settings import Settings
 from storage import energy
 from storage.models import EnergyBaseline

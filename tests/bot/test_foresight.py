@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student_t
 
-from bot import budget
 from bot.bench.energy import foresight as bench
-from bot.budget import BudgetError, Spent
-from bot.foresight import (
+from bot.energy import budget
+from bot.energy.budget import BudgetError, Spent
+from bot.energy.foresight import (
     DRIFT,
     Ahead,
     Band,

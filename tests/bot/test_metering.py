@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import metering
 from bot.bench.energy import sampler
+from bot.energy import metering
 from storage.models import EnergyReading
 from storage.store.store import Store
 from tests.storage.records import at, new_run, reading

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.energy.prices import Prices
 from bot.history import ArmHistory, Point
 from bot.pictures import metric_over_energy
-from bot.prices import Prices
 from bot.record import ArmRecord, RunRecord
 from bot.report import comparison_report, curves, run_report, table
 from bot.verdict import verdict, verdicts

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.foresight import Pace
-from bot.outlook import MOST_PACES, joined
-from bot.spending import Spending
+from bot.energy.foresight import Pace
+from bot.energy.outlook import MOST_PACES, joined
+from bot.energy.spending import Spending
 from storage import energy
 from storage.models import PHASES
 from tests.storage.records import reading

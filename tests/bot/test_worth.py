@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.dirt import Dirt
+from bot.energy.prices import Prices
 from bot.messages import decided
-from bot.prices import Prices
 from bot.worth import (
     Decision,
     Effort,

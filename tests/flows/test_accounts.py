@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.conclusion import read_report
-from bot.exporting import export_energy
+from bot.energy.exporting import export_energy
 from bot.settings import SettingsError
 from storage.models import RunState
 from tests.flows.people import head, thread, vote_until_ended

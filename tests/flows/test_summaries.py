@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.days import LocalDay
-from bot.summaries import Summaries, key
+from bot.energy.summaries import Summaries, key
 from tests.flows.people import thread
 from tests.storage.records import new_run, reading
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from adapters.base import Card
-from bot import daily
 from bot.bench.figures import Figure
-from bot.costs import Place
-from bot.daily import DayBook, RunDay
 from bot.days import LocalDay
-from bot.effort import People
-from bot.prices import Prices
+from bot.energy import daily
+from bot.energy.costs import Place
+from bot.energy.daily import DayBook, RunDay
+from bot.energy.effort import People
+from bot.energy.prices import Prices
+from bot.energy.summaries import book_of
 from bot.settings import Settings
-from bot.summaries import book_of
 from storage.models import PHASES, EnergyReading, EnergySum, Run, RunState
 from storage.store.store import Store
 

@@ -11,8 +11,8 @@ import numpy as np
 from adapters.memory import MemoryChat
 from bot.app import Bot, running
 from bot.bench.figures import BenchError, Figure
-from bot.budget import Spent
-from bot.foresight import Ahead, Pace, foretell
+from bot.energy.budget import Spent
+from bot.energy.foresight import Ahead, Pace, foretell
 from bot.settings import Settings
 from storage.models import Run, RunState
 from trainer.spec import RunSpec, parse_spec

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from bot import metering
 from bot.bench.energy import children, sampler, synthetic
 from bot.bench.figures import BenchError, Figure
+from bot.energy import metering
 from storage.models import EnergyReading
 from storage.store.store import Store
 from trainer.energy import nvml

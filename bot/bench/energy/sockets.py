@@ -39,9 +39,9 @@ def main(url: str) -> None:
         meter.close()
     print(len(heard))  # noqa: T201 -- to whoever started it
     heard.clear()
-    sys.argv = ["bot.carbon", "DEU"]
+    sys.argv = ["bot.energy.carbon", "DEU"]
     with contextlib.redirect_stdout(io.StringIO()) as answer:
-        runpy.run_module("bot.carbon", run_name="__main__")
+        runpy.run_module("bot.energy.carbon", run_name="__main__")
     if "g_per_kwh" not in answer.getvalue():
         sys.exit(f"the table said: {answer.getvalue()}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot import words
-from bot.effort import People
-from bot.prices import Prices
+from bot.energy.effort import People
+from bot.energy.prices import Prices
 from storage.energy import EnergyTotal
 
 

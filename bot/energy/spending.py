@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.budget import Spent
+from bot.energy.budget import Spent
 from storage.energy import co2_g
 from storage.ledger import Ledger
 from storage.models import EnergyCounter, EnergyReading, EnergySum

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot import outgoing, words
-from bot.cleaner import Window, cleanest
+from bot.energy.cleaner import Window, cleanest
 from bot.house import House
 from storage.models import Round, Run
 from trainer.spec import RunSpec

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Picture
-from bot import accounts, conclusion, daily, outgoing, pictures
-from bot.budget import parse
-from bot.daily import DayBook, RunDay
+from bot import accounts, conclusion, outgoing, pictures
 from bot.days import LocalDay, due
-from bot.grid import Grid
+from bot.energy import daily
+from bot.energy.budget import parse
+from bot.energy.daily import DayBook, RunDay
+from bot.energy.grid import Grid
+from bot.energy.spending import Spending
 from bot.house import House
 from bot.settings import Settings
-from bot.spending import Spending
 from storage import energy
 from storage.energy import EnergyTotal
 from storage.models import OutboxItem, Run, RunState

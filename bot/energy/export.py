@@ -12,8 +12,8 @@ from typing import Any, Literal
 import yaml
 
 from bot import words
-from bot.costs import Account
-from bot.grid import Grid
+from bot.energy.costs import Account
+from bot.energy.grid import Grid
 from storage import energy
 from storage.energy import EnergyTotal
 from storage.models import EnergyReading

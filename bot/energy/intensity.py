@@ -10,7 +10,7 @@ from typing import Protocol
 
 import aiohttp
 
-from bot.cleaner import ForecastError, Slice, read
+from bot.energy.cleaner import ForecastError, Slice, read
 from bot.settings import SettingsError
 
 log = logging.getLogger(__name__)

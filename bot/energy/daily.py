@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.base import Card, Picture
-from bot import joules, words
-from bot.breakeven import took
-from bot.costs import Costs, Place
+from bot import words
 from bot.days import LocalDay
-from bot.effort import People
+from bot.energy import joules
+from bot.energy.breakeven import took
+from bot.energy.costs import Costs, Place
+from bot.energy.effort import People
 from bot.report import saving_to_target
 from bot.verdict import by_objective
 from bot.wording import arm_said

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot import words
-from bot.effort import People
-from bot.grid import Grid
-from bot.prices import Prices
+from bot.energy.effort import People
+from bot.energy.grid import Grid
+from bot.energy.prices import Prices
 from storage import energy
 from storage.models import EnergyBaseline, EnergySum, Run
 

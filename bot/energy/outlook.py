@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import foresight, outgoing
-from bot.budget import parse
-from bot.foresight import Ahead, Cost, Outlook, Pace
+from bot import outgoing
+from bot.energy import foresight
+from bot.energy.budget import parse
+from bot.energy.foresight import Ahead, Cost, Outlook, Pace
+from bot.energy.spending import Tally
 from bot.house import House
-from bot.spending import Tally
 from bot.steps import pauses
 from storage.models import Arm, ArmState, Run
 from trainer.spec import RunSpec

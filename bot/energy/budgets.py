@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from bot import outgoing
-from bot.budget import WARN_AT, Budget, BudgetError, Spent, parse
+from bot.energy.budget import WARN_AT, Budget, BudgetError, Spent, parse
 from bot.house import House
 from storage.models import Run
 

@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bot import accounts, conclusion, energy_export, joules
-from bot.carbon import grid_of
-from bot.costs import Account
-from bot.energy_export import ExportError, Format
+from bot import accounts, conclusion
+from bot.energy import export as energy_export
+from bot.energy import joules
+from bot.energy.carbon import grid_of
+from bot.energy.costs import Account
+from bot.energy.export import ExportError, Format
 from bot.settings import Settings
 from storage.models import Run
 from storage.store.store import Store

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from bot import words
-from bot.budget import Budget, Spent
+from bot.energy.budget import Budget, Spent
 
 MIN_PACES = 5
 """Looks at the training before anything is foretold: fewer say nothing about their own spread."""

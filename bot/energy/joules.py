@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot import words
-from bot.breakeven import took
-from bot.costs import Account
+from bot.energy.breakeven import took
+from bot.energy.costs import Account
 from bot.wording import arm_said
 from storage import energy
 from storage.energy import EnergyTotal

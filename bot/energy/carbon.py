@@ -1,6 +1,6 @@
 """Grams of CO2e per kWh of a country's grid, from CodeCarbon's offline tables.
 
-CodeCarbon is asked once per country, by `python -m bot.carbon DEU`, a short process of its own: it
+CodeCarbon is asked once per country, by `python -m bot.energy.carbon DEU`, a short process of its own: it
 takes a second to import and never lives in the bot. The answer is kept in the data directory.
 """
 
@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bot.grid import Grid
+from bot.energy.grid import Grid
 from bot.settings import Settings, SettingsError
 from trainer.files import write_whole
 
@@ -38,7 +38,7 @@ async def grid_of(settings: Settings) -> Grid | None:
     if found is not None:
         return found
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.carbon", *words,
+        sys.executable, "-m", "bot.energy.carbon", *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     answer, _ = await process.communicate()
