@@ -97,6 +97,8 @@ class Button(Plain):
     id: str
     label: str
     emoji: str | None = None  # canonical name of the reaction that means the same
+    part: str = ""  # key of the only thing on the card that it speaks of: a mark like others, that
+    # stands beside any answer; its id is then `<key>:<level of the card's menu>`
 
 
 class Menu(Plain):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from string import ascii_uppercase
 from types import MappingProxyType
+from typing import Any
 
 from bot import messages, outgoing
+from bot.together import drawn, options, together
 from bot.wording import FITS, HAPPY, WORTH, prefer
 from storage.models import (
     Arm,
@@ -23,6 +24,7 @@ from storage.models import (
     Run,
     Sample,
     SampleView,
+    SheetView,
     Subject,
     SubjectKind,
 )
@@ -32,8 +34,6 @@ from trainer.spec import AskSpec, RunSpec
 
 PREFERRED_FEATURES = 12
 """A card has at most 12 subjects."""
-MIN_OPTIONS, MAX_OPTIONS = 2, len(messages.NUMBERS)
-"""So many labels can be chosen from on one card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,12 @@ def questions(
     )
     kind = KINDS[spec.task]
     words_for = report.labels if kind.asks == "label" else ()  # labels people can explain
+    cards = together(report.candidates, kind, round_.round_id)
     ballots = [
-        _sample_ballot(round_, i, candidate, report.labels, spec)
-        for i, candidate in enumerate(report.candidates)
+        _sample_ballot(round_, i, shown[0], report.labels, spec)
+        if len(shown) == 1
+        else _sheet_ballot(round_, i, shown, report.labels, run.folder, spec)
+        for i, shown in enumerate(cards)
     ]
     ballots += [
         _own_ballot(round_, len(ballots) + i, view, spec.ask)
@@ -98,7 +101,7 @@ def questions(
         for i, view in enumerate(report.features)
     ]
     ballots += [
-        _again(round_, len(ballots) + i, ballot)
+        _again(round_, len(ballots) + i, ballot, run.folder)
         for i, ballot in enumerate(to_repeat(earlier, spec.ask.repeats, round_.round_id))
     ]
     closes = f"closes by {closing_time(round_)}"
@@ -121,7 +124,7 @@ def questions(
 
 
 def to_repeat(earlier: Sequence[Ballot], count: int, draw: str) -> list[Ballot]:
-    """Up to `count` sample cards of earlier rounds, none twice, no gold ones; drawn by lot.
+    """Up to `count` sample cards of earlier rounds, none twice, without gold; drawn by lot.
 
     Args:
         earlier: all ballots of the run so far.
@@ -132,23 +135,46 @@ def to_repeat(earlier: Sequence[Ballot], count: int, draw: str) -> list[Ballot]:
     free = [
         ballot
         for ballot in earlier
-        if (subject := ballot.subjects[0]).kind is SubjectKind.SAMPLE
-        and subject.role in ("ask", "audit")
-        and subject.target not in repeated
+        if any(_is_repeatable(s) for s in ballot.subjects)
+        and repeated.isdisjoint(s.target for s in ballot.subjects)
     ]
-    lot = sorted(free, key=lambda b: sha256(f"{draw}:{b.ballot_id}".encode()).digest())
-    return lot[:count]
+    return sorted(free, key=lambda ballot: drawn(draw, ballot.ballot_id))[:count]
 
 
-def _again(round_: Round, number: int, ballot: Ballot) -> Ballot:
-    repeat = ballot.subjects[0].model_copy(update={"role": "repeat"})
+def _is_repeatable(subject: Subject) -> bool:
+    return subject.kind is SubjectKind.SAMPLE and subject.role in ("ask", "audit")
+
+
+def _again(round_: Round, number: int, ballot: Ballot, folder: str) -> Ballot:
+    ballot_id = f"{round_.round_id}.{number}"
+    subjects, view = ballot.subjects, ballot.view
+    if ballot.is_sheet:
+        subjects, view = _sheet_again(ballot, _sheet_path(folder, ballot_id))
+    repeats = tuple(s.model_copy(update={"role": "repeat"}) for s in subjects)
     return ballot.model_copy(
         update={
-            "ballot_id": f"{round_.round_id}.{number}",
+            "ballot_id": ballot_id,
             "round_id": round_.round_id,
-            "subjects": (repeat,),
+            "subjects": repeats,
+            "view": view,
         }
     )
+
+
+def _sheet_again(ballot: Ballot, path: str) -> tuple[tuple[Subject, ...], dict[str, Any]]:
+    """A sheet without its gold, numbered anew; a picture that is left alone has its own card."""
+    view = SheetView.model_validate(ballot.view)
+    kept = [
+        pair for pair in zip(ballot.subjects, view.pictures, strict=True) if _is_repeatable(pair[0])
+    ]
+    subjects = tuple(
+        s.model_copy(update={"key": str(number)}) for number, (s, _) in enumerate(kept, 1)
+    )
+    pictures = tuple(picture for _, picture in kept)
+    if len(pictures) == 1:
+        return subjects, pictures[0].model_dump()
+    shown = SheetView(label=view.label, pictures=pictures, sheet_path=path)
+    return subjects, shown.model_dump()
 
 
 def _known_by(ballot: Ballot, experts: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -163,27 +189,61 @@ def closing_time(round_: Round) -> str:
 def _sample_ballot(
     round_: Round, number: int, candidate: Candidate, labels: Sequence[str], spec: RunSpec
 ) -> Ballot:
-    view = candidate.view
     ask, choices = _question(candidate, labels, KINDS[spec.task])
-    subject = Subject(
-        key="1",
-        kind=SubjectKind.SAMPLE,
-        target=view.sample_id,
-        label=view.label,
-        role=candidate.role,
-        truth=candidate.truth,
-    )
     return Ballot(
         ballot_id=f"{round_.round_id}.{number}",
         round_id=round_.round_id,
         run_id=round_.run_id,
         ask=ask,
-        subjects=(subject,),
+        subjects=(_subject(1, candidate),),
         choices=choices,
         labels=() if KINDS[spec.task].asks == "answer" else tuple(labels),
         is_blind=spec.ask.style == "buttons",
+        view=candidate.view.model_dump(),
+    )
+
+
+def _subject(number: int, candidate: Candidate) -> Subject:
+    return Subject(
+        key=str(number),
+        kind=SubjectKind.SAMPLE,
+        target=candidate.view.sample_id,
+        label=candidate.view.label,
+        role=candidate.role,
+        truth=candidate.truth,
+    )
+
+
+def _sheet_ballot(
+    round_: Round,
+    number: int,
+    shown: Sequence[Candidate],
+    labels: Sequence[str],
+    folder: str,
+    spec: RunSpec,
+) -> Ballot:
+    """'Which of these do not fit?' on pictures that are filed under the same label."""
+    ballot_id = f"{round_.round_id}.{number}"
+    view = SheetView(
+        label=shown[0].view.label or "",
+        pictures=tuple(candidate.view for candidate in shown),
+        sheet_path=_sheet_path(folder, ballot_id),
+    )
+    return Ballot(
+        ballot_id=ballot_id,
+        round_id=round_.round_id,
+        run_id=round_.run_id,
+        ask="fits",
+        subjects=tuple(_subject(place, candidate) for place, candidate in enumerate(shown, 1)),
+        choices=FITS,
+        labels=tuple(labels),
+        is_blind=spec.ask.style == "buttons",
         view=view.model_dump(),
     )
+
+
+def _sheet_path(folder: str, ballot_id: str) -> str:
+    return f"{folder}/sheets/{ballot_id}.png"
 
 
 def _question(
@@ -195,8 +255,8 @@ def _question(
         return "fits", WORTH
     if kind.asks == "pair":
         return "prefer", prefer(given)
-    options = _options(candidate, labels)
-    return ("which", messages.which(options, given)) if options else ("fits", FITS)
+    offered = options(candidate, labels)
+    return ("which", messages.which(offered, given)) if offered else ("fits", FITS)
 
 
 def _own_ballot(round_: Round, number: int, view: SampleView, ask: AskSpec) -> Ballot:
@@ -214,17 +274,6 @@ def _own_ballot(round_: Round, number: int, view: SampleView, ask: AskSpec) -> B
     )
 
 
-def _options(candidate: Candidate, labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels to choose from; () where one question about the given label is asked instead.
-
-    In the order of the task's labels: so the order gives nothing away about the given one, and a
-    label keeps its number from card to card.
-    """
-    place = {label: i for i, label in enumerate(labels)}
-    options = sorted(set(candidate.options), key=lambda name: (place.get(name, len(place)), name))
-    return tuple(options) if MIN_OPTIONS <= len(options) <= MAX_OPTIONS else ()
-
-
 def _feature_ballot(
     round_: Round, number: int, view: FeatureView, labels: Sequence[str], folder: str
 ) -> Ballot:
@@ -233,7 +282,7 @@ def _feature_ballot(
         update={
             "features": view.features[kept],
             "shares": view.shares[kept],
-            "sheet_path": f"{folder}/sheets/{ballot_id}.png" if view.grid else "",
+            "sheet_path": _sheet_path(folder, ballot_id) if view.grid else "",
         }
     )
     return Ballot(

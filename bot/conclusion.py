@@ -75,7 +75,7 @@ async def _record(house: House, run: Run) -> RunRecord:
         arms=records,
         rounds=await house.call(store.votes.rounds, run.run_id),
         votes=voted.votes,
-        cards=len(ballots),
+        cards=sum(ballot.cards for ballot in ballots),
         terms=terms(house.settings, RunSpec.model_validate(run.spec)),
         notes=house.probe.lines,
         people=voted,

@@ -1,6 +1,7 @@
 """The closed language of card threads: `refund 5`, `+refund -typo`, `3: yes`, `label: X`. Pure.
 
-On a 'which of these?' card a label's name or its number is the whole answer, on a pair its side.
+On a 'which of these?' card a label's name or its number is the whole answer, on a pair its side. On
+a sheet `3 7` says that these two do not fit and all others do; `all fit` and `none fit` what they say.
 
 Only names that stand on the card count, so that a thread can be talked in freely: `price is 5
 dollars` is prose, `refund=5` is a vote.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +25,9 @@ TYPED = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
 """What phones make of a dash and an apostrophe: “can’t tell” is typed so."""
 WORDS_FOR = {"+1": "yes", "-1": "no", "y": "yes", "n": "no"}
 ALMOST = re.compile(r"(?:^|(?<=[\s,;]))(?:[+-](\w{3,})|(\w{3,})\s*=\s*[0-5])(?=$|[\s,;])")
+WHICH_ONES = re.compile(r"#?\d{1,3}(?:(?:\s*[,;&]\s*|\s+and\s+|\s+)#?\d{1,3})*", re.IGNORECASE)
+ALL_OF_THEM = re.compile(r"(all|none)(?: of (?:them|these))? fits?[.!]?", re.IGNORECASE)
+"""Without `fit` it would be open what is meant: all that is there, or all that is asked for?"""
 NEAR = 2
 MAX_TEXT = 500
 
@@ -79,6 +84,11 @@ class _Reader:
         verdict = self._verdict(line)
         if verdict:
             return verdict, ""
+        if self._ballot.is_sheet and WHICH_ONES.fullmatch(line):
+            return self._all_but(re.findall(r"\d+", line))
+        whole = ALL_OF_THEM.fullmatch(line) if self._ballot.is_sheet else None
+        if whole:
+            return self._all("yes" if whole[1].lower() == "all" else "no"), ""
         keyed = re.fullmatch(r"(label|words|about)\b\s*(.*)", line, re.IGNORECASE | re.DOTALL)
         if keyed:
             return self._about_labels(keyed[1].lower(), keyed[2])
@@ -101,6 +111,22 @@ class _Reader:
             said.append(Said(keys[match[1].lower()], choice.value, choice.id))
         return said
 
+    # --- 3 7, all fit, none fit -----------------------------------------------------------------
+
+    def _all_but(self, numbers: Sequence[str]) -> tuple[list[Said], str]:
+        """Those do not fit, all others do."""
+        keys = {str(int(number)) for number in numbers}
+        unknown = sorted(keys - {s.key for s in self._samples}, key=int)
+        if unknown:
+            return [], f"There is no picture {unknown[0]} on this card."
+        return [one for one in self._all("no") if one.subject in keys] + [
+            one for one in self._all("yes") if one.subject not in keys
+        ], ""
+
+    def _all(self, answer: str) -> list[Said]:
+        choice = self._choices[answer]
+        return [Said(s.key, choice.value, choice.id) for s in self._samples]
+
     def _choice(self, text: str) -> Choice | None:
         word, exact = _fold(text), text.strip(QUOTES + " ")
         # as it is spelt, before folding, which may join two names; labels outrank short forms
@@ -116,6 +142,8 @@ class _Reader:
             match = re.fullmatch(r"(?:#?(\w+)\s*)?:\s*(.+)", rest)
             if match is None or not self._samples:
                 return [], ""
+            if match[1] is None and len(self._samples) > 1:
+                return [], "Which picture? Say its number, too, e.g. “label 3: NAME”."
             label, hint = self._label(match[2])
             key = match[1] or self._samples[0].key
             known = {s.key for s in self._samples}

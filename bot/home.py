@@ -8,7 +8,7 @@ from adapters.base import ChatError, HasHome, Home, HomeSection
 from bot import words
 from bot.house import House
 from bot.messages import cut
-from storage.models import Ballot, FeatureView, Run, SampleView, Vote
+from storage.models import Ballot, FeatureView, Run, SampleView, SheetView, Vote
 
 log = logging.getLogger(__name__)
 
@@ -70,5 +70,12 @@ def _vote(vote: Vote, ballot: Ballot) -> str:
         view = FeatureView.model_validate(ballot.view)
         target = next((s.target for s in ballot.subjects if s.key == vote.subject), vote.subject)
         return f"{ballot.run_id} · “{cut(target, 40)}” for “{cut(view.label, 40)}”: {chosen}"
-    sample = SampleView.model_validate(ballot.view)
+    sample = _seen(ballot, vote.subject.partition(".")[0])
     return f"{ballot.run_id} · {chosen}: {cut(sample.text or sample.sample_id, 100)}"
+
+
+def _seen(ballot: Ballot, key: str) -> SampleView:
+    """The sample that stands on a ballot under a key; they are numbered from 1."""
+    if not ballot.is_sheet:
+        return SampleView.model_validate(ballot.view)
+    return SheetView.model_validate(ballot.view).pictures[int(key) - 1]

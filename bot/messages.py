@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
-from typing import Any
 
 from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
-from bot import words
+from bot import sheet_card, words
 from bot.opinions import Tally
 from bot.pleased import Pleased
-from bot.wording import HAPPY_WITH, HOW_MUCH, LEARN_FROM, PREFER, arm_said, wording
+from bot.wording import HAPPY_WITH, HOW_MUCH, LEARN_FROM, NUMBERS, PREFER, arm_said, wording
 from bot.worth import Decision
 from storage.consensus import Importance
 from storage.models import (
@@ -22,6 +21,7 @@ from storage.models import (
     Run,
     RunState,
     SampleView,
+    SheetView,
 )
 from trainer.kinds import KINDS, Kind
 from trainer.segment import SelectionReport
@@ -33,8 +33,6 @@ MAX_PARTS_TEXT = 2400
 MAX_RANKED = 6
 """Features per label that a thread is told of."""
 
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-"""The emoji of the labels on a 'which of these?' card."""
 MAX_BUTTON_TEXT = 70  # Slack refuses 76
 
 HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:
@@ -91,6 +89,12 @@ def question(ballot: Ballot, spec: RunSpec, *, closes: str, experts: Sequence[st
     if ballot.ask == "importance":
         view = FeatureView.model_validate(ballot.view)
         return _feature_card(ballot, view, kind, closes, experts)
+    if ballot.is_sheet:
+        sheet = SheetView.model_validate(ballot.view)
+        return sheet_card.question(
+            ballot, sheet, cut(sheet.label, MAX_BUTTON_TEXT), seeded=spec.ask.style != "buttons",
+            closes=closes, known=_known_by(experts, sheet.label),
+        )  # fmt: skip
     return _sample_card(ballot, SampleView.model_validate(ballot.view), spec, closes, experts)
 
 
@@ -178,7 +182,9 @@ def _known_by(experts: Sequence[str], label: str | None) -> str:
 
 
 def _ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
-    """What the thread of a 'which of these?' card is good for."""
+    """What the thread of a card with several answers is good for."""
+    if ballot.is_sheet:
+        return sheet_card.ways_to_reply(ballot)
     if ballot.ask != "which":
         return ()
     shown = {c.names for c in ballot.choices}
@@ -267,6 +273,8 @@ def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_clo
         return card
     if ballot.ask == "importance":
         tally = words.plural(sum(answers.values()), "vote")
+    elif ballot.is_sheet:
+        tally = sheet_card.tally(ballot, answers)
     else:
         said = {c.id: c.names or c.label.lower() for c in ballot.choices}
         said |= {f"label: {name}": f"label: {name}" for name in ballot.labels}
@@ -318,6 +326,10 @@ def round_opened(asked: Sequence[Ballot], round_: Round, closes: str, kind: Kind
     counts = Counter(ballot.ask for ballot in asked)
     n_features, n_own = counts["importance"], counts["happy"]
     what = [words.plural(counts.total() - n_features - n_own, "sample card")]
+    n_pictures = sum(len(ballot.subjects) for ballot in asked if ballot.is_sheet)
+    if n_pictures:
+        n_sheets = sum(ballot.is_sheet for ballot in asked)
+        what[0] += f" ({words.count(n_pictures)} pictures stand on {words.count(n_sheets)} of them)"
     if n_features:
         what.append(words.plural(n_features, wording(kind).feature_card))
     own = (
@@ -326,6 +338,7 @@ def round_opened(asked: Sequence[Ballot], round_: Round, closes: str, kind: Kind
         else ""
     )
     every = f"every {'sample and topic ' if n_own else ''}card"
+    every += ", and each picture on it," if n_pictures else ""
     return (
         f"Round {round_.n + 1}: {words.listed(what)}.{own} Training goes on once {every} has "
         f"{words.plural(round_.quorum, 'vote')}, or {closes}. No votes: go on unchanged."

@@ -124,12 +124,18 @@ def opinions(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> Heard:
 
 
 def counted(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> dict[str, Counter[str]]:
-    """Ballot -> its answers, counted: choices, levels and `label: NAME`, not what labels mean."""
+    """Ballot -> its answers, counted: choices, levels and `label: NAME`, not what labels mean.
+
+    On a sheet choices are counted for each picture: `<number>:<choice>`.
+    """
     found = {ballot.ballot_id: Counter[str]() for ballot in ballots}
+    sheets = {ballot.ballot_id for ballot in ballots if ballot.is_sheet}
     for vote in votes:
         if not vote.subject.startswith(("words.", "about.")):
             is_name = vote.subject.endswith(".label")  # a label may be called like a choice
             answer = vote.answer or ""
+            if vote.ballot_id in sheets and not is_name:
+                answer = f"{vote.subject}:{answer}"
             found[vote.ballot_id][f"label: {answer}" if is_name else answer] += 1
     return found
 

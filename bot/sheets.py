@@ -17,7 +17,7 @@ from string import ascii_uppercase
 from PIL import Image, ImageDraw, ImageFont
 
 from bot.showable import FORMATS, UNREADABLE
-from storage.models import Ballot, FeatureView
+from storage.models import Ballot, FeatureView, SheetView
 
 log = logging.getLogger(__name__)
 
@@ -35,36 +35,53 @@ GROUND, SUNKEN, INK = "#ffffff", "#ecece7", "#1d1f23"  # opaque: readable on any
 
 
 def draw_for(ballots: Iterable[Ballot]) -> None:
-    """Draw the sheets of those ballots that ask about cells; without theirs, cards say so."""
+    """Draw the sheets of those ballots that have one; without theirs, cards say so."""
     for ballot in ballots:
-        if ballot.ask != "importance":
-            continue
-        view = FeatureView.model_validate(ballot.view)
-        if view.grid and view.image_paths and view.sheet_path:
-            paths = enumerate(view.image_paths[:MOST_UNDER_GRID], start=1)
-            try:
-                importance_sheet(
-                    [(Path(path), number, "") for number, path in paths],
-                    view.grid,
-                    Path(view.sheet_path),
-                )
-            except UNREADABLE as err:
-                log.warning("sheet not drawn", extra={"ballot": ballot.ballot_id, "why": str(err)})
+        try:
+            if ballot.is_sheet:
+                _draw_pictures(SheetView.model_validate(ballot.view))
+            elif ballot.ask == "importance":
+                _draw_cells(FeatureView.model_validate(ballot.view))
+        except UNREADABLE as err:
+            log.warning("sheet not drawn", extra={"ballot": ballot.ballot_id, "why": str(err)})
+
+
+def _draw_pictures(view: SheetView) -> None:
+    entries = [
+        (Path(shown.image_path or ""), number, f"× {shown.stands_for}" * (shown.stands_for > 1))
+        for number, shown in enumerate(view.pictures, start=1)
+    ]
+    contact_sheet(entries, Path(view.sheet_path))
+
+
+def _draw_cells(view: FeatureView) -> None:
+    if view.grid and view.image_paths and view.sheet_path:
+        paths = enumerate(view.image_paths[:MOST_UNDER_GRID], start=1)
+        entries = [(Path(path), number, "") for number, path in paths]
+        importance_sheet(entries, view.grid, Path(view.sheet_path))
 
 
 def contact_sheet(entries: Sequence[Entry], out: Path) -> None:
     """Draw up to 12 pictures in three columns to the PNG `out`.
 
+    The place of one that cannot be read says so: those beside it are still asked about.
+
     Raises:
         ValueError: there are none, or more than 12.
-        OSError: a picture cannot be read, or the sheet not be written; also see `UNREADABLE`.
+        OSError: the sheet cannot be written.
     """
     _check(entries, MOST)
     side = (WIDTH - (COLUMNS + 1) * GAP) // COLUMNS
     sheet = _blank(len(entries), COLUMNS, side + CAPTION)
     for place, (path, number, caption) in enumerate(entries):
         left, top = _corner(place, COLUMNS, side, side + CAPTION)
-        _paste(sheet, path, (left, top, left + side, top + side))
+        box = (left, top, left + side, top + side)
+        try:
+            _paste(sheet, path, box)
+        except UNREADABLE as err:
+            log.warning("picture not drawn", extra={"picture": str(path), "why": str(err)})
+            ImageDraw.Draw(sheet).rectangle((*box[:2], box[2] - 1, box[3] - 1), fill=SUNKEN)
+            caption = "not readable"
         _write_caption(
             sheet, (left, top + side, left + side, top + side + CAPTION), str(number), caption
         )

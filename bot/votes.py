@@ -1,6 +1,8 @@
 """What an event on a card means: inbound event + ballot -> vote events. Pure.
 
-Adapters know what was typed or pressed, this module alone knows what it says about a sample.
+Adapters know what was typed or pressed, this module alone knows what it says about a sample. On a
+sheet of pictures a number says that this one does not fit; whatever else can be tapped or pressed
+speaks of the rest, all that the same person says nothing else of.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from datetime import datetime
 
 from adapters import base
 from bot.grammar import Spoken, read_reply
+from bot.wording import NUMBERS
 from storage.models import Ballot, Choice, VoteEvent, VoteOp
 
 CONFLICT = "conflict"
@@ -72,11 +75,11 @@ class _Maker:
         self._ballot, self._voter, self._at, self._now = ballot, voter, at, now
 
     def reaction(self, emoji: base.Emoji) -> tuple[VoteEvent, ...]:
+        mark, via = f"r:{emoji.raw}", "reaction"
+        if self._ballot.is_sheet and emoji.canonical in NUMBERS:
+            return self._one(str(NUMBERS.index(emoji.canonical) + 1), "no", mark, via)
         choice = _by_emoji(self._ballot, emoji.canonical)
-        if choice is None or len(self._ballot.subjects) != 1:
-            return ()
-        subject = self._ballot.subjects[0].key
-        return (self._cast(subject, f"r:{emoji.raw}", choice.value, choice.id, "reaction"),)
+        return self._whole(choice, mark, via) if choice else ()
 
     def never(self, emoji: base.Emoji) -> tuple[VoteEvent, ...]:
         """A reaction that went before we heard that it came: news of it may still be under way."""
@@ -85,13 +88,17 @@ class _Maker:
 
     def button(self, pressed: str) -> tuple[VoteEvent, ...]:
         key, _, choice_id = pressed.rpartition(":")
-        subject = key or self._ballot.subjects[0].key
+        if key:
+            return self._one(key, choice_id, "button", "button")
         choice = _by_id(self._ballot, choice_id)
-        if choice is None or subject not in {s.key for s in self._ballot.subjects}:
-            return ()
-        return (self._cast(subject, "button", choice.value, choice.id, "button"),)
+        # the rest keeps a mark of its own: it must not stand in for what is pressed of one
+        mark = "button:rest" if self._ballot.is_sheet else "button"
+        return self._whole(choice, mark, "button") if choice else ()
 
     def form(self, values: dict[str, str]) -> tuple[VoteEvent, ...]:
+        if self._ballot.choices:
+            lines = (self._one(key, said, "form", "form") for key, said in values.items())
+            return tuple(event for line in lines for event in line)
         keys = {s.key for s in self._ballot.subjects}
         return tuple(
             self._cast(key, "form", int(level) / 5, level, "form")
@@ -99,15 +106,35 @@ class _Maker:
             if key in keys and level in {"0", "1", "2", "3", "4", "5"}
         )
 
+    def _one(self, key: str, choice_id: str, mark: str, via: str) -> tuple[VoteEvent, ...]:
+        """An answer for one of the subjects."""
+        choice = _by_id(self._ballot, choice_id)
+        if choice is None or key not in {s.key for s in self._ballot.subjects}:
+            return ()
+        return (self._cast(key, mark, choice.value, choice.id, via),)
+
+    def _whole(self, choice: Choice, mark: str, via: str) -> tuple[VoteEvent, ...]:
+        """An answer for the card: its only subject, or the rest of a sheet."""
+        if len(self._ballot.subjects) > 1 and not self._ballot.is_sheet:
+            return ()
+        return self._everywhere(mark, choice.value, choice.id, via)
+
+    def _everywhere(
+        self, mark: str, value: float | None, answer: str, via: str
+    ) -> tuple[VoteEvent, ...]:
+        rest = {"is_rest": self._ballot.is_sheet}
+        cast = (self._cast(s.key, mark, value, answer, via) for s in self._ballot.subjects)
+        return tuple(event.model_copy(update=rest) for event in cast)
+
     def spoken(self, spoken: Spoken, reply_id: str) -> tuple[VoteEvent, ...]:
         return tuple(
             self._cast(said.subject, f"reply:{reply_id}", said.value, said.answer, "reply")
             for said in spoken.said
         )
 
-    def conflict(self) -> VoteEvent:
+    def conflict(self) -> tuple[VoteEvent, ...]:
         """Two answers stand and nobody knows which came last: no vote, until one goes."""
-        return self._cast(self._ballot.subjects[0].key, CONFLICT, None, CONFLICT, "reaction")
+        return self._everywhere(CONFLICT, None, CONFLICT, "reaction")
 
     def withdrawn(
         self, standing: Iterable[VoteEvent], mark: str, but: frozenset[str] | set[str] = frozenset()
@@ -177,12 +204,13 @@ def _standing_in(
         emoji = base.Emoji(raw=raw, canonical=snapshot.canonical.get(raw))
         for user in sorted(users):
             for event in _Maker(ballot, user, snapshot.asked_at, now).reaction(emoji):
-                given.setdefault(user, []).append(event)
+                if event.is_rest == ballot.is_sheet:  # numbers contradict nothing
+                    given.setdefault(user, []).append(event)
                 yield event.model_copy(update={"source": "snapshot"})
     for user, marks in sorted(given.items()):
         if _contradict(marks) and not _are_in_order(marks, known):
-            event = _Maker(ballot, user, snapshot.asked_at, now).conflict()
-            yield event.model_copy(update={"source": "snapshot"})
+            for event in _Maker(ballot, user, snapshot.asked_at, now).conflict():
+                yield event.model_copy(update={"source": "snapshot"})
     for reply in snapshot.replies:
         maker = _Maker(ballot, reply.user, reply.at, now)
         for event in maker.spoken(read_reply(reply.text, ballot), reply.reply_id):

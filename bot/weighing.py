@@ -85,7 +85,7 @@ def before_ballot(
         return None
     own = terms(house.settings, spec)
     machine = _forecast(house, run, arm_id, [*_reports(house, arm_id), report])
-    cards = len(asked.ballots)
+    cards = sum(ballot.cards for ballot in asked.ballots)
     wait_s = cards * _wait_per_card_s(house, run, arm_id)
     effort = Effort.of(cards, spec.ask.quorum, own, wait_w=machine.wait_w, wait_s=wait_s)
     return next_ballot(found.impurity, found.impurity_after, own, effort, machine)
@@ -129,7 +129,7 @@ def _forecast(house: House, run: Run, arm_id: str, reports: Sequence[SegmentRepo
 def _wait_per_card_s(house: House, run: Run, arm_id: str) -> float:
     """How long the last round of the arm took, per card; 0 before the first."""
     for round_ in reversed(house.store.votes.rounds(run.run_id)):
-        cards = len(house.store.votes.ballots(round_id=round_.round_id))
+        cards = sum(b.cards for b in house.store.votes.ballots(round_id=round_.round_id))
         if round_.arm_id == arm_id and round_.closing_at is not None and cards:
             return (round_.closing_at - round_.opened_at).total_seconds() / cards
     return 0.0

@@ -10,13 +10,16 @@ from storage.energy import SHARED
 from storage.models import Choice
 from trainer.kinds import KINDS, SIDES, Kind
 
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+"""The emoji of numbers: of labels on a 'which of these?' card, of pictures on a sheet."""
+
 FITS = (
     Choice(id="yes", label="Fits", value=1.0, emoji=("up",)),
     Choice(id="no", label="Does not fit", value=-1.0, emoji=("down",)),
     Choice(id="unsure", label="Can't tell", value=None, emoji=("unsure",)),
     Choice(id="bad", label="Bad card", value=None, emoji=("bad",)),
 )
-"""Answers to 'does the label fit?'."""
+"""Answers to 'does the label fit?'; on a sheet of pictures, to each, or to all others at once."""
 
 WORTH = (
     Choice(id="yes", label="Worth learning", value=1.0, emoji=("up",)),

@@ -254,6 +254,11 @@ class Ballot(Value):
         """Whether it asks about several pictures at once, which do not fit?"""
         return self.ask == "fits" and len(self.subjects) > 1
 
+    @property
+    def cards(self) -> int:
+        """What it costs people, in cards: a picture on a sheet is answered like one of its own."""
+        return len(self.subjects) if self.is_sheet else 1
+
 
 class SheetView(Value):
     """Several pictures that are filed under one label, drawn as one with their numbers."""

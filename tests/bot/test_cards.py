@@ -6,7 +6,7 @@ import pytest
 
 from bot import messages
 from bot.ask import questions
-from bot.wording import FITS
+from bot.wording import FITS, NUMBERS
 from storage.models import Arm, ArmState, Run, RunState, SampleView
 from tests.bot.cards import T0, feature_ballot, sample_ballot, spec, which_ballot
 from trainer.segment import Candidate, SegmentReport
@@ -88,7 +88,7 @@ def test_a_given_label_that_is_not_offered_is_not_told_either():
 def test_all_ten_numbers_are_seeded_where_reactions_are_the_way_to_vote():
     shown = card(ballot_for(candidate(*LABELS[:10])))
 
-    assert shown.seeds == (*messages.NUMBERS, "down", "unsure")
+    assert shown.seeds == (*NUMBERS, "down", "unsure")
     assert [b.emoji for b in shown.buttons] == list(shown.seeds)
 
 

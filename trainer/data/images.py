@@ -143,6 +143,18 @@ def opened(image: ImageFile) -> Image.Image:
     return seen
 
 
+def longer_side(path: Path) -> int:
+    """Pixels of the longer side of a picture that we drew ourselves.
+
+    Raises:
+        OSError: it is gone.
+    """
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return max(picture.size)
+
+
 def _in_rgb(picture: Image.Image) -> Image.Image:
     from PIL import Image
 

@@ -12,7 +12,7 @@ from storage.models import FeatureView, SampleView
 from trainer.activations import Inputs
 from trainer.compute import Compute
 from trainer.cut import ModelError
-from trainer.data.images import opened
+from trainer.data.images import longer_side, opened
 from trainer.data.samples import Splits
 from trainer.image_backbone import ImageBackbone, load_image_backbone
 from trainer.pictures import GRID, Pictures, all_cells, cell_name
@@ -66,9 +66,11 @@ class ImageClassification(Classification):
 
     def sample_view(self, index: int, label: int) -> SampleView:
         """Picture and label of a sample."""
+        path = self._drawn(index)
         return SampleView(
             sample_id=self.splits.pool[index].sample_id,
-            image_path=str(self._drawn(index)),
+            image_path=str(path),
+            image_side=longer_side(path),
             label=self.splits.labels[label],
         )
 

@@ -1,0 +1,1 @@
+"""Discord: the real discord.py, over its gateway and REST."""

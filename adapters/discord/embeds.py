@@ -1,0 +1,80 @@
+"""Cards as Discord's embeds, always within its limits. Pure but for the library's plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import discord
+
+from adapters.base import Card, CardPart
+from adapters.discord.text import escaped, fenced, one_line, quoted
+from adapters.text import clean
+
+MAX_DESCRIPTION, MAX_TITLE, MAX_FOOTER = 4096, 256, 1000  # 6000 in all
+COLOURS = {
+    "question": 0x5865F2,
+    "run": 0x3BA55D,
+    "good": 0x3BA55D,
+    "bad": 0xD83C3E,
+    "plain": 0x99AAB5,
+}
+BAR_WIDTH, LABEL_WIDTH = 10, 28
+
+
+def card(shown: Card, url: str) -> discord.Embed:
+    """A card's embed; long texts are cut, with a mark, until Discord takes them."""
+    title = escaped(one_line(shown.title, 100), MAX_TITLE) if shown.title else None
+    limit = MAX_DESCRIPTION
+    while True:
+        description = "\n".join(_lines(shown, limit))
+        if len(description) <= MAX_DESCRIPTION:
+            break
+        limit = limit * 3 // 4 if limit > 40 else 0
+        if not limit:
+            description = description[:MAX_DESCRIPTION]
+            break
+    embed = discord.Embed(
+        title=title, url=url, description=description or None, colour=COLOURS[shown.tone]
+    )
+    footer = "\n".join(part for part in (shown.tally, shown.footer) if part)
+    if footer:
+        embed.set_footer(text=clean(footer, MAX_FOOTER))  # shown letter by letter
+    return embed
+
+
+def said(text: str, url: str) -> discord.Embed:
+    """A plain message; in an embed, since only that carries its key."""
+    return discord.Embed(url=url, description=escaped(text, MAX_DESCRIPTION) or "–")
+
+
+def _lines(shown: Card, limit: int) -> Iterator[str]:
+    for part in shown.parts:
+        yield from _part(part, limit)
+    for line in shown.lines:
+        if line:
+            yield escaped(line, min(limit, 1200))
+    if shown.bars:
+        yield fenced(_chart(shown.bars, limit), limit)
+    if not (shown.title or shown.parts or shown.lines or shown.bars):
+        yield escaped(shown.text, limit) or "–"
+
+
+def _part(part: CardPart, limit: int) -> Iterator[str]:
+    if part.title:
+        yield f"**{escaped(one_line(part.title, 100), 300)}**"
+    yield quoted(part.text.strip() or "(empty)", limit)
+    if part.note:
+        yield f"*{escaped(one_line(part.note, min(limit, 300)), 900)}*"
+
+
+def _chart(bars: Sequence[tuple[str, float, str]], limit: int) -> str:
+    return "\n".join(
+        f"{one_line(label, LABEL_WIDTH):<{LABEL_WIDTH}} {_bar(share)} {clean(note, limit)}".rstrip()
+        for label, share, note in bars
+    )
+
+
+def _bar(share: float) -> str:
+    full = round(BAR_WIDTH * min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0
+    return "█" * full + "░" * (BAR_WIDTH - full)
