@@ -81,7 +81,9 @@ def parse(text: str) -> Command:
     names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
     unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
     if unknown:
-        known = ", ".join([*(f"--{flag}" for flag in FLAGS), *(f"{o}=..." for o in OPTIONS)])
+        known = ", ".join(
+            [*(f"--{flag}" for flag in sorted(FLAGS)), *(f"{o}=..." for o in sorted(OPTIONS))]
+        )
         raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
     if len(names) > MOST_NAMES.get(verb.lower(), 1):
         hint = f"; did you mean --{names[1]}?" if names[1].lower() in FLAGS else ""
