@@ -214,6 +214,7 @@ class _Event(Plain):
     ref: Ref  # the card or message it is about
     is_platform_time: bool = True
     user_name: str = ""
+    groups: tuple[str, ...] | None = None  # all they are in just now; None where nobody says
 
 
 class ReactionAdded(_Event):
@@ -439,3 +440,38 @@ class HasGroups(Protocol):
         Raises:
             ChatError: it cannot be asked right now, or may not be.
         """
+
+
+class Option(Plain):
+    """Something that is given to a command.
+
+    How it is written in words: `value`, or `name=value`, or `--name` for a flag.
+    """
+
+    name: str
+    about: str
+    kind: Literal["text", "number", "flag", "member"] = "text"
+    is_named: bool = False  # written `name=value`
+    is_required: bool = False
+    choices: tuple[str, ...] = ()
+    completes: bool = False  # what may be meant is offered while it is typed
+
+
+class Verb(Plain):
+    """A command that people may give."""
+
+    name: str
+    about: str
+    options: tuple[Option, ...] = ()
+
+
+Complete = Callable[[str, str, str], Awaitable[Sequence[str]]]
+"""(verb, option, what was typed) -> what may be meant, best first."""
+
+
+@runtime_checkable
+class HasVerbs(Protocol):
+    """A platform that shows people which commands there are."""
+
+    def learn(self, verbs: Sequence[Verb], complete: Complete) -> None:
+        """Before `connect`: what there is to show."""

@@ -113,7 +113,7 @@ class DiscordChat:
             self._listening = Listening(
                 client, self._guild.id, self._people, self._posting, self._clock, self._tell_house
             )
-            self._standing = Standing(self._posting, self._listening, self._now)
+            self._standing = Standing(client.http, self._posting, self._listening, self._now)
             Answering(client, self._people, self._listening, self._menus.get, self._verbs)
             await self._posting.shelf(self._channel)  # to know our own cards when events come
             await self._begin(client)
@@ -127,7 +127,7 @@ class DiscordChat:
 
     async def _look(self) -> permissions.Place:
         """See by REST alone what the bot may be told of, and whether it may do its work."""
-        async with discord.Client(intents=discord.Intents.none()) as scout:
+        async with discord.Client(intents=discord.Intents(guilds=True)) as scout:
             async with speaking():
                 await scout.login(self._token)
             assert scout.application is not None

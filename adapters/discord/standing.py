@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import discord
+from discord.http import HTTPClient
 
 from adapters.base import Ref, Reply, Snapshot
 from adapters.discord.calls import UNKNOWN_CHANNEL, DiscordRefused, speaking
@@ -14,6 +16,9 @@ from adapters.discord.posting import Posting
 
 LONG_S = 300.0
 """A crowd's pages take their time: Discord lets reactions be read slowly."""
+PAGE = 100
+NORMAL, SUPER = 0, 1
+"""Kinds of reactions, which are listed apart."""
 MAX_SCANNED = 3_000
 """Messages after a card among which replies to it are looked for, outside its thread."""
 
@@ -21,7 +26,14 @@ MAX_SCANNED = 3_000
 class Standing:
     """Looks at cards."""
 
-    def __init__(self, posting: Posting, listening: Listening, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        http: HTTPClient,
+        posting: Posting,
+        listening: Listening,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._http = http
         self._posting, self._listening, self._now = posting, listening, now
 
     async def at(self, ref: Ref) -> Snapshot:
@@ -58,15 +70,27 @@ class Standing:
             read = read_emoji(mark.emoji)
             if read.canonical is None:
                 continue
-            users = [user async for user in mark.users(limit=None)]
-            if mark.burst_count:  # super reactions are listed apart
-                kind = discord.ReactionType.burst
-                users += [user async for user in mark.users(limit=None, type=kind)]
-            is_complete &= len({user.id for user in users}) >= mark.count
-            people = frozenset(f"discord:{user.id}" for user in users if not user.bot)
+            users = await self._users(message, read.raw, NORMAL)
+            if mark.burst_count:
+                users |= await self._users(message, read.raw, SUPER)
+            is_complete &= len(users) >= mark.count
+            people = frozenset(
+                f"discord:{user_id}" for user_id, is_bot in users.items() if not is_bot
+            )
             if people:
                 named[read.raw], canonical[read.raw] = people, read.canonical
         return named, canonical, is_complete
+
+    async def _users(self, message: discord.Message, raw: str, kind: Any) -> dict[int, bool]:
+        """User id -> is a bot, page by page; the library's own iterator trusts a count that may be old."""
+        found: dict[int, bool] = {}
+        while True:
+            page = await self._http.get_reaction_users(
+                message.channel.id, message.id, raw, PAGE, after=max(found, default=None), type=kind
+            )
+            found |= {int(user["id"]): bool(user.get("bot")) for user in page}
+            if len(page) < PAGE:
+                return found
 
     async def _in_thread(self, ref: Ref) -> list[Reply]:
         root = Ref(platform=ref.platform, channel=ref.channel, message=ref.message)

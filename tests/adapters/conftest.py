@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 from adapters.web.platform import WebChat
 from tests.adapters.drivers import (
     CHANNEL,
+    DiscordDriver,
     Driver,
     Ears,
     MemoryDriver,
@@ -29,6 +30,7 @@ DRIVERS = {
     "memory": MemoryDriver.started,
     "web": WebDriver.started,
     "slack": SlackDriver.started,
+    "discord": DiscordDriver.started,
     "slack-http": partial(SlackDriver.started, is_http=True),
 }
 

@@ -5,6 +5,7 @@ A new platform joins the conformance suite with a driver here and a line in `con
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ from typing import Any, Protocol
 
 from playwright.async_api import Page
 
-from adapters.base import ChatPlatform, Inbound, Ref
+from adapters.base import ChatPlatform, Inbound, Option, Ref, Verb
+from adapters.discord.emoji import glyph
+from adapters.discord.platform import DiscordChat
 from adapters.memory import MemoryChat
 from adapters.slack.emoji import seed
 from adapters.slack.platform import SlackChat
@@ -21,9 +24,19 @@ from adapters.web.client import Guest, GuestRefused
 from adapters.web.platform import WebChat
 from adapters.web.state import State
 from adapters.web.tables import open_database
+from tests.fake_discord import server as fake_discord
 from tests.fake_slack import server as fake
 
 CHANNEL = "joulery"
+RUN = Option(name="run", about="which", completes=True)
+VERBS = tuple(Verb(name=v, about=v, options=(RUN,)) for v in ("status", "pause", "stop"))
+
+
+async def complete(_: str, __: str, typed: str) -> list[str]:
+    """What may be meant by what somebody types: the runs there are."""
+    return [run for run in ("r1", "r2", "r12") if run.startswith(typed)]
+
+
 Visit = Callable[..., Awaitable[Page]]
 """(name, width, height) -> the page of somebody who came in under that name."""
 
@@ -323,6 +336,107 @@ class SlackDriver(Driver):
         """Who refuses says nothing on a socket: wait for that no longer than need be."""
         delivery = self.slack.delivery
         delivery.ack_timeout_s, delivery.retries_s = (0.1, ()) if self.ears.is_deaf else (3.0, ())
+
+
+class DiscordDriver(Driver):
+    """People in a fake Discord that unmodified discord.py is connected to."""
+
+    channel = fake_discord.CHANNEL
+
+    def __init__(self) -> None:
+        self.ears = Ears()
+        self.discord = fake_discord.FakeDiscord()
+        self.chat: DiscordChat = self._new_chat()
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, _folder: Path) -> AsyncIterator[DiscordDriver]:
+        driver = cls()
+        async with driver.discord:
+            await driver.start_bot()
+            yield driver
+            await driver.stop_bot()
+
+    def raw(self, emoji: str) -> str:
+        found = glyph(emoji)
+        assert found is not None
+        return found
+
+    def user(self, who: str) -> str:
+        return f"discord:{self.discord.world.user(who)}"
+
+    async def react(self, who: str, ref: Ref, emoji: str) -> None:
+        async with self._heard():
+            await self.discord.react(who, ref, self.raw(emoji))
+
+    async def unreact(self, who: str, ref: Ref, emoji: str) -> None:
+        async with self._heard():
+            await self.discord.unreact(who, ref, self.raw(emoji))
+
+    async def reply(self, who: str, ref: Ref, text: str) -> str:
+        async with self._heard():
+            return await self.discord.say(who, text, ref)
+
+    async def edit_reply(self, who: str, ref: Ref, reply_id: str, text: str) -> None:
+        async with self._heard():
+            await self.discord.edit(reply_id, text)
+
+    async def delete_reply(self, who: str, ref: Ref, reply_id: str) -> None:
+        async with self._heard():
+            await self.discord.delete(reply_id)
+
+    async def press(self, who: str, ref: Ref, choice: str) -> bool:
+        return (await self.discord.press(who, ref, choice)).is_recorded
+
+    async def submit(self, who: str, ref: Ref, values: Mapping[str, str]) -> bool:
+        """Fill in a form; one with many lines has a button for every five."""
+        card, recorded = self.discord.find(ref.message), []
+        for button in fake_discord.buttons(card):
+            if not button["custom_id"].startswith("jl1m:"):
+                continue
+            opened = await self.discord.press(who, ref, button["custom_id"].partition(":")[2])
+            assert opened.modal is not None
+            lines = {label["component"]["custom_id"] for label in opened.modal["components"]}
+            if lines & values.keys():
+                sent = await self.discord.submit(who, ref, opened.modal, values)
+                recorded.append(sent.is_recorded)
+        return bool(recorded) and all(recorded)
+
+    async def command(self, who: str, words: str, thread: Ref | None = None) -> bool:
+        verb, *rest = words.split()
+        options = {"run": rest[0]} if rest else {}
+        where = thread.message if thread else self.channel
+        if thread is not None:
+            await self.discord.open_thread(thread)
+        return (await self.discord.command(who, verb, options, where)).is_recorded
+
+    async def repeat_last(self) -> None:
+        async with self._heard():
+            await self.discord.gateway.duplicate()
+
+    async def stop_bot(self) -> None:
+        await self.chat.close()
+
+    async def start_bot(self) -> None:
+        self.chat = self._new_chat()
+        await self.chat.connect(self.ears)
+
+    async def react_while_stopped(self, who: str, ref: Ref, emoji: str) -> None:
+        await self.discord.react(who, ref, self.raw(emoji))
+
+    def _new_chat(self) -> DiscordChat:
+        chat = DiscordChat(fake_discord.TOKEN, self.channel)
+        chat.learn(VERBS, complete)
+        return chat
+
+    @asynccontextmanager
+    async def _heard(self) -> AsyncIterator[None]:
+        """Nobody acknowledges on a gateway: wait until the bot has dealt with what it was sent."""
+        yield
+        await self.discord.gateway.round_trip()
+        heard = {t for t in asyncio.all_tasks() if t.get_name().startswith("discord.py: on_")}
+        if heard:
+            await asyncio.wait(heard)
 
 
 def _id(ref: Ref) -> int:

@@ -116,7 +116,9 @@ async def live_through(
                 assert fold(driver.ears.heard()) == expected
 
 
-@pytest.mark.parametrize(("platform", "examples"), [("memory", 60), ("web", 12), ("slack", 12)])
+@pytest.mark.parametrize(
+    ("platform", "examples"), [("memory", 60), ("web", 12), ("slack", 12), ("discord", 12)]
+)
 def test_any_interleaving_ends_in_the_same_snapshot_and_events(
     platform: str, examples: int
 ) -> None:

@@ -127,12 +127,16 @@ class FakeDiscord:
         """Say something in the channel or in a message's thread, which is opened; its id."""
         if where is None:
             return (await self._write(who, text, CHANNEL)).id
+        await self.open_thread(where)
+        return (await self._write(who, text, where.message)).id
+
+    async def open_thread(self, where: Where) -> None:
+        """Open a message's thread, as anybody may."""
         if where.message not in self.world.channels:
             thread = Channel(where.message, "a thread", parent=where.channel)
             self.world.channels[thread.id] = thread
             opened = thread.as_json() | {"newly_created": True}
             await self.gateway.emit("THREAD_CREATE", lambda _: opened)
-        return (await self._write(who, text, where.message)).id
 
     async def answer(self, who: str, text: str, where: Where) -> str:
         """Reply to a message in its channel, without a thread."""
