@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from adapters.base import (
     ButtonPressed,
+    CardDeleted,
     ChatPlatform,
     CommandInvoked,
     HomeOpened,
@@ -69,6 +70,9 @@ class Bot:
         if isinstance(event, Reconnected):
             await self.look_at_open_cards()
             return
+        if isinstance(event, CardDeleted):
+            log.warning("a message of ours was deleted", extra={"ref": str(event.ref)})
+            return  # its votes stay
         if isinstance(event, HomeOpened):
             await show_home(self.house, event.user)
             return
