@@ -99,11 +99,18 @@ def _card(card: Card, limit: int) -> Iterator[Block]:
         yield _rich(_run("rich_text_preformatted", _chart(card.bars, limit)))
     if not (card.title or card.parts or card.lines or card.bars):
         yield _rich(_run("rich_text_section", clean(card.text, limit) or "–"))
+    if card.pictures:
+        yield {"type": "context", "elements": [_plain(_where_pictures_are(card), MAX_LINE)]}
     if not card.is_closed:
         yield from _controls(card)
     for said in (card.tally, card.footer):
         if said:
             yield {"type": "context", "elements": [_plain(said, 600)]}
+
+
+def _where_pictures_are(card: Card) -> str:
+    n = len(card.pictures)
+    return f"🖼️ {'The picture is' if n == 1 else f'{n} pictures are'} in the thread, just below."
 
 
 def _part(part: CardPart, limit: int) -> Block:

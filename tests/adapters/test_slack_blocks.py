@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.base import Button, Card, CardPart, Home, HomeSection, Menu, Ref
+from adapters.base import Button, Card, CardPart, Home, HomeSection, Menu, Picture, Ref
 from adapters.slack import blocks, emoji
 from adapters.slack.text import escaped, one_line, plain
 from adapters.text import CUT
@@ -130,6 +130,13 @@ def test_a_closed_card_has_no_buttons_and_shows_its_count() -> None:
 
     assert not [b for b in found if b["type"] == "actions"]
     assert "2 relevant, 1 not" in shown(found)
+
+
+def test_a_card_says_where_its_picture_is() -> None:
+    one = QUESTION.model_copy(update={"pictures": (Picture(path="a.png", alt="a cat"),)})
+
+    assert any("The picture is in the thread" in text for text in shown(blocks.message(one)))
+    assert not any("in the thread" in text for text in shown(blocks.message(QUESTION)))
 
 
 def test_shares_are_drawn_as_bars_of_ten() -> None:

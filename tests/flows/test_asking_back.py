@@ -186,3 +186,18 @@ def test_a_button_of_another_kind_confirms_nothing(choice):
     from bot.confirming import read
 
     assert read(choice) is None
+
+
+async def test_a_deleted_card_keeps_its_votes(open_bot, chat, tiny_spec):
+    async with open_bot() as bot:
+        await run_that_asks(bot, chat, tiny_spec)
+        post = asking(chat)[0]
+        await chat.press("ana", post.ref, post.card.buttons[0].id)
+        await chat.delete_card("admin", post.ref)
+        await bot.house.office.settled()
+        await bot.look_at_open_cards()
+
+        store = bot.house.store
+        [vote] = store.votes.current([b.ballot_id for b in store.votes.ballots(run_id="r1")])
+        assert vote.voter == "memory:ana"
+        assert set(store.votes.members()) == {"memory:ana"}
