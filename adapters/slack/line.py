@@ -7,6 +7,7 @@ raises leaves them unacknowledged, and Slack sends them again.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.base import ChatSetupError, ChatUnavailable
 from adapters.slack.calls import library_log, said
+
+log = logging.getLogger(__name__)
 
 HELLO_S = 15.0
 PATH = "/slack/events"
@@ -116,6 +119,10 @@ class SocketLine:
         before, self._heard_at = self._heard_at, datetime.now(UTC)
         if message.get("type") != "hello":
             return
+        if not self._said_hello.is_set() and message.get("num_connections", 1) > 1:
+            log.warning(
+                "another process is connected as this Slack app: it takes some of the events"
+            )
         if self._said_hello.is_set():  # not awaited: what follows on the socket must not wait
             task = asyncio.ensure_future(self._tell(before))
             self._tasks.add(task)

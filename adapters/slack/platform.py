@@ -27,7 +27,7 @@ from adapters.base import (
     Snapshot,
 )
 from adapters.slack import blocks, emoji, payloads, scopes
-from adapters.slack.calls import SLACK_URL, SlackRefused, library_log, said
+from adapters.slack.calls import SLACK_URL, Calls, SlackRefused, library_log, said
 from adapters.slack.line import PATH, HttpLine, Line, SocketLine, bolt
 from adapters.slack.payloads import ref_to
 from adapters.slack.posted import metadata
@@ -215,6 +215,8 @@ class SlackChat:
                 return True
         channel, thread = _place(where)
         try:
+            if thread is not None and not await _is_active(calls, channel, thread):
+                thread = None  # Slack shows nobody a whisper in a thread that has not begun
             await said(
                 calls.again.chat_postEphemeral(
                     channel=channel, user=person, text=shown, thread_ts=thread
@@ -311,6 +313,11 @@ class SlackChat:
             await self._tell_house(event)
         except (ChatError, OSError) as err:  # the next snapshot finds what is missing
             log.warning("reconnection not recorded", extra={"reason": str(err)})
+
+
+async def _is_active(calls: Calls, channel: str, thread: str) -> bool:
+    found = await said(calls.again.conversations_replies(channel=channel, ts=thread, limit=2))
+    return len(found["messages"]) > 1
 
 
 def _place(where: str | Ref) -> tuple[str, str | None]:

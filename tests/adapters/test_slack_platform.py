@@ -360,6 +360,28 @@ async def test_an_answer_to_a_command_goes_where_it_was_asked_while_it_may(
     assert [w["text"] for w in people.slack.workspace.whispers] == ["too late"]
 
 
+async def test_a_whisper_is_said_where_it_is_seen(people: SlackDriver) -> None:
+    talked = await people.chat.post_card(CHANNEL, QUESTION, "k")
+    silent = await people.chat.post_card(CHANNEL, QUESTION, "k2")
+    await people.reply("ana", talked, "refnd=5")
+
+    for card in (talked, silent):
+        assert await people.chat.whisper(people.user("ana"), card, "did you mean refund?", None)
+
+    threads = [w.get("thread_ts") for w in people.slack.workspace.whispers]
+    assert threads == [talked.message, None]
+
+
+async def test_a_second_process_on_the_same_app_is_told(
+    people: SlackDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = chat_to(people.slack)
+    await second.connect(Ears())
+    await second.close()
+
+    assert "another process is connected as this Slack app" in caplog.text
+
+
 async def test_who_is_not_in_the_channel_is_written_to_directly(people: SlackDriver) -> None:
     outsider = people.user("zoe")
     people.slack.workspace.channels[CHANNEL].members.discard("UZOE")

@@ -150,7 +150,9 @@ class Methods:
         if args["user"] not in channel.members:
             raise SlackError("user_not_in_channel")
         self._content(args)
-        self.workspace.whispers.append(args)
+        thread = args.get("thread_ts")
+        if thread is None or len(self.workspace.thread(args["channel"], thread)) > 1:
+            self.workspace.whispers.append(args)  # else Slack takes it and shows it to nobody
         return {"message_ts": self.workspace.next_ts()}
 
     def do_conversations_history(self, args: Args) -> dict[str, Any]:
