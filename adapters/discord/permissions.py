@@ -41,6 +41,7 @@ def intents(flags: discord.ApplicationFlags) -> discord.Intents:
     found = discord.Intents.none()
     found.guilds = found.guild_messages = found.guild_reactions = True
     found.message_content = reads_text(flags)
+    found.members = lists_members(flags)
     return found
 
 

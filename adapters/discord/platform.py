@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import discord
+from discord.http import Route
 
 from adapters.base import (
     Caps,
@@ -39,7 +40,7 @@ from adapters.discord.client import Client
 from adapters.discord.clock import Clock
 from adapters.discord.listening import Listening, ref_to
 from adapters.discord.people import ROLE, People
-from adapters.discord.posting import Posting
+from adapters.discord.posting import MAX_FILES, Posting
 from adapters.discord.seeding import Seeding
 from adapters.discord.standing import Standing
 from adapters.discord.text import escaped
@@ -47,6 +48,7 @@ from adapters.discord.text import escaped
 log = logging.getLogger(__name__)
 
 READY_S = 30.0
+EPHEMERAL = 1 << 6
 
 
 class DiscordChat:
@@ -231,6 +233,10 @@ class DiscordChat:
                 title=card.title,
                 menu=card.menu,
             )
+            for n in range(MAX_FILES, len(card.pictures), MAX_FILES):
+                some = card.pictures[n : n + MAX_FILES]
+                more = f"Pictures {n + 1} to {n + len(some)}"
+                await self._speak(channel, str(message), more, f"{key}:{n}", some)
         ref = ref_to(channel, message)
         self._keep_menu(ref, card)
         if not card.is_blind and self._seeding is not None:  # a reaction shows who gave it
@@ -269,16 +275,19 @@ class DiscordChat:
         self._up()
         channel = where.channel if isinstance(where, Ref) else where
         root = (where.thread or where.message) if isinstance(where, Ref) else ""
-        shown = self._people.named(text)
         async with self._posting.lock:
-            if root:
-                message = await self._posting.in_thread(
-                    int(channel), int(root), key, lambda url: embeds.said(shown, url), pictures
-                )
-                return ref_to(channel, message, int(root))
-            message, _ = await self._posting.once(
-                int(channel), key, lambda url: embeds.said(shown, url), pictures=pictures
-            )
+            return await self._speak(channel, root, self._people.named(text), key, pictures)
+
+    async def _speak(
+        self, channel: str, root: str, text: str, key: str, pictures: Sequence[Picture]
+    ) -> Ref:
+        def draw(url: str) -> discord.Embed:
+            return embeds.said(text, url)
+
+        if root:
+            message = await self._posting.in_thread(int(channel), int(root), key, draw, pictures)
+            return ref_to(channel, message, int(root))
+        message, _ = await self._posting.once(int(channel), key, draw, pictures=pictures)
         return ref_to(channel, message)
 
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
@@ -287,11 +296,16 @@ class DiscordChat:
             return False
         client, shown = self._up(), escaped(self._people.named(text), 2000)
         if ctx and ctx.token and ctx.expires_at and self._now() < ctx.expires_at:
-            assert client.application_id is not None
-            answer = discord.Webhook.partial(client.application_id, ctx.token, client=client)
+            answer = Route(
+                "POST",
+                "/webhooks/{webhook_id}/{webhook_token}",
+                webhook_id=client.application_id,
+                webhook_token=ctx.token,
+            )
+            body = {"content": shown, "flags": EPHEMERAL, "allowed_mentions": {"parse": []}}
             try:
                 async with speaking():
-                    await answer.send(shown, ephemeral=True)
+                    await client.http.request(answer, json=body)
                 return True
             except (ChatRefused, ChatSetupError) as err:
                 log.info("not answered there", extra={"reason": str(err)})

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.fake_discord.world import APP, BOT_USER, CONTENT_FLAG, GUILD, World
+from tests.fake_discord.world import APP, BOT_USER, CONTENT_FLAG, GUILD, MEMBERS_FLAG, World
 
 Json = dict[str, Any]
 GUILDS, MEMBERS, MESSAGES, REACTIONS, CONTENT = 1 << 0, 1 << 1, 1 << 9, 1 << 10, 1 << 15
@@ -78,6 +78,8 @@ class Gateway:
         finally:
             if session is not None and session.socket is socket:
                 session.socket = None
+                if socket.close_code in (1000, 1001):  # who says goodbye cannot resume
+                    self.sessions.pop(session.id, None)
         return socket
 
     async def _identify(self, socket: web.WebSocketResponse, said: Json) -> Session | None:
@@ -89,6 +91,8 @@ class Gateway:
         elif intents & ~KNOWN_INTENTS:
             code = 4013
         elif intents & CONTENT and not self._world.flags & CONTENT_FLAG:
+            code = 4014
+        elif intents & MEMBERS and not self._world.flags & MEMBERS_FLAG:
             code = 4014
         if code is not None:
             await socket.close(code=code, message=b"refused")
