@@ -10,9 +10,13 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import discord
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
 
 from adapters.base import ChatError, ChatRefused, ChatSetupError, ChatUnavailable
 
+DISCORD_URL = "https://discord.com/api/v10"
 TIMEOUT_S = 25.0  # below the outbox' lease: a call that is given up was never made twice
 LONGEST_WAIT_S = 30.0
 """What the library waits out by itself when asked to slow down; it takes no less."""
@@ -89,6 +93,21 @@ async def speaking(timeout_s: float = TIMEOUT_S) -> AsyncIterator[None]:
         raise ChatUnavailable("not connected to Discord") from None
 
 
+async def login(client: discord.Client, token: str, base_url: str = DISCORD_URL) -> None:
+    """Log in at an address, and learn where its gateway is.
+
+    The library keeps addresses with its classes: one process talks to one Discord.
+
+    Raises:
+        ChatError: the token is no good, or Discord cannot be reached.
+    """
+    Route.BASE = base_url
+    async with speaking():
+        await client.login(token)
+        _, gateway, _ = await client.http.get_bot_gateway()
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+
+
 def explained(err: Exception) -> ChatError:
     """A failure in the house's words."""
     match err:
@@ -106,6 +125,8 @@ def explained(err: Exception) -> ChatError:
             )
         case discord.ConnectionClosed():
             return ChatSetupError(f"Discord closed the connection for good ({err.code}).")
+        case discord.GatewayNotFound():
+            return ChatUnavailable("Discord's gateway cannot be reached.")
         case discord.HTTPException():
             return _http(err)
         case _:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -33,9 +32,17 @@ from adapters.base import (
     Snapshot,
     Verb,
 )
-from adapters.discord import controls, embeds, marks, permissions, verbs
+from adapters.discord import controls, embeds, marks, permissions
 from adapters.discord.answering import Answering
-from adapters.discord.calls import UNREACHABLE, DiscordRefused, explained, quiet_library, speaking
+from adapters.discord.calls import (
+    DISCORD_URL,
+    UNREACHABLE,
+    DiscordRefused,
+    explained,
+    login,
+    quiet_library,
+    speaking,
+)
 from adapters.discord.client import Client
 from adapters.discord.clock import Clock
 from adapters.discord.listening import Listening, ref_to
@@ -43,6 +50,7 @@ from adapters.discord.people import ROLE, People
 from adapters.discord.posting import MAX_FILES, Posting
 from adapters.discord.seeding import Seeding
 from adapters.discord.standing import Standing
+from adapters.discord.syncing import sync
 from adapters.discord.text import escaped
 
 log = logging.getLogger(__name__)
@@ -57,7 +65,8 @@ class DiscordChat:
     Args:
         token: the bot's.
         channel: the channel's id; the bot must see it.
-        folder: where it is kept which commands were last synced; None: they are compared.
+        folder: where it is kept which commands were last synced; None: they are at every start.
+        base_url: the REST API; another one for a proxy or tests.
         now: aware UTC.
     """
 
@@ -70,6 +79,7 @@ class DiscordChat:
         channel: str,
         *,
         folder: Path | None = None,
+        base_url: str = DISCORD_URL,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if not channel.isdigit():
@@ -78,6 +88,7 @@ class DiscordChat:
                 "Developer Mode on, then right-click the channel, Copy Channel ID)"
             )
         self._token, self._channel, self._now = token, int(channel), now
+        self._base_url = base_url
         self._digests = folder / "commands.json" if folder else None
         self._verbs: tuple[Sequence[Verb], Complete | None] = ((), None)
         self._sink: Sink | None = None
@@ -106,8 +117,8 @@ class DiscordChat:
         try:
             place = await self._look()
             self._client = client = Client(permissions.intents(self._flags))
+            await login(client, self._token, self._base_url)
             async with speaking():
-                await client.login(self._token)
                 self._guild = await client.fetch_guild(place.guild.id)
             self._clock = Clock(self._now)
             self._people = People(self._guild)
@@ -120,7 +131,7 @@ class DiscordChat:
             await self._posting.shelf(self._channel)  # to know our own cards when events come
             await self._begin(client)
             self._seeding = Seeding(self._posting.place)
-            await self._sync()
+            await sync(client, self._guild.id, self._verbs[0], self._digests)
         except BaseException as err:
             await self.close()
             if isinstance(err, ChatRefused):
@@ -130,8 +141,7 @@ class DiscordChat:
     async def _look(self) -> permissions.Place:
         """See by REST alone what the bot may be told of, and whether it may do its work."""
         async with discord.Client(intents=discord.Intents(guilds=True)) as scout:
-            async with speaking():
-                await scout.login(self._token)
+            await login(scout, self._token, self._base_url)
             assert scout.application is not None
             self._flags = scout.application.flags
             place = await permissions.look(scout, self._channel)
@@ -175,22 +185,6 @@ class DiscordChat:
             reason = explained(err) if isinstance(err, Exception) else err
             self._trouble = str(reason)
             log.error("no line to Discord any more", extra={"reason": str(reason)})
-
-    async def _sync(self) -> None:
-        """Sync the commands where they changed; Discord counts each time."""
-        client, guild = self._up(), self._guild.id
-        payload = verbs.payload(self._verbs[0])
-        assert client.application_id is not None
-        if not self._verbs[0]:
-            return
-        place, digest = f"{client.application_id}:{guild}", verbs.digest(payload)
-        kept = await asyncio.to_thread(_read, self._digests)
-        async with speaking():
-            known = await client.http.get_guild_commands(client.application_id, guild)
-            if kept.get(place) == digest and any(c["name"] == verbs.NAME for c in known):
-                return
-            await client.http.bulk_upsert_guild_commands(client.application_id, guild, payload)
-        await asyncio.to_thread(_write, self._digests, kept | {place: digest})
 
     async def close(self) -> None:
         """Stop receiving; what was received is committed."""
@@ -375,17 +369,3 @@ class DiscordChat:
             await self._tell_house(event)
         except (ChatError, OSError) as err:  # the next snapshot finds what is missing
             log.warning("reconnection not recorded", extra={"reason": str(err)})
-
-
-def _read(path: Path | None) -> dict[str, str]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path | None, digests: dict[str, str]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(digests), encoding="utf-8")

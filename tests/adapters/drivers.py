@@ -346,7 +346,7 @@ class DiscordDriver(Driver):
     def __init__(self) -> None:
         self.ears = Ears()
         self.discord = fake_discord.FakeDiscord()
-        self.chat: DiscordChat = self._new_chat()
+        self.chat: DiscordChat
 
     @classmethod
     @asynccontextmanager
@@ -425,7 +425,7 @@ class DiscordDriver(Driver):
         await self.discord.react(who, ref, self.raw(emoji))
 
     def _new_chat(self) -> DiscordChat:
-        chat = DiscordChat(fake_discord.TOKEN, self.channel)
+        chat = DiscordChat(fake_discord.TOKEN, self.channel, base_url=self.discord.api_url)
         chat.learn(VERBS, complete)
         return chat
 

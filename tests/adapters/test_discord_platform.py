@@ -62,6 +62,11 @@ async def unread(tmp_path: Path) -> AsyncIterator[DiscordDriver]:
         await driver.stop_bot()
 
 
+def chat_to(discord: fake.FakeDiscord, **changes: Any) -> DiscordChat:
+    given = {"token": fake.TOKEN, "channel": CHANNEL, "base_url": discord.api_url}
+    return DiscordChat(**(given | changes))
+
+
 def posted(discord: fake.FakeDiscord) -> int:
     return len([m for m in discord.world.messages.values() if m.author == BOT_USER])
 
@@ -314,7 +319,7 @@ async def test_commands_are_synced_only_when_they_change(tmp_path: Path) -> None
 
         async def syncs(n_verbs: int) -> int:
             before = sum(c.startswith("PUT /applications") for c in discord.rest.calls)
-            chat = DiscordChat(fake.TOKEN, CHANNEL, folder=tmp_path)
+            chat = chat_to(discord, folder=tmp_path)
             chat.learn(VERBS[:n_verbs], complete)
             await chat.connect(Ears())
             await chat.close()
@@ -600,7 +605,7 @@ async def test_an_intent_that_is_taken_away_meanwhile_is_told_in_words() -> None
         discord.gateway.refuse_with = 4014
 
         with pytest.raises(ChatSetupError, match="Message Content Intent"):
-            await DiscordChat(fake.TOKEN, CHANNEL).connect(Ears())
+            await chat_to(discord).connect(Ears())
 
 
 # --- whispers, roles ----------------------------------------------------------------------------
@@ -669,9 +674,9 @@ async def test_what_people_do_tells_their_roles(people: DiscordDriver) -> None:
 async def test_what_is_set_up_wrongly_is_said_at_the_start(
     token: str, channel: str, words: str
 ) -> None:
-    async with fake.FakeDiscord():
+    async with fake.FakeDiscord() as discord:
         with pytest.raises(ChatSetupError, match=words):
-            await DiscordChat(token, channel).connect(Ears())
+            await chat_to(discord, token=token, channel=channel).connect(Ears())
 
 
 def test_a_channels_name_is_no_id() -> None:
@@ -684,7 +689,7 @@ async def test_missing_permissions_are_named_with_the_link_that_gives_them() -> 
         discord.world.channels[CHANNEL].denied.add("send_messages_in_threads")
 
         with pytest.raises(ChatSetupError, match="lacks send_messages_in_threads; use https"):
-            await DiscordChat(fake.TOKEN, CHANNEL).connect(Ears())
+            await chat_to(discord).connect(Ears())
 
 
 async def test_discord_that_cannot_be_reached_may_be_later() -> None:
@@ -692,7 +697,7 @@ async def test_discord_that_cannot_be_reached_may_be_later() -> None:
         discord.fail_next("GET /users/@me", status=503, times=9)
 
         with pytest.raises(ChatUnavailable):
-            await DiscordChat(fake.TOKEN, CHANNEL).connect(Ears())
+            await chat_to(discord).connect(Ears())
 
 
 async def test_no_log_ever_shows_a_token(
@@ -714,7 +719,7 @@ async def test_no_log_ever_shows_a_token(
     people.ears.is_deaf = False
     await heard(people.ears, Reconnected)
     with pytest.raises(ChatSetupError):
-        await DiscordChat(fake.TOKEN + "x", CHANNEL).connect(Ears())
+        await chat_to(people.discord, token=fake.TOKEN + "x").connect(Ears())
 
     said = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     assert "responded with 429" in said

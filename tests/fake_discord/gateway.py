@@ -90,9 +90,9 @@ class Gateway:
             code = 4004
         elif intents & ~KNOWN_INTENTS:
             code = 4013
-        elif intents & CONTENT and not self._world.flags & CONTENT_FLAG:
-            code = 4014
-        elif intents & MEMBERS and not self._world.flags & MEMBERS_FLAG:
+        elif (intents & CONTENT and not self._world.flags & CONTENT_FLAG) or (
+            intents & MEMBERS and not self._world.flags & MEMBERS_FLAG
+        ):
             code = 4014
         if code is not None:
             await socket.close(code=code, message=b"refused")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import yarl
 from aiohttp import web
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
@@ -44,13 +43,14 @@ class Where(Protocol):
 
 
 class FakeDiscord:
-    """The server, its world, and the people in it; discord.py is sent here while it runs."""
+    """The server, its world, and the people in it; where discord.py was sent before is kept."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.world = World(clock)
         self.gateway = Gateway(self.world, TOKEN)
         self.interactions = Interactions(self.world, self.gateway)
         self.rest = Rest(self.world, self.gateway, self.interactions, TOKEN)
+        self.api_url = ""
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> FakeDiscord:
@@ -63,8 +63,7 @@ class FakeDiscord:
         port = self._runner.addresses[0][1]
         self.gateway.url = f"ws://127.0.0.1:{port}/gateway/"
         self._routes = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
-        Route.BASE = f"http://127.0.0.1:{port}/api/v10"
-        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self.gateway.url)
+        self.api_url = f"http://127.0.0.1:{port}/api/v10"
         return self
 
     async def __aexit__(self, *_: object) -> None:
