@@ -140,11 +140,16 @@ class Actions:
             return repeated
         post = self._open_card(actor, post_id)
         [seen] = self._state.messages(actor.visitor.id, [post_id])
-        if seen.card is None or choice not in {button.id for button in seen.card.buttons}:
+        button = next((b for b in seen.card.buttons if b.id == choice), None) if seen.card else None
+        if button is None:
             raise Refusal(404, "This card has no such button.")
         event = ButtonPressed(**self._about(actor, post), choice=choice, ctx=self._ctx)
         answer = await self._commit(actor, event, post_id)
-        self._state.answer(post_id, actor.visitor.id, choice=choice)
+        if button.part:  # stands beside others, as if the line of the menu was filled in
+            level = choice.removeprefix(f"{button.part}:")
+            self._state.answer(post_id, actor.visitor.id, levels={button.part: level})
+        else:
+            self._state.answer(post_id, actor.visitor.id, choice=choice)
         self._publish(post_id)
         return answer
 

@@ -134,9 +134,11 @@ class State:
         choice: str | None = None,
         levels: Mapping[str, str] | None = None,
     ) -> None:
-        """Remember for the person what they pressed or filled in last."""
-        new = {"choice": choice} if choice is not None else {"levels": dict(levels or {})}
+        """Remember for the person what they pressed last, and what they filled in on each line."""
         with transaction(self._engine) as db:
+            known = db.get(Answer, (post_id, person))
+            filled = {**(known.levels or {} if known else {}), **(levels or {})}
+            new = {"choice": choice} if choice is not None else {"levels": filled}
             row = insert(Answer).values(post_id=post_id, person=person, **new)
             db.execute(row.on_conflict_do_update(index_elements=["post_id", "person"], set_=new))
             db.get_one(Post, post_id).revision = _next_revision(db)
@@ -240,9 +242,10 @@ class State:
             by_emoji.setdefault(mark.emoji, {})[mark.person] = names[mark.person]
         given = db.scalars(select(Answer).where(Answer.post_id.in_(ids))).all()
         answers = {answer.post_id: answer for answer in given if answer.person == viewer}
-        pressed: dict[int, dict[str, str]] = {}
+        pressed: dict[int, dict[str, set[str]]] = {}
         for answer in given:
-            pressed.setdefault(answer.post_id, {})[answer.person] = answer.choice or ""
+            ids = {f"{line}:{level}" for line, level in (answer.levels or {}).items()}
+            pressed.setdefault(answer.post_id, {})[answer.person] = {answer.choice or "", *ids}
         return [
             Message(
                 post=post,
@@ -260,7 +263,7 @@ class State:
         post: Post,
         viewer: str,
         reactions: Mapping[str, Mapping[str, str]],
-        pressed: Mapping[str, str],
+        pressed: Mapping[str, set[str]],
     ) -> Card | None:
         """The card as the viewer is to see it, if the post is one."""
         if not post.card:
@@ -268,7 +271,7 @@ class State:
         card = Card.model_validate(post.card)
         said = {}
         for button in card.buttons:
-            people = {person for person, choice in pressed.items() if choice == button.id}
+            people = {person for person, choices in pressed.items() if button.id in choices}
             said[button.id] = len(people | set(reactions.get(button.emoji or "", ())))
         return self._present(card, viewer, said)
 

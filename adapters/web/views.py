@@ -48,9 +48,21 @@ class MarkView(Plain):
     emoji: str
     label: str
     is_answer: bool  # one of several answers: giving another takes it back
+    part: str  # what it speaks of alone; "" = the whole card
     is_mine: bool
     count: int | None
     names: tuple[str, ...] | None
+
+
+class PressView(Plain):
+    """A button as a control, where reactions do not answer."""
+
+    id: str
+    label: str
+    emoji: str | None
+    part: str  # what it speaks of alone; "" = the whole card
+    back: str  # the level of the menu that takes back what was said of that part
+    is_mine: bool
 
 
 class MineView(Plain):
@@ -98,7 +110,8 @@ class MessageView(Plain):
     buttons: tuple[Button, ...] = ()
     menu: Menu | None = None
     marks: tuple[MarkView, ...] = ()  # reactions to draw: seeds first, labelled by their button
-    presses: tuple[Button, ...] = ()  # buttons to draw: those that are no seed
+    presses: tuple[PressView, ...] = ()  # buttons to draw: those that are no seed
+    is_filled_in: bool = False  # the menu, by the viewer, as far as nothing else answers for it
     mine: MineView
 
 
@@ -127,7 +140,7 @@ def message_view(message: Message, viewer: str) -> MessageView:
         marks=_marks(message, card or Card(text=""), viewer),
         mine=mine,
     )
-    return plain.model_copy(update=_card_fields(card)) if card else plain
+    return plain.model_copy(update=_card_fields(card, mine)) if card else plain
 
 
 def _picture_view(kept: Mapping[str, str]) -> PictureView:
@@ -144,7 +157,7 @@ def _picture_view(kept: Mapping[str, str]) -> PictureView:
     )
 
 
-def _card_fields(card: Card) -> dict[str, object]:
+def _card_fields(card: Card, mine: MineView) -> dict[str, object]:
     return {
         "tone": card.tone,
         "title": card.title,
@@ -159,18 +172,41 @@ def _card_fields(card: Card) -> dict[str, object]:
         "seeds": card.seeds,
         "buttons": card.buttons,
         "menu": card.menu,
-        "presses": tuple(b for b in card.buttons if b.emoji not in card.seeds),
+        "presses": tuple(_press(b, card, mine) for b in card.buttons if b.emoji not in card.seeds),
+        "is_filled_in": _is_filled_in(card, mine),
     }
+
+
+def _press(button: Button, card: Card, mine: MineView) -> PressView:
+    levels = [value for value, _ in card.menu.levels] if card.menu and button.part else []
+    level = mine.values.get(button.part) if button.part else None
+    return PressView(
+        id=button.id,
+        label=button.label,
+        emoji=button.emoji,
+        part=button.part,
+        back=next((other for other in levels if f"{button.part}:{other}" != button.id), ""),
+        is_mine=mine.choice == button.id or f"{button.part}:{level}" == button.id,
+    )
+
+
+def _is_filled_in(card: Card, mine: MineView) -> bool:
+    """Whether the menu is answered: where parts have buttons, each of them."""
+    has_parts = any(button.part for button in card.buttons)
+    keys = {key for key, _ in card.menu.options} if card.menu and has_parts else set()
+    return bool(mine.values) and keys <= mine.values.keys()
 
 
 def is_answer(card: Card, emoji: str) -> bool:
     """True for a reaction that answers the card's question, like its buttons do."""
-    labelled = {button.emoji for button in card.buttons if button.emoji in card.seeds}
+    parts = {button.emoji: button.part for button in card.buttons if button.emoji in card.seeds}
+    labelled = {mark for mark, part in parts.items() if not part}
     return emoji in labelled or emoji in ("up", "down", "unsure", "bad")
 
 
 def _marks(message: Message, card: Card, viewer: str) -> tuple[MarkView, ...]:
     labels = {b.emoji: b.label for b in card.buttons if b.emoji in card.seeds}
+    parts = {b.emoji: b.part for b in card.buttons if b.emoji in card.seeds}
     is_blind = card.is_blind and not card.is_closed
     emoji = dict.fromkeys(card.seeds)
     emoji |= {
@@ -181,6 +217,7 @@ def _marks(message: Message, card: Card, viewer: str) -> tuple[MarkView, ...]:
             emoji=e,
             label=labels.get(e) or WORDS.get(e, f":{e}:"),
             is_answer=is_answer(card, e),
+            part=parts.get(e, ""),
             is_mine=viewer in (people := message.reactions.get(e, {})),
             count=None if is_blind else len(people),
             names=None if is_blind else tuple(people.values()),

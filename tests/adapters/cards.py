@@ -82,6 +82,30 @@ PAIR = Card(
 )  # fmt: skip
 WHICH_BLIND = WHICH.model_copy(update={"seeds": (), "is_blind": True})
 
+SHEET = Card(
+    text="Which of these are not “cat”? 10 pictures",
+    title="Which of these are not “cat”?",
+    buttons=(
+        *(
+            Button(id=f"{number}:no", label=str(number), emoji=emoji, part=str(number))
+            for number, emoji in enumerate(NUMBERS, 1)
+        ),
+        Button(id="yes", label="All others fit", emoji="up"),
+        Button(id="no", label="No other fits", emoji="down"),
+        Button(id="unsure", label="Can't tell the others", emoji="unsure"),
+        Button(id="bad", label="Bad card", emoji="bad"),
+    ),
+    menu=Menu(
+        title="Each picture by itself",
+        options=tuple((str(number), f"Picture {number}") for number in range(1, 11)),
+        levels=(("no", "Does not fit"), ("yes", "Fits")),
+    ),
+    seeds=(*NUMBERS, "up", "down", "unsure", "bad"),
+    footer="r1 · 1 pool-17, 2 pool-4 · or reply “3 7”, “all fit”, “none fit” · closes by 12:00",
+    tone="question",
+)
+SHEET_BLIND = SHEET.model_copy(update={"seeds": (), "is_blind": True})
+
 BLIND = QUESTION.model_copy(update={"tally": "", "is_blind": True})
 CLOSED = QUESTION.model_copy(update={"is_closed": True, "tally": "2 relevant, 1 not"})
 RUN = Card(

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from adapters.web.platform import WebChat
-from tests.adapters.cards import PAIR, QUESTION, WHICH, WHICH_BLIND
+from tests.adapters.cards import PAIR, QUESTION, SHEET, SHEET_BLIND, WHICH, WHICH_BLIND
 from tests.adapters.drivers import CHANNEL, Ears, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def expect_marked(page: Page, numbers: str) -> None:
+    """Wait until these numbers of a sheet, and no others, are marked."""
+    await page.wait_for_function(
+        "wanted => [...document.querySelectorAll('[data-part][aria-pressed=true]')]"
+        ".map(one => one.dataset.part).join('') === wanted",
+        arg=numbers,
+    )
 
 
 async def test_keys_answer_one_card_after_the_other(chat: WebChat, visit: Visit) -> None:
@@ -81,6 +90,95 @@ async def test_digits_press_the_buttons_of_a_blind_card(
 
     await expect(page.locator(".waiting")).to_be_hidden()
     assert [event.model_dump()["choice"] for event in ears.events] == ["#3", "#10"]
+
+
+async def test_digits_mark_pictures_of_a_sheet_and_the_card_waits_for_the_others(
+    chat: WebChat, visit: Visit
+) -> None:
+    card = await chat.post_card(CHANNEL, SHEET, "k")
+    page = await visit("Ana")
+
+    await page.keyboard.press("j")
+    for key, marked in [("3", "3"), ("7", "37"), ("0", "3710"), ("3", "710")]:
+        await page.keyboard.press(key)
+        await expect_marked(page, marked)
+    await expect(page.locator(".waiting")).to_have_text("1 waiting")
+    await page.keyboard.press("y")
+
+    await expect(page.locator(".waiting")).to_be_hidden()
+    assert set((await chat.snapshot(card)).reactions) == {"seven", "ten", "up"}
+
+
+async def test_digits_press_the_numbers_of_a_blind_sheet_and_take_them_back(
+    chat: WebChat, visit: Visit, ears: Ears
+) -> None:
+    await chat.post_card(CHANNEL, SHEET_BLIND, "k")
+    page = await visit("Ana")
+
+    await page.keyboard.press("j")
+    for key, marked in [("3", "3"), ("7", "37"), ("3", "7")]:
+        await page.keyboard.press(key)
+        await expect_marked(page, marked)
+    await page.keyboard.press("y")
+
+    await expect(page.locator(".waiting")).to_be_hidden()
+    await expect_marked(page, "7")
+    given = [event.model_dump() for event in ears.events]
+    assert [event.get("choice") or event["values"] for event in given] == [
+        "3:no",
+        "7:no",
+        {"3": "yes"},
+        "yes",
+    ]
+
+
+async def test_a_sheet_whose_every_line_is_filled_in_waits_for_nothing(
+    chat: WebChat, visit: Visit
+) -> None:
+    await chat.post_card(CHANNEL, SHEET_BLIND, "k")
+    page = await visit("Ana")
+
+    await page.get_by_text("Each picture by itself").click()
+    for number in range(10):
+        await page.locator(".option").nth(number).get_by_label("Fits", exact=True).check()
+    await page.locator("[data-form] .primary").click()
+
+    await expect(page.locator(".waiting")).to_be_hidden()
+    await expect_marked(page, "")
+
+
+async def test_other_answers_for_all_replace_each_other_and_no_number(
+    chat: WebChat, visit: Visit
+) -> None:
+    card = await chat.post_card(CHANNEL, SHEET, "k")
+    page = await visit("Ana")
+
+    for emoji in ("three", "up", "bad"):
+        button = page.locator(f"[data-emoji={emoji}]")
+        await button.click()
+        await expect(button).to_have_attribute("aria-pressed", "true")
+
+    await expect(page.locator("[aria-pressed=true]")).to_have_count(2)
+    assert set((await chat.snapshot(card)).reactions) == {"three", "bad"}
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+async def test_the_numbers_of_a_sheet_stand_above_what_is_said_of_all(
+    chat: WebChat, visit: Visit, width: int
+) -> None:
+    await chat.post_card(CHANNEL, SHEET, "k")
+    page = await visit("Ana", width)
+
+    boxes = await page.evaluate(
+        "() => [...document.querySelectorAll('.vote')].map((one) => {"
+        " const { top, bottom, width, height } = one.getBoundingClientRect();"
+        " return [top, bottom, width, height]; })"
+    )
+    numbers, others = boxes[:10], boxes[10:]
+    assert max(bottom for _, bottom, _, _ in numbers) < min(top for top, _, _, _ in others)
+    assert len({top for top, _, _, _ in numbers}) == (2 if width == 390 else 1)
+    assert min(min(w, h) for _, _, w, h in boxes) > 39.9  # a thumb hits it
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
 async def test_another_number_replaces_the_first(chat: WebChat, visit: Visit) -> None:

@@ -33,9 +33,11 @@ const messagePath = (element) => `/api/messages/${element.closest(".post").datas
 
 /** Put or take a reaction, or press a button; a new answer to the same question replaces the old. */
 async function answer(button) {
-  const { react, press, rival } = button.dataset;
+  const { react, press, rival, part, back } = button.dataset;
   const path = messagePath(button);
-  if (react && button.ariaPressed === "true") return send("DELETE", `${path}/reactions/${react}`);
+  const isPressed = button.ariaPressed === "true";
+  if (react && isPressed) return send("DELETE", `${path}/reactions/${react}`);
+  if (part && isPressed) return send("POST", `${path}/form`, { values: { [part]: back } });
   const rivals = button.parentElement.querySelectorAll("[data-react][data-rival][aria-pressed=true]");
   const old = rival === undefined ? [] : [...rivals].map((other) => other.dataset.react);
   const isDone = press
@@ -110,7 +112,7 @@ const NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight",
 const KEYS = { y: "up", n: "down", u: "unsure", a: "a", b: "b", t: "same" };
 NUMBERS.forEach((name, index) => { KEYS[(index + 1) % 10] = name; }); // 0 is the tenth
 const openCards = () => [...feed.querySelectorAll(".card.is-open")];
-const isUnanswered = (card) => !card.querySelector("[aria-pressed=true], .given");
+const isUnanswered = (card) => !card.querySelector("[aria-pressed=true]:not([data-part]), .given");
 
 function focusCard(card) {
   card?.focus({ preventScroll: true });
@@ -136,6 +138,7 @@ document.addEventListener("keydown", (event) => {
   const named = votes.find((v) => v.dataset.emoji === KEYS[event.key]);
   const vote = named ?? votes[Number(event.key) - 1];
   if (!vote) return;
+  if (vote.dataset.part) return vote.click(); // on or off; the card waits for what is said of all
   if (!named || vote.ariaPressed !== "true") vote.click();
   if (named) step(1);
 });
