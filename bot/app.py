@@ -214,7 +214,8 @@ def _leave_counters(house: House) -> None:
 
 def _channel(platform: str, settings: Settings) -> str:
     """Where the bot talks on a platform."""
-    return settings.slack_channel if platform == "slack" else settings.channel
+    own = {"slack": settings.slack_channel, "discord": settings.discord_channel}
+    return own.get(platform, settings.channel)
 
 
 async def _give_up_lease(store: Store, holder: str) -> None:

@@ -122,14 +122,19 @@ def serve(port: PortOption = None) -> None:
     """Run the bot until it is stopped; runs that were under way go on."""
     settings = _settings(port)
     chat, slack = serving.web_chat(settings), serving.slack_chat(settings)
+    discord = serving.discord_chat(settings)
     platforms: dict[str, ChatPlatform] = {chat.name: chat}
     if slack is not None:
         platforms[slack.name] = slack
+    if discord is not None:
+        platforms[discord.name] = discord
 
     def announce() -> None:
         out.print(f"Joulery listens at {chat.url}; let people in with: joulery invite NAME")
         if slack is not None:
             out.print(f"Slack channel {settings.slack_channel}: {slack.health().detail}")
+        if discord is not None:
+            out.print(f"Discord channel {settings.discord_channel}: {discord.health().detail}")
         if not (settings.operators or settings.admins):
             out.print("Nobody may start or stop runs yet: set JOULERY_OPERATORS, e.g. web:ana")
 
@@ -187,7 +192,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False,
 ) -> None:
-    """Say what is measured on this host and what is guessed, whether Slack works, what would help."""
+    """Say what is measured on this host and what is guessed, whether Slack and Discord work, what would help."""
     sections = examining.examine(_settings(None), topic)
     if as_json:
         out.print_json(data={section.topic: section.data for section in sections})

@@ -19,8 +19,9 @@ from trainer.energy.probe import NOT_COVERED, probe
 from trainer.energy.sources import DeviceSource
 
 LOOK_S = 1.0
+FINE = {True: "fine", False: "wrong", None: ""}
 
-Topic = Literal["energy", "slack"]
+Topic = Literal["energy", "slack", "discord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ class Section:
 
 def examine(settings: Settings, topic: Topic | None = None) -> list[Section]:
     """The topic that was asked for, or every one that is set up."""
-    topics = {"energy": energy, "slack": slack}
-    absent = {"slack"} if settings.slack_bot_token is None else set()
+    topics = {"energy": energy, "slack": slack, "discord": discord}
+    tokens = {"slack": settings.slack_bot_token, "discord": settings.discord_token}
+    absent = {name for name, token in tokens.items() if token is None}
     wanted = [topic] if topic is not None else [name for name in topics if name not in absent]
     return [topics[name](settings) for name in wanted]
 
@@ -92,14 +94,34 @@ def slack(settings: Settings) -> Section:
             settings.slack_api_url,
         )
     )
-    words = {True: "fine", False: "wrong", None: ""}
     return Section(
         topic="slack",
         heading=("step", "", "what was found"),
-        rows=tuple((check.what, words[check.is_fine], check.found) for check in checks),
+        rows=tuple((check.what, FINE[check.is_fine], check.found) for check in checks),
         advice=tuple(f"{check.what}: {check.remedy}" for check in checks if check.remedy),
         notes=(),
         data=[asdict(check) for check in checks],
+    )
+
+
+def discord(settings: Settings) -> Section:
+    """Whether Discord would let the bot work, step by step; asks Discord."""
+    from adapters.discord.doctor import examine as examine_discord  # 40 MB only its users pay
+
+    found = asyncio.run(
+        examine_discord(
+            _open(settings.discord_token), settings.discord_channel, settings.discord_api_url
+        )
+    )
+    checks = found.checks
+    link = f"lets the bot in with exactly what it needs: {found.invite}"
+    return Section(
+        topic="discord",
+        heading=("step", "", "what was found"),
+        rows=tuple((check.what, FINE[check.is_fine], check.found) for check in checks),
+        advice=tuple(f"{check.what}: {check.remedy}" for check in checks if check.remedy),
+        notes=(link,) if found.invite else (),
+        data={"checks": [asdict(check) for check in checks], "invite": found.invite or None},
     )
 
 

@@ -50,6 +50,25 @@ def slack_chat(settings: Settings) -> SlackChat | None:
     )
 
 
+def discord_chat(settings: Settings) -> ChatPlatform | None:
+    """Discord, where a token is set.
+
+    Raises:
+        ChatSetupError: a token is set, but no channel.
+    """
+    token = settings.discord_token
+    if token is None:
+        return None
+    from adapters.discord.platform import DiscordChat  # 40 MB that only its users pay
+
+    return DiscordChat(
+        token.get_secret_value(),
+        settings.discord_channel,
+        folder=settings.data_dir.resolve() / "discord",
+        base_url=settings.discord_api_url,
+    )
+
+
 async def serve(
     settings: Settings, platforms: Mapping[str, ChatPlatform], ready: Callable[[], None]
 ) -> None:

@@ -73,6 +73,13 @@ class Settings(BaseSettings):
         pattern="^https?://.+/$",
         description="the Web API; https://slack-gov.com/api/ for GovSlack",
     )
+    discord_token: SecretStr | None = Field(None, description="the bot's; empty = no Discord")
+    discord_channel: str = Field("", description="id of the channel to talk in: a number")
+    discord_api_url: str = Field(
+        "https://discord.com/api/v10",
+        pattern="^https?://.+[^/]$",
+        description="the REST API; another one for a proxy",
+    )
     control_every: int = Field(
         0, ge=0, description="train a control arm in one run in N; 0 = only when asked"
     )

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from bot import doctor
 from bot.cli import app
 from bot.settings import Settings
+from tests.fake_discord import server as fake_discord
 from tests.fake_slack import server as fake
 from trainer.energy.clock import boot_time
 from trainer.energy.fake_nvml import Board, FakeNvml, installed, steady
@@ -93,3 +94,42 @@ async def test_slack_is_looked_at_step_by_step(joulery, monkeypatch):
 
 def test_slack_without_a_token_says_where_to_get_one(joulery):
     assert "JOULERY_SLACK_BOT_TOKEN" in joulery("doctor", "slack").stdout
+
+
+async def test_discord_is_looked_at_step_by_step(joulery, monkeypatch):
+    async with fake_discord.FakeDiscord() as discord:
+        discord.world.flags = 0
+        discord.world.channels[fake_discord.CHANNEL].denied.add("send_messages_in_threads")
+        given = {
+            "token": fake_discord.TOKEN, "channel": fake_discord.CHANNEL,
+            "api_url": discord.api_url,
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(f"JOULERY_DISCORD_{name.upper()}", value)
+        shown = (await asyncio.to_thread(joulery, "doctor", "discord")).stdout
+        plain = " ".join(shown.split())
+        told = json.loads((await asyncio.to_thread(joulery, "doctor", "discord", "--json")).stdout)
+
+    assert "token fine joulery of the app Joulery" in plain
+    assert "Message Content Intent off: only texts that mention the bot count" in plain
+    assert "send messages in threads wrong to answer in threads" in plain
+    assert "add reactions fine" in plain
+    assert fake_discord.TOKEN not in shown
+    link = told["discord"]["invite"]
+    assert "scope=bot+applications.commands" in link
+    asked = int(link.partition("permissions=")[2].partition("&")[0])
+    assert asked == sum(
+        1 << bit for name, bit in fake_discord.PERMISSIONS.items() if not name.startswith("manage")
+    )
+
+
+async def test_a_wrong_token_and_a_channels_name_say_what_to_do(joulery, monkeypatch):
+    async with fake_discord.FakeDiscord() as discord:
+        monkeypatch.setenv("JOULERY_DISCORD_API_URL", discord.api_url)
+        monkeypatch.setenv("JOULERY_DISCORD_CHANNEL", "#training")
+        without = (await asyncio.to_thread(joulery, "doctor", "discord")).stdout
+        monkeypatch.setenv("JOULERY_DISCORD_TOKEN", fake_discord.TOKEN)
+        named = (await asyncio.to_thread(joulery, "doctor", "discord")).stdout
+
+    assert "JOULERY_DISCORD_TOKEN" in without
+    assert "Copy Channel ID" in named

@@ -23,6 +23,7 @@ from tests.fake_discord.world import (
     BOT_USER,
     CHANNEL,
     GUILD,
+    PERMISSIONS,
     Channel,
     Message,
     World,
@@ -255,4 +256,4 @@ def _button(message: Message, wanted: str) -> Json:
     return (exact or similar)[0]
 
 
-__all__ = ["APP", "BOT_USER", "CHANNEL", "GUILD", "TOKEN", "FakeDiscord"]
+__all__ = ["APP", "BOT_USER", "CHANNEL", "GUILD", "PERMISSIONS", "TOKEN", "FakeDiscord"]
