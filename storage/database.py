@@ -10,16 +10,15 @@ import importlib.resources
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -80,19 +79,34 @@ def upgrade(engine: Engine) -> None:
     Raises:
         SchemaTooNew: the database was written by a newer Joulery.
     """
-    config = _config()
-    head = ScriptDirectory.from_config(config).get_current_head()
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current == head:
+    current = _revision(engine)
+    if current == newest():
         return
+    from alembic import command  # 17 MB with all it brings, and rarely needed
+
+    config = _config()
     if current is not None:
         _refuse_unknown(config, current)
         _back_up(engine, current)
     with engine.execution_options(writes=True).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    log.info("schema upgraded", extra={"before": current, "after": head})
+    log.info("schema upgraded", extra={"before": current, "after": newest()})
+
+
+def newest() -> str:
+    """The revision this Joulery writes: migrations are numbered in their file names."""
+    folder = importlib.resources.files("storage") / "migrations" / "versions"
+    return max(entry.name[:4] for entry in folder.iterdir() if entry.name[:4].isdigit())
+
+
+def _revision(engine: Engine) -> str | None:
+    """The schema's revision; None for an empty database."""
+    if not inspect(engine).has_table("alembic_version"):
+        return None
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
 
 
 def _without_secrets(url: URL) -> str:
@@ -102,6 +116,8 @@ def _without_secrets(url: URL) -> str:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     folder = importlib.resources.files("storage") / "migrations"
     config.set_main_option("script_location", str(folder))
@@ -109,6 +125,9 @@ def _config() -> Config:
 
 
 def _refuse_unknown(config: Config, revision: str) -> None:
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
     try:
         ScriptDirectory.from_config(config).get_revision(revision)
     except CommandError as err:

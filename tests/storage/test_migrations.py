@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import importlib.resources
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,11 +13,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlmodel import SQLModel
 
 import storage.tables  # noqa: F401 -- fills the metadata
-from storage.database import SchemaTooNew, StoreError, open_engine, upgrade
+from storage.database import SchemaTooNew, StoreError, _config, newest, open_engine, upgrade
 from storage.store.store import Store
 from tests.storage.records import ask, at, cast, new_run, reading
 
@@ -170,3 +173,22 @@ def test_a_refused_database_is_let_go_of(server, migrated_postgres):
     gc.collect()  # whatever is left warns here, in the test that it belongs to
 
     assert left == 0
+
+
+def test_the_newest_revision_is_read_off_the_file_names():
+    script = ScriptDirectory.from_config(_config())
+
+    assert newest() == script.get_current_head()
+
+
+def test_a_schema_that_is_up_to_date_is_opened_without_alembic(tmp_path):
+    """It takes 17 MB of a bot's memory."""
+    url = f"sqlite:///{tmp_path / 'joulery.db'}"
+    Store.open(url)
+    code = (
+        "import sys; from storage.store.store import Store; "
+        f"Store.open({url!r}); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
