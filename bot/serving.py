@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from adapters.base import ChatPlatform, ChatSetupError
-from adapters.slack.platform import SlackChat
 from adapters.web.platform import WebChat
 from bot.app import running
 from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.slack.platform import SlackChat
 
 
 def web_chat(settings: Settings, *, open_link: bool = False) -> WebChat:
@@ -38,6 +41,8 @@ def slack_chat(settings: Settings) -> SlackChat | None:
             "JOULERY_SLACK_CHANNEL is missing: set it to the channel's id (C012AB3CD, at the bottom "
             "of its details)"
         )
+    from adapters.slack.platform import SlackChat  # 8 MB that the others need not carry
+
     app_token, secret = settings.slack_app_token, settings.slack_signing_secret
     return SlackChat(
         token.get_secret_value(),
