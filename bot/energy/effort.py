@@ -12,6 +12,10 @@ from storage.models import Ballot, Posting, VoteEvent, VoteOp
 
 CAP_S = 120.0
 """Whoever takes longer does something else in between."""
+AT_ONCE_S = 1.0
+"""Answers of one person on one card within this are one look at it."""
+
+Turn = tuple[str, str]  # ballot or round, person
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class People:
         votes: that stand; a form holds several.
         voters: people.
         seconds: of all of them together.
-        measured: answers whose time was measured; a form is one answer.
+        measured: answers whose time was measured; a form is one, and so is all that is said of a
+            card at once.
         median_s: of these; None where there are none.
         assumed_votes: votes whose time is assumed.
         assumed_s: seconds that each of those is taken for.
@@ -74,27 +79,24 @@ def people(
     """
     shown = {(p.ballot_id, p.platform): p.posted_at for p in postings}
     round_of = {ballot.ballot_id: ballot.round_id for ballot in ballots}
-    marks: dict[tuple[str, str], list[VoteEvent]] = defaultdict(list)
+    marks: dict[Turn, list[VoteEvent]] = defaultdict(list)
     for event in events:
         if event.op is VoteOp.CAST and not event.is_late:
             marks[event.ballot_id, person_of.get(event.voter, event.voter)].append(event)
-    firsts = sorted(marks.items(), key=lambda mark: mark[1][0].received_at)
-    before: dict[tuple[str, str], datetime] = {}
-    spans, votes, unmeasured = [], 0, 0
-    for (ballot_id, person), own in firsts:
-        first, n = own[0], len({event.subject for event in own})
-        votes += n
-        since = shown.get((ballot_id, first.voter.partition(":")[0]))
-        is_seen = first.source == "event" and first.voter not in machines and since is not None
-        if since is None or not is_seen:
-            unmeasured += n
+    looks = [(turn, look) for turn, own in marks.items() for look in _looks(own)]
+    before: dict[Turn, datetime] = {}
+    spans, unmeasured = [], 0
+    for (ballot_id, person), look in sorted(looks, key=lambda one: one[1].at):
+        since = shown.get((ballot_id, look.voter.partition(":")[0]))
+        if since is None or not look.is_seen or look.voter in machines:
+            unmeasured += look.votes
             continue
         turn = (round_of.get(ballot_id, ""), person)
         begun = max(since, before.get(turn, since))
-        spans.append(min(CAP_S, max(0.0, (first.received_at - begun).total_seconds())))
-        before[turn] = first.received_at
+        spans.append(min(CAP_S, max(0.0, (look.at - begun).total_seconds())))
+        before[turn] = look.at
     return People(
-        votes=votes,
+        votes=sum(len({event.subject for event in own}) for own in marks.values()),
         voters=len({person for _, person in marks}),
         seconds=sum(spans) + unmeasured * assumed_s,
         measured=len(spans),
@@ -102,3 +104,42 @@ def people(
         assumed_votes=unmeasured,
         assumed_s=assumed_s,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What somebody said of a card at once, and had not said before.
+
+    Attributes:
+        at: when it came in.
+        voter: under which account.
+        is_seen: it was heard of when it happened.
+        votes: subjects that had no answer before.
+    """
+
+    at: datetime
+    voter: str
+    is_seen: bool
+    votes: int
+
+
+def _looks(events: Iterable[VoteEvent]) -> list[_Look]:
+    """One person's answers on a card, look by look; what is changed later takes no time.
+
+    What is said of all others at once is one answer, each that is marked beside it one more.
+    """
+    found: list[_Look] = []
+    given: set[tuple[str, bool]] = set()
+    answered: set[str] = set()
+    for event in sorted(events, key=lambda event: event.received_at):
+        if (event.subject, event.is_rest) in given:
+            continue
+        given.add((event.subject, event.is_rest))
+        is_vote = event.subject not in answered
+        answered.add(event.subject)
+        if found and (event.received_at - found[-1].at).total_seconds() < AT_ONCE_S:
+            found[-1] = replace(found[-1], votes=found[-1].votes + is_vote)
+        else:
+            is_seen = event.source == "event"
+            found.append(_Look(event.received_at, event.voter, is_seen, int(is_vote)))
+    return found

@@ -76,6 +76,42 @@ def test_a_form_is_one_answer_of_several_votes(asked):
     assert (found.votes, found.measured, found.seconds) == (4, 1, 12.0)
 
 
+def test_the_numbers_of_a_sheet_are_looks_and_what_is_said_of_all_others_is_one_more(asked):
+    """Two are tapped at 5 and 9 s, all others fit at 12 s, and the next card is done at 15 s."""
+    rest = [vote(asked[0], 12, subject=key, is_rest=True) for key in "123456"]
+    events = [vote(asked[0], 5, subject="3"), vote(asked[0], 9, subject="5"), *rest]
+    events.append(vote(asked[1], 15))
+
+    found = measured(asked, events)
+
+    assert (found.votes, found.measured, found.seconds) == (7, 4, 15.0)
+
+
+def test_a_number_tapped_after_all_others_is_a_look_but_no_further_vote(asked):
+    rest = [vote(asked[0], 4, subject=key, is_rest=True) for key in "123"]
+
+    found = measured(asked, [*rest, vote(asked[0], 10, subject="2")])
+
+    assert (found.votes, found.measured, found.seconds) == (3, 2, 10.0)
+
+
+def test_what_is_tapped_within_a_second_is_one_look(asked):
+    events = [vote(asked[0], 5 + n / 4, subject=key) for n, key in enumerate("123")]
+
+    found = measured(asked, events)
+
+    assert (found.votes, found.measured, found.seconds) == (3, 1, 5.0)
+
+
+def test_of_a_card_found_by_a_look_what_was_heard_is_measured(asked):
+    """One number was heard at 5 s, two more stood there at the close."""
+    missed = [vote(asked[0], 60, subject=key, source="snapshot") for key in "45"]
+
+    found = measured(asked, [vote(asked[0], 5, subject="3"), *missed])
+
+    assert (found.seconds, found.measured, found.assumed_votes) == (5.0 + 16.0, 1, 2)
+
+
 def test_an_answer_that_is_changed_takes_its_time_once(asked):
     events = [
         vote(asked[0], 5),
