@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from storage.models import Role
 
-OPEN_TO_ALL = frozenset({"status", "energy", "help"})
+OPEN_TO_ALL = frozenset({"status", "energy", "link", "help"})
 FOR_ADMINS = frozenset({"allow"})
 
 

@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from adapters.base import (
     ButtonPressed,
     CardDeleted,
     ChatPlatform,
     CommandInvoked,
+    HasVerbs,
     HomeOpened,
     Inbound,
     Reconnected,
@@ -24,6 +26,7 @@ from adapters.base import (
 )
 from bot.access import Access
 from bot.commands import Commands, bare
+from bot.completing import complete
 from bot.confirming import KEY as CONFIRM_KEY
 from bot.doorkeeper import Doorkeeper
 from bot.energy import metering
@@ -37,6 +40,7 @@ from bot.post import NotYet, PostOffice
 from bot.rounds import Rounds
 from bot.schedule import Schedule
 from bot.settings import Settings
+from bot.verbs import SHOWN
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store
@@ -61,12 +65,14 @@ class Bot:
     house: House
     rounds: Rounds
     commands: Commands
+    door: Doorkeeper
     schedule: Schedule
     holder: str
     started_at: datetime
 
     async def hear(self, event: Inbound, received_at: datetime) -> None:
         """Deal with one event: a command, a vote, or news of a connection."""
+        self.door.saw(event)
         if isinstance(event, Reconnected):
             await self.look_at_open_cards()
             return
@@ -164,11 +170,14 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     access = Access(settings.operators, settings.voters, settings.admins)
     door, rounds = Doorkeeper(house, access), Rounds(house, access)
     commands = Commands(house, rounds, access, door)
-    bot = Bot(house, rounds, commands, Schedule(), holder, house.now())
+    bot = Bot(house, rounds, commands, door, Schedule(), holder, house.now())
     left = await asyncio.to_thread(metering.left_off, store.ledger, house.meter.boot_id)
     house.meter.take_up(left)
     house.meter.start()
     is_all_ended = False
+    for platform in platforms.values():
+        if isinstance(platform, HasVerbs):
+            platform.learn(SHOWN, partial(complete, house))
     try:
         await house.office.connect()
         await door.refresh()

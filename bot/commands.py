@@ -18,6 +18,7 @@ from bot.doorkeeper import AllowError, Doorkeeper
 from bot.energy import summaries
 from bot.energy.budget import BudgetError
 from bot.house import House
+from bot.linking import LinkError, Links
 from bot.rounds import Rounds
 from bot.wording import arm_said, kind_of
 from storage.database import StoreError
@@ -26,7 +27,9 @@ from trainer.spec import RUN_NAME, SpecError, read_spec
 
 log = logging.getLogger(__name__)
 
-VERBS = ("start", "stop", "pause", "resume", "budget", "allow", "status", "energy", "help")
+VERBS = (
+    "start", "stop", "pause", "resume", "budget", "allow", "status", "energy", "link", "help",
+)  # fmt: skip
 FLAGS = frozenset({"control", "yes"})
 OPTIONS = frozenset({"seed", "budget"})
 DASHES = "-–—"
@@ -36,6 +39,11 @@ MOST_NAMES = {"budget": 2, "allow": 2}
 BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 """Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
 
+
+PRIVATE = frozenset({"link"})
+"""Verbs whose answers are nobody else's business."""
+MAX_NAME = 60
+"""Characters of a run, an amount or a person: what is longer is none of them."""
 
 CONFIRMED = {
     "stop": "Stop run {run} for good?",
@@ -79,6 +87,9 @@ def parse(text: str) -> Command:
     flags = frozenset(p.lstrip(DASHES).lower() for p in rest if p[0] in DASHES and "=" not in p)
     options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
     names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
+    too_long = next((name for name in names if len(name) > MAX_NAME), None)
+    if too_long is not None:
+        raise CommandError(f"“{messages.cut(too_long, 30)}” is too long")
     unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
     if unknown:
         known = ", ".join(
@@ -123,8 +134,10 @@ class Commands:
             "allow": self._allow,
             "status": self._status,
             "energy": self._energy,
+            "link": self._link,
             "help": self._help,
         }
+        self._links = Links(house.now)
 
     async def hear(self, event: CommandInvoked | ThreadReply, posting: Posting | None) -> None:
         """Do what a command says and answer it, once."""
@@ -137,10 +150,11 @@ class Commands:
         answer, is_allowed = await self._answer(event.user, text, run_id)
         await self._audit(event.user, text, run_id, answer, is_allowed=is_allowed)
         key = f"answer:{event.ref.platform}:{event.event_id}"
-        if not is_allowed:
+        if not is_allowed or _verb(text) in PRIVATE:
             ctx = event.ctx if isinstance(event, CommandInvoked) else None
-            whispered = outgoing.whisper(key, event.user, event.ref, answer, ctx)
-            await house.office.queue(whispered, *await self._denied_items(event, text, run_id))
+            items = [outgoing.whisper(key, event.user, event.ref, answer, ctx)]
+            items += [] if is_allowed else await self._denied_items(event, text, run_id)
+            await house.office.queue(*items)
             return
         thread = outgoing.head_key(run_id, event.ref.platform) if run_id else None
         await house.office.queue(
@@ -238,7 +252,7 @@ class Commands:
                 return f"Not done: {denied}.", False
             run = await self._run(command, run_id)
             return await self._do[command.verb](user, command, run), True
-        except (CommandError, AllowError, BudgetError, SpecError, StoreError) as err:
+        except (CommandError, AllowError, BudgetError, LinkError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
         except Exception:  # people in chat get an answer, the log gets the traceback
             log.exception("command failed", extra={"words": text[:200]})
@@ -247,7 +261,7 @@ class Commands:
     async def _run(self, command: Command, run_id: str | None) -> Run | None:
         """The run a command is about: named, or of this thread, or the only one under way."""
         store = self._house.store.runs
-        if command.verb in ("start", "allow", "help"):
+        if command.verb in ("start", "allow", "link", "help"):
             return None
         name = command.names[0] if command.names else run_id
         if command.verb == "energy" and (name or "").lower() in PERIODS:
@@ -272,7 +286,7 @@ class Commands:
 
     async def _start(self, user: str, command: Command, _: Run | None) -> str:
         if not command.names:
-            known = ", ".join(await self._house.call(_known_specs, self._house.settings.specs_dir))
+            known = ", ".join(await self._house.call(known_specs, self._house.settings.specs_dir))
             raise CommandError(f"which spec? Known: {known or 'none'}. Say start SPEC")
         path = _spec_path(self._house.settings.specs_dir, command.names[0])
         spec = await self._house.call(read_spec, path)
@@ -310,6 +324,17 @@ class Commands:
     async def _allow(self, user: str, command: Command, _: Run | None) -> str:
         return await self._door.allow(command.names, user)
 
+    async def _link(self, user: str, command: Command, _: Run | None) -> str:
+        if not command.names:
+            code = self._links.offer(user)
+            return (
+                f"Say /joulery link {code} with your other account within ten minutes: from then on "
+                "both are one person, whose last answer counts."
+            )
+        other = self._links.redeem(command.names[0], user)
+        await self._house.call(self._house.store.votes.join, other, user)
+        return f"{other} and {user} are one person now: of their answers to a card the last counts."
+
     async def _status(self, _: str, __: Command, run: Run | None) -> str:
         if run is None:
             return "No runs yet. Say start SPEC."
@@ -341,6 +366,10 @@ class Commands:
         return messages.HELP
 
 
+def _verb(text: str) -> str:
+    return next(iter(text.strip().removeprefix("/joulery").lower().split()), "help")
+
+
 def is_run(name: str) -> bool:
     """Whether a word is the name of a run, such as r12."""
     return name[:1] == "r" and name[1:].isdigit()
@@ -361,10 +390,11 @@ def _spec_path(folder: Path, name: str) -> Path:
         raise CommandError(f"“{messages.cut(name, 40)}” is no spec's name; say start for the list")
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(_known_specs(folder)) or "none"
+        known = ", ".join(known_specs(folder)) or "none"
         raise CommandError(f"there is no spec {name}; known: {known}")
     return path
 
 
-def _known_specs(folder: Path) -> Sequence[str]:
+def known_specs(folder: Path) -> Sequence[str]:
+    """The specs that may be started by name."""
     return sorted(path.stem for path in folder.glob("*.yaml"))

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from adapters.base import ChatError, HasGroups
+from adapters.base import ChatError, HasGroups, Inbound
 from bot.access import Access
 from bot.house import House
 from storage.models import Grant, Role
@@ -48,6 +48,21 @@ class Doorkeeper:
                     groups[entry] = await platform.members(entry) or frozenset()
                 except ChatError as err:
                     log.warning("group not read", extra={"group": entry, "reason": str(err)})
+        access.groups = groups
+
+    def saw(self, event: Inbound) -> None:
+        """Somebody did something; where the platform says which groups they are in, that holds."""
+        if event.groups is None:
+            return
+        access, platform = self._access, self._house.office.platforms.get(event.ref.platform)
+        if not isinstance(platform, HasGroups):
+            return
+        roles: tuple[Role, ...] = ("admin", "operator", "voter")
+        listed = {who for role in roles for who in access.all(role) if platform.is_group(who)}
+        groups = dict(access.groups)
+        for group in listed:
+            others = groups.get(group, frozenset()) - {event.user}
+            groups[group] = others | ({event.user} if group in event.groups else set())
         access.groups = groups
 
     async def allow(self, names: Sequence[str], by: str) -> str:

@@ -43,6 +43,7 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • budget [RUN] 0.5kWh – what it may cost at most (or 90min, or 0.2kgCO2e)
 • energy [RUN], energy day, energy week – joules so far
 • allow WHO admin, operator, voter or nothing – who may do what; allow alone says it
+• link – make two accounts of yours one person
 • help – this
 On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
 `words NAME: a, b` and `about NAME: one sentence` say what a label means.
@@ -420,8 +421,8 @@ def selection_said(report: SelectionReport, kind: Kind) -> str:
     """What the votes did to the pool."""
     if report.note:
         return (
-            f"{words.plural(report.votes, 'vote')}: {report.note}, so they count for the samples "
-            "that were voted on and for no others."
+            f"{words.plural(report.votes, 'vote')}: {report.note}. They count for the samples that "
+            "were voted on and for no others."
         )
     text = (
         f"{words.plural(report.votes, 'vote')}: {words.count(report.dropped)} of "

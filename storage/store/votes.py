@@ -173,6 +173,18 @@ class VoteStore:
                 same = col(MemberRow.member_id) == member.member_id
                 change(connection, MemberRow, same, name=member.name)
 
+    def join(self, member_id: str, other_id: str) -> None:
+        """Make two accounts one person, and whoever they were joined with before."""
+        person, member = col(MemberRow.person_id), col(MemberRow.member_id)
+        both = [Member(member_id=who, person_id=who, name="") for who in (member_id, other_id)]
+        with self._transactions.write() as connection:
+            add_new(connection, MemberRow, both)
+            known = {
+                m.member_id: m.person_id
+                for m in find(connection, Member, MemberRow, member.in_([member_id, other_id]))
+            }
+            change(connection, MemberRow, person == known[other_id], person_id=known[member_id])
+
     def members(self) -> dict[str, Member]:
         """Everybody we know, by member_id."""
         with self._transactions.read() as connection:

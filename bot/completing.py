@@ -1,0 +1,20 @@
+"""What may be meant by what somebody types for an option of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.commands import PERIODS, known_specs
+from bot.house import House
+
+
+async def complete(house: House, verb: str, option: str, typed: str) -> Sequence[str]:
+    """Specs for `spec`, else runs, newest first: those that are not over, where that matters."""
+    if option == "spec":
+        known = list(await house.call(known_specs, house.settings.specs_dir))
+    else:
+        looks_back = verb in ("status", "energy")
+        runs = await house.call(house.store.runs.all)
+        known = [run.run_id for run in reversed(runs) if looks_back or not run.state.is_final]
+        known += sorted(PERIODS - {"run"}) if verb == "energy" else []
+    return [name for name in known if typed.strip().lower() in name.lower()]
