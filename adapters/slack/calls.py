@@ -16,6 +16,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
+from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.base import ChatError, ChatRefused, ChatSetupError, ChatUnavailable
 
@@ -108,6 +109,15 @@ class Calls:
     async def close(self) -> None:
         """Close the connections."""
         await self.session.close()
+
+    async def respond(self, url: str, text: str) -> bool:
+        """Answer a command or press for its giver's eyes only; False where that is not possible."""
+        answer = AsyncWebhookClient(url, session=self.session, logger=library_log())
+        try:
+            sent = await answer.send(text=text, response_type="ephemeral", replace_original=False)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+        return sent.status_code == 200
 
     async def pages(self, method: str, **args: Any) -> AsyncIterator[list[dict[str, Any]]]:
         """The messages that `conversations_history` or `_replies` lists, page by page.

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from adapters.base import Card, ChatError
 from adapters.slack.calls import Calls, said
+from adapters.slack.text import one_line
 
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"\bslack:([UW][A-Z0-9]+)\b")
+MAX_NAME = 60
 ASK_S = 1.0
 """An event is acknowledged within 3 s, so nobody is waited for longer."""
 
@@ -31,17 +33,22 @@ class People:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._known: dict[str, Person] = {"USLACKBOT": Person("Slackbot", is_bot=True)}
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def meet(self, user_id: str) -> Person:
         """Who that is; somebody without a name, and a person, where Slack does not say in time."""
         if user_id not in self._known:
-            try:
-                async with asyncio.timeout(ASK_S):
-                    self._known[user_id] = await self._ask(user_id)
-            except (ChatError, TimeoutError) as err:
-                log.info("nobody says who that is", extra={"user": user_id, "reason": str(err)})
-                return Person()
-        return self._known[user_id]
+            if user_id not in self._asking:
+                self._asking[user_id] = asyncio.create_task(self._ask(user_id))
+            await asyncio.wait({self._asking[user_id]}, timeout=ASK_S)
+        return self._known.get(user_id, Person())
+
+    async def close(self) -> None:
+        """Ask no more."""
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
 
     async def named(self, text: str) -> str:
         """A text with people's names in place of their ids; nobody is called by that."""
@@ -66,8 +73,15 @@ class People:
         met = await asyncio.gather(*(self.meet(user_id) for user_id in user_ids))
         return frozenset(u for u, who in zip(user_ids, met, strict=True) if not who.is_bot)
 
-    async def _ask(self, user_id: str) -> Person:
-        user = (await said(self._calls.again.users_info(user=user_id)))["user"]
+    async def _ask(self, user_id: str) -> None:
+        try:
+            user = (await said(self._calls.again.users_info(user=user_id)))["user"]
+        except ChatError as err:
+            log.info("nobody says who that is", extra={"user": user_id, "reason": str(err)})
+            return
+        finally:
+            del self._asking[user_id]
         profile = user.get("profile", {})
         name = profile.get("display_name") or profile.get("real_name") or user.get("name", "")
-        return Person(name, bool(user.get("is_bot")))
+        shown = one_line(name, MAX_NAME) if name else ""
+        self._known[user_id] = Person(shown, bool(user.get("is_bot")))

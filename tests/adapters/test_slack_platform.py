@@ -236,6 +236,17 @@ async def test_one_persons_events_stay_in_order_in_a_burst(people: SlackDriver) 
     ]
 
 
+async def test_somebody_slow_to_be_named_is_asked_for_once(people: SlackDriver) -> None:
+    card = await people.chat.post_card(CHANNEL, QUESTION, "k")
+    people.slack.fail_next("users.info", delay_s=1.3)
+
+    await people.slack.react("ana", card, "+1")
+    await people.slack.unreact("ana", card, "+1")
+
+    assert [e.user_name for e in people.ears.events] == ["", "Ana"]
+    assert [name for name, _ in people.slack.calls].count("users.info") == 1
+
+
 async def test_duplicates_and_shuffled_events_keep_their_ids_and_times(
     people: SlackDriver,
 ) -> None:
