@@ -60,10 +60,33 @@ def answer(
     label = _asked_about(message) or ANSWER
     if right is None:
         return None
-    fits = right == label
-    if rng.random() > who.accuracy:
-        fits = not fits
-    return "up" if fits else "down"
+    return "up" if _fits(right, label, who, rng) else "down"
+
+
+def _fits(right: str, label: str, who: Colleague, rng: random.Random) -> bool:
+    """Whether a label fits in the colleague's eyes."""
+    return (right == label) == (rng.random() <= who.accuracy)
+
+
+def misfits(
+    message: Mapping[str, Any], truth: Mapping[str, str], who: Colleague, rng: random.Random
+) -> list[str] | None:
+    """The numbers on a sheet whose pictures do not fit in the colleague's eyes. Pure.
+
+    None when nothing is known of any of them, like `answer`.
+    """
+    if who.is_lazy:
+        return []
+    label = _asked_about(message)
+    known = {number: truth[name] for number, name in _numbered(message) if name in truth}
+    found = [number for number, right in known.items() if not _fits(right, label, who, rng)]
+    return found if known else None
+
+
+def _numbered(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(number, sample) of each picture on a sheet."""
+    shown = str(message["footer"]).split(" · ")[1].split(", ")
+    return [(number, name) for number, _, name in (one.partition(" ") for one in shown)]
 
 
 def choose(
@@ -121,9 +144,12 @@ def better_label(
     to prompts have none.
     """
     right = truth.get(message["footer"].split(" · ")[1])
-    label = _asked_about(message)
+    return _named(right, _asked_about(message), p, rng) if given == "down" else None
+
+
+def _named(right: str | None, label: str, p: float, rng: random.Random) -> str | None:
     is_better = bool(label) and right not in (None, OFF_TOPIC, label)
-    return right if given == "down" and is_better and rng.random() < p else None
+    return right if is_better and rng.random() < p else None
 
 
 def texts(label: str, known: Mapping[str, Any]) -> list[str]:
@@ -200,7 +226,9 @@ class Voter:
     async def _vote(self, message: Mapping[str, Any]) -> None:
         await asyncio.sleep(self._task.pace_s * self._rng.uniform(0.5, 1.5))
         try:
-            if message["menu"]:
+            if any(button["part"] for button in message["buttons"]):
+                await self._sort_out(message)
+            elif message["menu"]:
                 await self._weigh(message)
             else:
                 await self._judge(message)
@@ -218,6 +246,23 @@ class Voter:
             for text in texts(label, self._known):
                 await self._guest.say(text, thread=message["id"])
             self._explained.add(label)
+
+    async def _sort_out(self, message: Mapping[str, Any]) -> None:
+        """Mark on a sheet what does not fit; what it is instead is said in the thread."""
+        truth = self._truth(message["footer"].split(" · ")[0])
+        found = misfits(message, truth, self._who, self._rng)
+        if found is None:
+            return
+        ways = {button["part"]: button for button in message["buttons"] if button["part"]}
+        for number in found:
+            await self._give(message, ways[number])
+        await self._give(message, next(b for b in message["buttons"] if b["emoji"] == "up"))
+        samples, label = dict(_numbered(message)), _asked_about(message)
+        for number in found:
+            right = truth.get(samples[number])
+            name = _named(right, label, self._task.names_label, self._rng)
+            if name is not None:
+                await self._guest.say(f"label {number}: {name}", thread=message["id"])
 
     async def _judge(self, message: Mapping[str, Any]) -> None:
         """Answer a card about a sample."""

@@ -1,17 +1,19 @@
 """The answers of a live study, a row each, and what they come to by condition. Pure.
 
 A voter is a number, drawn by lot; nothing anybody typed is here. Seconds are told from what is
-stored: the time between two answers of one person in one round; None for their first.
+stored: the time between two answers of one person in one round; None for their first. Of several
+answers that were given on a card at once, the first has the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
+from bot.energy.effort import AT_ONCE_S
 from bot.study.conditions import CONDITIONS, condition_of, draw
 from storage.consensus import krippendorff_alpha
 from storage.models import Ballot, Subject, SubjectKind, Vote
@@ -19,7 +21,7 @@ from storage.models import Ballot, Subject, SubjectKind, Vote
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One answer of one person on one sample card, the last they gave.
+    """One answer of one person on one sample of a card, the last they gave.
 
     Attributes:
         voter: a number, from 1.
@@ -29,7 +31,8 @@ class Given:
         answer: a label where it was chosen among several, else yes or no; None abstains.
         is_right: on gold cards alone, of who did not abstain.
         is_repeat: the card had been shown before.
-        seconds: since the person's answer before; None for the first of a round.
+        seconds: since the person's answer before; None for the first of a round, and for what was
+            said at once with another.
     """
 
     voter: int
@@ -56,27 +59,33 @@ def given(
         voters: who agreed and did not withdraw; answers of others are left out.
         seed: of the roster: draws conditions and numbers.
     """
-    cards = {b.ballot_id: b for b in ballots if b.subjects[0].kind is SubjectKind.SAMPLE}
+    cards = {
+        (b.ballot_id, s.key): (b, s)
+        for b in ballots for s in b.subjects if s.kind is SubjectKind.SAMPLE
+    }  # fmt: skip
     lot = sorted(set(voters), key=lambda voter: (draw(seed + 1, voter), voter))
     number = {voter: i for i, voter in enumerate(lot, 1)}
     found, before = [], dict[tuple[str, str], Vote]()
-    mine = [
-        vote for vote in votes
-        if vote.voter in number and vote.ballot_id in cards
-        and vote.subject == cards[vote.ballot_id].subjects[0].key
-    ]  # fmt: skip
-    for vote in sorted(mine, key=lambda v: (number[v.voter], v.at, v.ballot_id)):
-        ballot = cards[vote.ballot_id]
+    mine = [v for v in votes if v.voter in number and (v.ballot_id, v.subject) in cards]
+    for vote in sorted(mine, key=lambda v: (number[v.voter], v.at, v.ballot_id, v.subject)):
+        ballot, subject = cards[vote.ballot_id, vote.subject]
         last = before.get((vote.voter, ballot.round_id))
         before[vote.voter, ballot.round_id] = vote
-        subject = ballot.subjects[0]
         found.append(Given(
             voter=number[vote.voter], condition=condition_of(seed, vote.voter).name,
             card=ballot.ballot_id, sample=subject.target, answer=_answer(ballot, vote),
             is_right=_is_right(subject, vote), is_repeat=subject.role == "repeat",
-            seconds=None if last is None else (vote.at - last.at).total_seconds(),
+            seconds=_seconds(vote, last),
         ))  # fmt: skip
     return found
+
+
+def _seconds(vote: Vote, last: Vote | None) -> float | None:
+    """Since the answer before; None where there is none, or it was the same look at the card."""
+    if last is None:
+        return None
+    seconds = (vote.at - last.at).total_seconds()
+    return None if vote.ballot_id == last.ballot_id and seconds < AT_ONCE_S else seconds
 
 
 def _answer(ballot: Ballot, vote: Vote) -> str | None:
@@ -140,15 +149,22 @@ def _group(name: str, found: Sequence[Given]) -> Group:
 
 def _alpha(found: Sequence[Given]) -> float | None:
     said = [one for one in found if one.answer is not None]
-    place: Mapping[str, Mapping[str, int]] = {
-        name: {value: i for i, value in enumerate(sorted({str(getattr(g, name)) for g in said}))}
-        for name in ("card", "voter", "answer")
-    }
-    table = np.full((len(place["card"]), len(place["voter"])), np.nan)
+    units = _places(map(_unit, said))
+    people = _places(str(one.voter) for one in said)
+    answers = _places(str(one.answer) for one in said)
+    table = np.full((len(units), len(people)), np.nan)
     for one in said:
-        row, column = place["card"][one.card], place["voter"][str(one.voter)]
-        table[row, column] = place["answer"][str(one.answer)]
+        table[units[_unit(one)], people[str(one.voter)]] = answers[str(one.answer)]
     return krippendorff_alpha(table) if said else None
+
+
+def _places(values: Iterable[str]) -> dict[str, int]:
+    return {value: i for i, value in enumerate(sorted(set(values)))}
+
+
+def _unit(one: Given) -> str:
+    """What people may agree on: a sample, as a card showed it."""
+    return f"{one.card} {one.sample}"
 
 
 def rows(found: Sequence[Group]) -> list[tuple[str, ...]]:

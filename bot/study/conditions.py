@@ -62,7 +62,8 @@ def shown(card: Card, condition: Condition, said: Mapping[str, int]) -> Card:
         condition: of who looks.
         said: button id -> people who gave that answer.
     """
-    tally = " · ".join(f"{b.label} {said[b.id]}" for b in card.buttons if said.get(b.id))
+    named = {b.id: f"no. {b.label}:" if b.part else b.label for b in card.buttons}
+    tally = " · ".join(f"{name} {said[id_]}" for id_, name in named.items() if said.get(id_))
     return card.model_copy(
         update={
             "is_blind": True,

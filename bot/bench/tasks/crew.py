@@ -16,7 +16,7 @@ from bot.bench.learning.team import OVERLAP, SECONDS_PER_VOTE, Rater
 from bot.dirt import audit_answers, dirt_share
 from bot.opinions import Heard, opinions
 from bot.thumbs import THUMBS
-from storage.models import Arm, ArmState, Ballot, Choice, Run, RunState, SubjectKind, Vote
+from storage.models import Arm, ArmState, Ballot, Choice, Run, RunState, Subject, SubjectKind, Vote
 from trainer.kinds import ANSWER, KINDS
 from trainer.segment import Opinions, SegmentReport
 from trainer.spec import RunSpec
@@ -87,10 +87,11 @@ class Crew:
                 return
             self.ballots.append(ballot)
             people = min(2 if self._rng.random() < OVERLAP else 1, len(self._team))
-            for _ in range(min(people, budget - len(self.votes))):
+            for _ in range(people):
                 rater = self._next()
-                choice = self._pick(ballot, truth[ballot.subjects[0].target], rater)
-                self._cast(ballot, "1", rater, choice.value, choice.id, "button")
+                for subject in ballot.subjects[: max(0, budget - len(self.votes))]:
+                    choice = self._pick(ballot, subject, truth[subject.target], rater)
+                    self._cast(ballot, subject.key, rater, choice.value, choice.id, "button")
 
     def weigh(self, report: SegmentReport, levels: Mapping[str, int], times: int) -> None:
         """Say of every feature on the cards how much it matters, each feature `times` times.
@@ -126,10 +127,10 @@ class Crew:
         self._rounds += 1
         return posted.ballots if posted is not None else ()
 
-    def _pick(self, ballot: Ballot, right: str, rater: Rater) -> Choice:
+    def _pick(self, ballot: Ballot, subject: Subject, right: str, rater: Rater) -> Choice:
         """The answer that is true, or now and then any other that says something."""
         open_to = [choice for choice in ballot.choices if choice.value is not None]
-        true = _true(ballot, right)
+        true = _true(ballot, subject, right)
         if rater.is_lazy:
             return open_to[0]
         if self._rng.random() < rater.accuracy:
@@ -161,10 +162,10 @@ class Crew:
         )  # fmt: skip
 
 
-def _true(ballot: Ballot, right: str) -> Choice:
+def _true(ballot: Ballot, subject: Subject, right: str) -> Choice:
     """The answer of somebody who knows what is right."""
     if ballot.ask == "fits":
-        said = "yes" if (ballot.subjects[0].label or ANSWER) == right else "no"
+        said = "yes" if (subject.label or ANSWER) == right else "no"
     else:  # what is under none of the names is a bad pair
         named = {choice.names: choice.id for choice in ballot.choices if choice.names is not None}
         said = named.get(right, "bad")
