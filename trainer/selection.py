@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtr
 
 from trainer.signals import Array, PoolView
-from trainer.surrogate import PROBIT_NOISE, VoteModel, auc_slack
+from trainer.surrogate import PROBIT_NOISE, VoteModel, auc, auc_slack
 
 Role = Literal["ask", "audit", "gold", "repeat"]
 
@@ -239,11 +239,14 @@ def by_votes(
     """
     pool = model.pool
     score, note = model.leave_one_out_auc(), ""
-    if score is not None and score + auc_slack(score, model.evidence.target > 0) < MIN_AUC:
-        note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
     keep, label = model.keep(), pool.labels.copy()
-    if note or 0 < len(voted) < MIN_VOTES:
-        keep[:] = 1.0  # they tell nothing of samples nobody was asked about
+    if score is not None and _is_surely_low(score, model):
+        note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
+        keep = _by_names(model)
+        if keep is not None:
+            note += "; about the rest label names decide"
+    if keep is None or 0 < len(voted) < MIN_VOTES:
+        keep = np.ones(len(pool))  # they tell nothing of samples nobody was asked about
     heard = np.ones(len(pool))
     for group, q in by_group(voted, pool.group).items():
         keep[pool.group == group] = heard[pool.group == group] = q
@@ -271,6 +274,20 @@ def by_votes(
     impurity = None if note else float(1 - keep[kept].mean())
     chosen = Selection(weight / weight[kept].mean(), keep, label, score, note, impurity=impurity)
     return leaning(chosen, lean)
+
+
+def _is_surely_low(score: float, model: VoteModel) -> bool:
+    """Whether chance alone would hardly hide a ranking of the votes worth anything."""
+    return score + auc_slack(score, model.evidence.target > 0) < MIN_AUC
+
+
+def _by_names(model: VoteModel) -> Array | None:
+    """What label names say of every sample; None where they say nothing, or votes deny it."""
+    if model.pool.names is None:
+        return None
+    keep = model.keep_unheard()
+    score = auc(keep[model.evidence.index], model.evidence.target > 0)
+    return None if score is None or _is_surely_low(score, model) else keep
 
 
 def by_group(voted: Mapping[int, float], group: Array) -> dict[int, float]:

@@ -263,6 +263,38 @@ def test_votes_without_a_pattern_count_for_what_was_voted_on_alone():
     assert set(dropped.tolist()) == set(index[flips < 0.5].tolist())
 
 
+def test_where_votes_have_no_pattern_label_names_decide_about_the_rest():
+    """Votes hardly better than coin flips: as if nobody had voted, but for those cards."""
+    pool = dirty_pool()
+    alone = by_votes(model_of(pool), voted={}, relabelled={})
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        index = rng.choice(300, 60, replace=False)
+        said = np.where(pool.is_good[index] ^ (rng.random(60) < 0.4), 0.9, 0.1)
+        voted = dict(zip(index.tolist(), said.tolist(), strict=True))
+        chosen = by_votes(model_of(pool, Evidence.of(index, said)), voted=voted, relabelled={})
+        if "about the rest label names decide" in chosen.note:
+            rest = np.setdiff1d(np.arange(300), index)
+            assert chosen.keep[rest] == pytest.approx(alone.keep[rest])
+            assert chosen.keep[index] == pytest.approx(said)
+            return
+    raise AssertionError("in no seed names agreed with votes that have no pattern")
+
+
+def test_names_that_the_votes_deny_decide_nothing():
+    pool = dirty_pool()
+    index = np.arange(0, 300, 2)
+    unheard = model_of(pool, Evidence.of([], [])).keep()
+    flips = np.where(np.random.default_rng(3).random(150) < 0.5, 0.9, 0.1)
+    flips[np.argsort(-unheard[index])[:10]] = 0.1
+
+    chosen = by_votes(model_of(pool, Evidence.of(index, flips)), voted={}, relabelled={})
+
+    assert "do not generalise" in chosen.note
+    assert "label names" not in chosen.note
+    assert (chosen.weight > 0).all()
+
+
 def test_few_votes_without_a_pattern_are_followed_for_they_prove_nothing():
     """The same area that 200 votes make sure of may be chance among 10: then people decide."""
     pool = dirty_pool(names=False)
