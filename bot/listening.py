@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from adapters.base import Inbound, Ref
+from adapters.base import Inbound, ReactionsCleared, Ref, ReplyDeleted
 from bot import ask, messages, outgoing, pleased, post, votes, weighing
 from bot.access import Access
 from bot.house import House
@@ -38,13 +38,14 @@ class Listening:
     async def hear(self, event: Inbound, posting: Posting, received_at: datetime) -> None:
         """Record what an event on one of our cards says."""
         house = self._house
-        if posting.ballot_id is None or not self._access.may_vote(event.user):
+        takes_away = isinstance(event, ReplyDeleted | ReactionsCleared)  # whoever did it
+        if posting.ballot_id is None or not (takes_away or self._access.may_vote(event.user)):
             return
         found = await house.call(house.store.votes.ballot, posting.ballot_id)
         if found is None:
             return
         ballot, round_ = found
-        if self._met.get(event.user) != event.user_name:
+        if not takes_away and self._met.get(event.user) != event.user_name:
             await house.call(house.store.votes.met, _member(event))
             self._met[event.user] = event.user_name
         standing = await house.call(house.store.votes.standing, ballot.ballot_id)

@@ -139,6 +139,18 @@ def test_a_deleted_reply_withdraws_all_it_said():
     assert {(e.op, e.subject) for e in events} == {(VoteOp.WITHDRAWN, "A"), (VoteOp.WITHDRAWN, "B")}
 
 
+def test_a_reply_whose_author_nobody_names_is_withdrawn_all_the_same():
+    ballot = feature_ballot("refund", "typo")
+    standing = heard(replied("u:ana", "refund 5"), ballot=ballot)
+    deleted = base.ReplyDeleted(event_id="d", user="u:bot", at=at(9), ref=REF, reply_id="7")
+    elsewhere = deleted.model_copy(update={"user": "v:bot"})
+
+    assert [(e.op, e.voter) for e in heard(deleted, standing, ballot)] == [
+        (VoteOp.WITHDRAWN, "u:ana")
+    ]
+    assert heard(elsewhere, standing, ballot) == ()
+
+
 def test_buttons_and_forms_are_votes_of_their_own_kind():
     pressed = base.ButtonPressed(event_id="b", user="u:ana", at=at(1), ref=REF, choice="no")
     form = base.FormSubmitted(
