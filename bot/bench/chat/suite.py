@@ -21,7 +21,7 @@ from bot.bench.chat.process import BotProcess, Burners
 from bot.bench.chat.script import compare, percentile
 from bot.bench.chat.slack import Crowd, fake_slack
 from bot.bench.figures import BenchError, BenchReport, Figure
-from storage.models import Ballot
+from storage.models import Ballot, RunState
 from storage.store.store import Store
 from trainer.spec import RunSpec
 
@@ -84,7 +84,7 @@ class _Bench:
         """Everybody votes on every card while all goes wrong; then the round is closed."""
         slack, loop = self._slack, asyncio.get_running_loop()
         await slack.command(BOSS, "start bench")
-        await _until(lambda: len(self._cards()) == self._n_cards, "the cards are posted")
+        await _until(self._is_asking, "the cards are posted")
         cards = self._cards()
         crowd = Crowd(slack, cards, seed=1)
         plans = crowd.plans(self._people)
@@ -180,6 +180,12 @@ class _Bench:
     def _votes(self) -> dict[tuple[str, str], str | None]:
         current = self._store.votes.current([b.ballot_id for b in self._ballots()])
         return {(vote.ballot_id, vote.voter): vote.answer for vote in current}
+
+    def _is_asking(self) -> bool:
+        run = self._store.runs.get("r1")
+        if run is not None and run.state is RunState.FAILED:
+            raise BenchError(f"the run that is to ask failed: {run.reason}")
+        return len(self._cards()) == self._n_cards
 
     def _is_closed(self) -> bool:
         return not self._store.votes.open_rounds()
