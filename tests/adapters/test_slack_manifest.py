@@ -65,6 +65,9 @@ def test_the_manifest_subscribes_to_what_is_heard_and_nothing_else() -> None:
     assert settings["socket_mode_enabled"]
     assert settings["interactivity"]["is_enabled"]
     assert not settings["token_rotation_enabled"]
+    home = manifest()["features"]["app_home"]
+    assert home["home_tab_enabled"]
+    assert home["messages_tab_enabled"]  # for direct messages
     [command] = manifest()["features"]["slash_commands"]
     assert command["command"] == scopes.COMMAND
     assert command["should_escape"]  # so that mentions come as ids
