@@ -189,6 +189,24 @@ async def test_a_colleague_answers_cards_about_pairs_answers_and_topics(tmp_path
     assert said_by(events[3])["A"] in ("2", "3")
 
 
+@pytest.mark.parametrize("style", ["reactions", "buttons"])
+async def test_a_colleague_marks_on_a_sheet_what_does_not_fit_and_names_it(tmp_path, style):
+    """Of three the second is something else; of the others nothing is known."""
+    pictures = [{"sample_id": f"pool-{n}", "image_path": "", "label": "maths"} for n in (3, 1, 2)]
+    ballot = sample_ballot(3, view={"label": "maths", "pictures": pictures, "sheet_path": ""})
+    subjects = [
+        s.model_copy(update={"target": p["sample_id"]})
+        for s, p in zip(ballot.subjects, pictures, strict=True)
+    ]
+    ballot = ballot.model_copy(update={"subjects": tuple(subjects)})
+    card = question(ballot, spec(style), closes="soon").model_copy(update={"pictures": ()})
+
+    events = await heard_from(Colleague("Ada", 1.0), [card], tmp_path, 3, names_label=1.0)
+
+    said = ["two", "up"] if style == "reactions" else ["2:no", "yes"]
+    assert [said_by(event) for event in events] == [*said, "label 2: lost_card"]
+
+
 async def test_a_lazy_colleague_has_nothing_to_add(tmp_path):
     cards = [question(b, spec(), closes="soon") for b in (which_ballot(), feature_ballot("sum"))]
 
