@@ -47,7 +47,7 @@ HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thre
 • help – this
 On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
 `words NAME: a, b` and `about NAME: one sentence` say what a label means.
-Of two answers: `A`, `B`, `tie` or `bad`."""
+Of two answers: `A`, `B`, `tie` or `bad`. Of many pictures: `3 7` (these do not fit), `all fit`, `none fit`."""
 
 
 # --- cards --------------------------------------------------------------------------------------
