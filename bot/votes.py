@@ -61,8 +61,8 @@ def hear(
         case base.ReplyDeleted():
             # a platform may not say whose it was, but a reply's id is its own
             here, mark = event.user.partition(":")[0] + ":", f"reply:{event.reply_id}"
-            gone = [m for m in standing if m.mark == mark and m.voter.startswith(here)]
-            return Heard(tuple(_taken_back(m, event.at, received_at) for m in gone))
+            theirs = [m for m in standing if m.mark == mark and m.voter.startswith(here)]
+            return Heard(tuple(_taken_back(m, event.at, received_at) for m in theirs))
         case base.ButtonPressed():
             return Heard(make.button(event.choice))
         case base.FormSubmitted():

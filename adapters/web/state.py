@@ -244,8 +244,8 @@ class State:
         answers = {answer.post_id: answer for answer in given if answer.person == viewer}
         pressed: dict[int, dict[str, set[str]]] = {}
         for answer in given:
-            ids = {f"{line}:{level}" for line, level in (answer.levels or {}).items()}
-            pressed.setdefault(answer.post_id, {})[answer.person] = {answer.choice or "", *ids}
+            lines = {f"{line}:{level}" for line, level in (answer.levels or {}).items()}
+            pressed.setdefault(answer.post_id, {})[answer.person] = {answer.choice or "", *lines}
         return [
             Message(
                 post=post,
