@@ -39,22 +39,25 @@ def message(card: Card) -> list[Block]:
 
 def form(menu: Menu, about: Ref) -> Block:
     """The modal of a card's menu: a level for each option, none of them compulsory."""
-    options = [_option(value, label) for value, label in menu.levels]
+    options = [
+        option(value, label if label.startswith(value) else f"{value} – {label}")
+        for value, label in menu.levels
+    ]
     return {
         "type": "modal",
         "callback_id": LEVELS,
         "private_metadata": str(about),
-        "title": _plain("Joulery", 24),
-        "submit": _plain("Send", 24),
-        "close": _plain("Cancel", 24),
+        "title": plain_text("Joulery", 24),
+        "submit": plain_text("Send", 24),
+        "close": plain_text("Cancel", 24),
         "blocks": [
-            {"type": "section", "text": _plain(menu.title, MAX_LINE)},
+            {"type": "section", "text": plain_text(menu.title, MAX_LINE)},
             *(
                 {
                     "type": "input",
                     "block_id": key,
                     "optional": True,
-                    "label": _plain(label, MAX_HEADER),
+                    "label": plain_text(label, MAX_HEADER),
                     "element": {"type": "static_select", "action_id": "level", "options": options},
                 }
                 for key, label in menu.options
@@ -74,7 +77,7 @@ def read_form(view: Mapping[str, Any]) -> dict[str, str]:
 
 def home(shown: Home) -> Block:
     """A person's Home tab."""
-    blocks: list[Block] = [{"type": "header", "text": _plain(shown.title, MAX_HEADER)}]
+    blocks: list[Block] = [{"type": "header", "text": plain_text(shown.title, MAX_HEADER)}]
     for section in shown.sections[:30]:
         blocks.append(_rich(_run("rich_text_section", section.title, bold=True)))
         lines = [one_line(line, MAX_LINE) for line in section.lines[:40]]
@@ -89,7 +92,7 @@ def home(shown: Home) -> Block:
 
 def _card(card: Card, limit: int) -> Iterator[Block]:
     if card.title:
-        yield {"type": "header", "text": _plain(card.title, MAX_HEADER)}
+        yield {"type": "header", "text": plain_text(card.title, MAX_HEADER)}
     for part in card.parts:
         yield _part(part, limit)
     if card.lines:
@@ -100,12 +103,12 @@ def _card(card: Card, limit: int) -> Iterator[Block]:
     if not (card.title or card.parts or card.lines or card.bars):
         yield _rich(_run("rich_text_section", clean(card.text, limit) or "–"))
     if card.pictures:
-        yield {"type": "context", "elements": [_plain(_where_pictures_are(card), MAX_LINE)]}
+        yield {"type": "context", "elements": [plain_text(_where_pictures_are(card), MAX_LINE)]}
     if not card.is_closed:
         yield from _controls(card)
     for said in (card.tally, card.footer):
         if said:
-            yield {"type": "context", "elements": [_plain(said, 600)]}
+            yield {"type": "context", "elements": [plain_text(said, 600)]}
 
 
 def _where_pictures_are(card: Card) -> str:
@@ -114,11 +117,11 @@ def _where_pictures_are(card: Card) -> str:
 
 
 def _part(part: CardPart, limit: int) -> Block:
-    shown = [_run("rich_text_quote", clean(part.text.strip(), limit) or "(empty)")]
+    shown = [_run("rich_text_quote", clean(part.text, limit).strip() or "(empty)")]
     if part.title:
         shown.insert(0, _run("rich_text_section", one_line(part.title, MAX_HEADER), bold=True))
-    if part.note:
-        shown.append(_run("rich_text_section", clean(part.note, min(limit, 600)), italic=True))
+    if note := clean(part.note, min(limit, 600)).strip():
+        shown.append(_run("rich_text_section", note, italic=True))
     return _rich(*shown)
 
 
@@ -137,7 +140,7 @@ def _bar(share: float) -> str:
 def _controls(card: Card) -> Iterator[Block]:
     elements = [_button(number, button) for number, button in enumerate(card.buttons)]
     if card.menu is not None:
-        title = _plain(card.menu.title, MAX_BUTTON)
+        title = plain_text(card.menu.title, MAX_BUTTON)
         elements.append({"type": "button", "action_id": MENU, "text": title, "value": MENU})
     for start in range(0, len(elements), PER_ACTIONS):
         yield {"type": "actions", "elements": elements[start : start + PER_ACTIONS]}
@@ -148,7 +151,7 @@ def _button(number: int, button: Button) -> Block:
     return {
         "type": "button",
         "action_id": f"{CHOICE}-{number}",
-        "text": _plain(f"{glyph} {button.label}".strip(), MAX_BUTTON),
+        "text": plain_text(f"{glyph} {button.label}".strip(), MAX_BUTTON),
         "value": button.id,
     }
 
@@ -156,13 +159,14 @@ def _button(number: int, button: Button) -> Block:
 # --- pieces -------------------------------------------------------------------------------------
 
 
-def _plain(text: str, limit: int) -> Block:
+def plain_text(text: str, limit: int) -> Block:
+    """A text object without markup, one line long and never empty."""
     return {"type": "plain_text", "text": one_line(text, limit), "emoji": False}
 
 
-def _option(value: str, label: str) -> Block:
-    shown = label if label.startswith(value) else f"{value} – {label}"
-    return {"text": _plain(shown, MAX_BUTTON), "value": value}
+def option(value: str, label: str) -> Block:
+    """Something to choose in a menu."""
+    return {"text": plain_text(label, MAX_BUTTON), "value": value}
 
 
 def _rich(*elements: Block) -> Block:

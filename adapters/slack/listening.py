@@ -9,15 +9,15 @@ import asyncio
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from adapters.base import Card, ChatError, Inbound, Menu, Ref
-from adapters.slack import blocks, payloads, scopes
+from adapters.base import Card, ChatError, Complete, Inbound, Menu, Ref, Verb
+from adapters.slack import blocks, forms, payloads, scopes
 from adapters.slack.calls import Calls, said
 from adapters.slack.payloads import Own
 from adapters.slack.people import People
@@ -45,7 +45,13 @@ class Listening:
         self._tell_house, self._now = tell, now
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._menus: dict[Ref, Menu] = {}
+        self._verbs: Sequence[Verb] = ()
+        self._complete: Complete | None = None
         self.last_at: datetime | None = None
+
+    def learn(self, verbs: Sequence[Verb], complete: Complete) -> None:
+        """Which commands there are, and what may be meant by what somebody types."""
+        self._verbs, self._complete = verbs, complete
 
     def attach(self, app: AsyncApp) -> None:
         """Let Bolt call us."""
@@ -55,6 +61,8 @@ class Listening:
         app.action(blocks.MENU)(self._open_form)
         app.action(re.compile(f"^{blocks.CHOICE}-"))(self._press)
         app.view(blocks.LEVELS)(self._submit)
+        app.view(forms.COMMAND)(self._submit_command)
+        app.options(re.compile(f"^{forms.MEANT}-"))(self._suggest)
 
     def keep_menu(self, ref: Ref, card: Card) -> None:
         """Remember a card's form; what is forgotten is read back from Slack."""
@@ -75,8 +83,24 @@ class Listening:
         await ack()
 
     async def _command(self, ack: AsyncAck, body: Body) -> None:
-        await self._tell(payloads.read_command(body, self._now()))
+        event = payloads.read_command(body, self._now())
+        verb = forms.wanting(event.words, self._verbs)
+        if verb is None or not await self._opened(body, forms.form(verb, event.ref.channel)):
+            await self._tell(event)
         await ack()
+
+    async def _submit_command(self, ack: AsyncAck, body: Body) -> None:
+        words = forms.words(body["view"], self._verbs)
+        _, channel = forms.about(body["view"])
+        await self._tell(payloads.read_form_command(body, channel, words, self._now()))
+        await ack()
+
+    async def _suggest(self, ack: AsyncAck, body: Body) -> None:
+        meant: Sequence[str] = ()
+        if self._complete is not None:
+            verb, _ = forms.about(body["view"])
+            meant = await self._complete(verb, body["block_id"], body.get("value", ""))
+        await ack(options=forms.suggestions(meant))
 
     async def _submit(self, ack: AsyncAck, body: Body) -> None:
         event = payloads.read_submission(body, self._now())
@@ -90,14 +114,10 @@ class Listening:
     async def _open_form(self, ack: AsyncAck, body: Body) -> None:
         box = body["container"]
         ref = payloads.ref_to(box["channel_id"], box["message_ts"], box.get("thread_ts"))
-        try:
-            menu = self._menus.get(ref) or await self._menu_of(ref)
-            if menu is not None:
-                self._menus[ref] = menu
-                view = blocks.form(menu, ref)
-                await said(self._calls.once.views_open(trigger_id=body["trigger_id"], view=view))
-        except ChatError as err:
-            log.warning("form not opened", extra={"ref": str(ref), "reason": str(err)})
+        menu = self._menus.get(ref) or await self._menu_of(ref)
+        if menu is not None:
+            self._menus[ref] = menu
+            await self._opened(body, blocks.form(menu, ref))
         await ack()
 
     # --- helpers --------------------------------------------------------------------------------
@@ -112,15 +132,27 @@ class Listening:
             await self._tell_house(named)
             self.last_at = self._now()
 
+    async def _opened(self, body: Body, view: blocks.Block) -> bool:
+        """Whether a form could be opened for who just acted."""
+        try:
+            await said(self._calls.once.views_open(trigger_id=body["trigger_id"], view=view))
+        except ChatError as err:
+            log.warning("form not opened", extra={"reason": str(err)})
+            return False
+        return True
+
     async def _menu_of(self, ref: Ref) -> Menu | None:
         """The form of a card that a former bot posted."""
-        found = await said(
-            self._calls.again.conversations_history(
-                channel=ref.channel,
-                latest=ref.message,
-                inclusive=True,
-                limit=1,
-                include_all_metadata=True,
-            )
+        asking = self._calls.again.conversations_history(
+            channel=ref.channel,
+            latest=ref.message,
+            inclusive=True,
+            limit=1,
+            include_all_metadata=True,
         )
+        try:
+            found = await said(asking)
+        except ChatError as err:
+            log.warning("form not found", extra={"ref": str(ref), "reason": str(err)})
+            return None
         return next((menu_in(m) for m in found["messages"] if m["ts"] == ref.message), None)

@@ -208,6 +208,20 @@ def read_command(payload: Payload, now: datetime) -> CommandInvoked:
     )
 
 
+def read_form_command(payload: Payload, channel: str, words: str, now: datetime) -> CommandInvoked:
+    """A command whose form was filled in; Slack gives no way to answer it in place."""
+    view, user = payload["view"], payload["user"]["id"]
+    return CommandInvoked(
+        event_id=f"{view['id']}:{view['hash']}:{user}",
+        user=_user(user),
+        at=now,
+        is_platform_time=False,
+        ref=ref_to(channel, ""),
+        words=words,
+        ctx=ReplyCtx(channel=channel),
+    )
+
+
 def read_reply(message: Payload, own: Own) -> Reply | None:
     """A text that stands in a thread; None for bots' and commands."""
     if message.get("subtype") not in SPOKEN or _is_a_bots(message):

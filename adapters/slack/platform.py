@@ -14,6 +14,7 @@ from adapters.base import (
     ChatRefused,
     ChatSetupError,
     ChatUnavailable,
+    Complete,
     Health,
     Home,
     Picture,
@@ -22,6 +23,7 @@ from adapters.base import (
     ReplyCtx,
     Sink,
     Snapshot,
+    Verb,
 )
 from adapters.slack import blocks, emoji, payloads, scopes
 from adapters.slack.calls import SLACK_URL, Calls, SlackRefused, said
@@ -76,11 +78,16 @@ class SlackChat:
         self._bot_token, self._app_token, self._secret = bot_token, app_token, signing_secret
         self._channel, self._base_url, self._now = channel, base_url, now
         self._http, self._ping_s = (http_host, http_port), ping_s
+        self._shown: tuple[Sequence[Verb], Complete] | None = None
         self._sink: Sink | None = None
         self._session: Session | None = None
         self._line: Line | None = None
 
     # --- coming and going -----------------------------------------------------------------------
+
+    def learn(self, verbs: Sequence[Verb], complete: Complete) -> None:
+        """Which commands there are; one given without what it needs is asked for with a form."""
+        self._shown = (verbs, complete)
 
     async def connect(self, sink: Sink) -> None:
         """Return when events flow.
@@ -106,6 +113,8 @@ class SlackChat:
 
     def _new_line(self, session: Session) -> Line:
         app = bolt(session.calls.again, session.who, self._secret)
+        if self._shown is not None:
+            session.listening.learn(*self._shown)
         session.listening.attach(app)
         if self._app_token:
             return SocketLine(app, self._app_token, self._missed, self._ping_s)

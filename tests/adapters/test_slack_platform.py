@@ -23,11 +23,13 @@ from adapters.base import (
     Home,
     HomeOpened,
     HomeSection,
+    Option,
     Picture,
     ReactionAdded,
     ReactionRemoved,
     Reconnected,
     ReplyCtx,
+    Verb,
 )
 from adapters.slack.calls import library_log
 from adapters.slack.platform import SlackChat
@@ -350,6 +352,75 @@ async def test_a_long_thread_is_read_to_its_end(people: SlackDriver) -> None:
         await people.slack.say("ana", f"reply {n}", card)
 
     assert len((await people.chat.snapshot(card)).replies) == 450
+
+
+# --- commands with a form -----------------------------------------------------------------------
+
+START = Verb(
+    name="start",
+    about="begin a run",
+    options=(
+        Option(name="spec", about="of what", is_required=True, completes=True),
+        Option(name="seed", about="of its choices", kind="number", is_named=True),
+        Option(name="control", about="train a control beside it", kind="flag"),
+        Option(name="who", about="for whom", kind="member"),
+        Option(name="value", about="what counts", choices=("money", "energy")),
+    ),
+)
+STATUS = Verb(name="status", about="where it stands", options=(Option(name="run", about="which"),))
+
+
+@pytest.fixture
+async def learned(people: SlackDriver) -> SlackDriver:
+    """A platform that was told which commands there are."""
+
+    async def complete(verb: str, option: str, typed: str) -> list[str]:
+        return [f"{verb}-{option}-{name}" for name in ("demo", "tickets") if typed in name]
+
+    await people.stop_bot()
+    people.chat.learn((START, STATUS), complete)
+    await people.chat.connect(people.ears)
+    return people
+
+
+async def test_a_command_without_what_it_needs_is_asked_for_with_a_form(
+    learned: SlackDriver,
+) -> None:
+    await learned.slack.command("ana", " Start ")
+    [view] = learned.slack.workspace.views.values()
+    assert learned.ears.events == []
+    assert await learned.slack.suggest("ana", view, "spec", "tick") == ["start-spec-tickets"]
+
+    given = {"spec": "my spec", "seed": "3", "control": "yes", "who": "UBO", "value": "energy"}
+    assert (await learned.slack.submit("ana", view, given)).is_acked
+
+    [event] = learned.ears.events
+    assert event.words == "start 'my spec' seed=3 --control slack:UBO energy"
+    assert (event.user, event.ref.channel, event.ref.message) == ("slack:UANA", CHANNEL, "")
+
+
+@pytest.mark.parametrize("words", ["start demo", "status", "", "dance"])
+async def test_words_that_will_do_are_a_command_at_once(learned: SlackDriver, words: str) -> None:
+    await learned.slack.command("ana", words)
+
+    assert [event.words for event in learned.ears.events] == [words]
+    assert learned.slack.workspace.views == {}
+
+
+async def test_where_no_form_can_be_opened_the_words_are_passed_on(learned: SlackDriver) -> None:
+    learned.slack.fail_next("views.open", error="internal_error")
+
+    await learned.slack.command("ana", "start")
+
+    assert [event.words for event in learned.ears.events] == ["start"]
+
+
+async def test_a_filled_form_that_could_not_be_kept_stays_open(learned: SlackDriver) -> None:
+    await learned.slack.command("ana", "start")
+    [view] = learned.slack.workspace.views.values()
+    learned.ears.is_deaf, learned.slack.delivery.ack_timeout_s = True, 0.1
+
+    assert not (await learned.slack.submit("ana", view, {"spec": "demo"})).is_acked
 
 
 # --- whispers and the Home tab ------------------------------------------------------------------

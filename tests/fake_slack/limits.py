@@ -96,6 +96,16 @@ def _element(element: dict[str, Any]) -> Iterator[str]:
                 yield from _text(option["text"], "option")
                 if len(option["value"]) > 150:
                     yield "an option's value is too long"
+        case "checkboxes":
+            if not 1 <= len(element["options"]) <= 10:
+                yield "1 to 10 boxes"
+            for option in element["options"]:
+                yield from _text(option["text"], "option")
+        case "external_select" | "users_select":
+            pass
+        case "plain_text_input":
+            if not 1 <= element.get("max_length", 3000) <= 3000:
+                yield "max_length is 1 to 3000"
         case _:
             yield f"no such element: {element['type']}"
 

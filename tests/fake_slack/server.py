@@ -324,14 +324,8 @@ class FakeSlack:
         state: dict[str, Any] = {}
         for block in view["blocks"]:
             if block["type"] == "input":
-                name = block["block_id"]
-                level = values.get(name)
-                option = {"value": level, "text": {"type": "plain_text", "text": "?"}}
-                state[name] = {
-                    block["element"]["action_id"]: {
-                        "type": "static_select", "selected_option": option if level else None,
-                    }
-                }  # fmt: skip
+                element, given = block["element"], values.get(block["block_id"])
+                state[block["block_id"]] = {element["action_id"]: _filled(element["type"], given)}
         shown = dict(view) | {"state": {"values": state}}
         return await self.delivery.send(
             "interactive",
@@ -341,6 +335,19 @@ class FakeSlack:
                 "response_urls": [],
             },
         )  # fmt: skip
+
+    async def suggest(self, who: str, view: Mapping[str, Any], field: str, typed: str) -> list[str]:
+        """Type into a field that offers what may be meant; what it offers."""
+        [element] = [b["element"] for b in view["blocks"] if b.get("block_id") == field]
+        done = await self.delivery.send(
+            "interactive",
+            {
+                "type": "block_suggestion", "user": self._person(who), "team": {"id": TEAM},
+                "api_app_id": APP, "view": dict(view), "block_id": field, "value": typed,
+                "action_id": element["action_id"],
+            },
+        )  # fmt: skip
+        return [option["value"] for option in done.answer["options"]]
 
     async def command(self, who: str, words: str, channel: str = CHANNEL) -> Delivered:
         """Say `/joulery words` in a channel; threads have no slash commands."""
@@ -381,6 +388,18 @@ class FakeSlack:
     def _response_url(self) -> str:
         number = next(self.workspace.numbers)
         return f"http://127.0.0.1:{self._port}/respond/{number}"
+
+
+def _filled(kind: str, given: str | None) -> dict[str, Any]:
+    """A field of a form as Slack hands it on."""
+    option = {"value": given, "text": {"type": "plain_text", "text": "?"}} if given else None
+    return {
+        "static_select": {"selected_option": option},
+        "external_select": {"selected_option": option},
+        "checkboxes": {"selected_options": [option] if option else []},
+        "users_select": {"selected_user": given},
+        "plain_text_input": {"value": given},
+    }[kind] | {"type": kind}
 
 
 def escaped(text: str) -> str:
