@@ -85,6 +85,14 @@ def test_a_hostile_sample_is_shown_as_it_is_written() -> None:
     assert "ab " in text  # the zero-width space is gone
 
 
+def test_texts_of_nothing_but_control_characters_are_no_empty_texts() -> None:
+    nothing = "\x08\u200b"
+    part = CardPart(key="1", title=nothing, text=nothing, note=nothing)
+    card = Card(text=nothing, title=nothing, parts=(part,), lines=(nothing,), footer=nothing)
+
+    check_blocks(blocks.message(card))
+
+
 def test_40_000_characters_are_cut_with_a_mark_and_the_buttons_stay() -> None:
     part = CardPart(key="1", text="word " * 8_000)
     card = QUESTION.model_copy(update={"parts": (part,)})
