@@ -245,7 +245,9 @@ def bench(
             help="rows, tables and pictures; goes on if begun  [default: bench-learning, bench-tasks]",
         ),
     ] = None,
-    platform: Annotated[Literal["slack"], typer.Option(help="for chat: which one")] = "slack",
+    platform: Annotated[
+        Literal["slack", "discord"], typer.Option(help="for chat: which one")
+    ] = "slack",
 ) -> None:
     """Run a benchmark: figures, each beside what was wanted of it."""
     if report is not None:
@@ -264,7 +266,8 @@ def bench(
             found = asyncio.run(resume.run(spec, quick=quick, progress=progress))
         elif name == "chat":
             spec = parse_spec(_demo_spec(), where="the demo's spec")
-            found = asyncio.run(chatting.run(spec, quick=quick, progress=progress))
+            venue = chatting.venue_of(platform)
+            found = asyncio.run(chatting.run(spec, venue, quick=quick, progress=progress))
         elif name == "energy":
             found = asyncio.run(metered.run(quick=quick, progress=progress))
         elif name == "tasks":

@@ -21,7 +21,11 @@ SHOWN: Final = (
             Option(name="control", about="train a control arm beside it", kind="flag"),
         ),
     ),
-    Verb(name="stop", about="end a run; its last checkpoint stays", options=(RUN,)),
+    Verb(
+        name="stop",
+        about="end a run; its last checkpoint stays",
+        options=(RUN, Option(name="yes", about="without being asked back", kind="flag")),
+    ),
     Verb(name="pause", about="hold a run", options=(RUN,)),
     Verb(name="resume", about="let a run go on", options=(RUN,)),
     Verb(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+TICK = timedelta(milliseconds=1)  # of the times in Discord's ids
+
 
 class Clock:
     """Our clock, set by the times Discord gives to our own messages; it never goes back."""
@@ -15,8 +17,9 @@ class Clock:
         self._last: datetime | None = None
 
     def compare(self, asked: datetime, answered: datetime, theirs: datetime) -> None:
-        """A message was made at `theirs`, between two moments of ours."""
-        self._ahead = theirs - (asked + (answered - asked) / 2)
+        """A message was made at `theirs`, between two moments of ours: no more is put right than that."""
+        earliest, latest = asked - TICK, answered
+        self._ahead = min(theirs - earliest, timedelta(0)) + max(theirs - latest, timedelta(0))
 
     def moment(self) -> datetime:
         """Now, as Discord would say; later than every moment before."""

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.base import Ref
+from bot.bench.chat.crowd import Crowd, ways_to_say
+from bot.bench.chat.discord import DiscordVenue
 from bot.bench.chat.script import Act, Difference, Oracle, acts, compare, percentile
-from bot.bench.chat.slack import Crowd, ways_to_say
+from bot.bench.chat.slack import SlackVenue
 from tests.bot.cards import sample_ballot, which_ballot
+from tests.fake_discord.world import BOT_USER, Message
 from tests.fake_slack import server as fake
 
 CARDS = {"c1": ("yes", "no"), "c2": ("#1", "#2", "none")}
@@ -63,24 +66,29 @@ def test_a_percentile_is_the_nearest_rank(share, value):
     assert percentile(list(range(100, 0, -1)), share) == value
 
 
-def test_choices_are_those_that_can_be_tapped_and_said():
-    assert set(ways_to_say(sample_ballot())) == {"yes", "no"}
-    assert "unsure" not in ways_to_say(which_ballot())
-    assert "none" in ways_to_say(which_ballot())
+@pytest.mark.parametrize("venue", [SlackVenue, DiscordVenue])
+def test_choices_are_those_that_can_be_tapped_and_said(venue):
+    assert set(ways_to_say(sample_ballot(), venue())) == {"yes", "no"}
+    assert "unsure" not in ways_to_say(which_ballot(), venue())
+    assert "none" in ways_to_say(which_ballot(), venue())
+
+
+async def lived(venue, ref) -> Crowd:
+    """A crowd that did all it wanted but press, on one card."""
+    crowd = Crowd(venue, {"c1": (ref, sample_ballot())}, seed=3)
+    for who, plan in crowd.plans([f"p{n}" for n in range(40)]).items():
+        await crowd.live(who, [act for act in plan if act.way != "button"])
+    return crowd
 
 
 async def test_what_the_people_leave_in_slack_is_what_the_oracle_says():
     """Read off the fake itself, where nobody listens: reactions and replies stand nevertheless."""
-    async with fake.FakeSlack() as slack:
-        ballot = sample_ballot()
-        slack.methods.post_interval_s = 0.0
+    venue = SlackVenue()
+    slack = venue.slack
+    async with venue.open():
         slack.methods.do_chat_postMessage({"channel": fake.CHANNEL, "text": "card"})
         [card] = slack.workspace.messages.values()
-        ref = Ref(platform="slack", channel=card.channel, message=card.ts)
-        crowd = Crowd(slack, {"c1": (ref, ballot)}, seed=3)
-        plans = crowd.plans([f"p{n}" for n in range(40)])
-        for who, plan in plans.items():
-            await crowd.live(who, [act for act in plan if act.way != "button"])
+        crowd = await lived(venue, Ref(platform="slack", channel=card.channel, message=card.ts))
 
         standing = {}
         for name, users in card.reactions.items():
@@ -88,5 +96,23 @@ async def test_what_the_people_leave_in_slack_is_what_the_oracle_says():
             standing |= {("c1", f"slack:{user}"): answer for user in users}
         replies = [m for m in slack.workspace.messages.values() if m.thread_ts == card.ts]
         standing |= {("c1", f"slack:{m.user}"): m.text for m in replies}
+        assert standing == crowd.oracle.votes()
+        assert len(standing) > 20
+
+
+async def test_what_the_people_leave_in_discord_is_what_the_oracle_says():
+    venue = DiscordVenue()
+    world = venue.discord.world
+    async with venue.open():
+        card = Message("2000", world.snowflake(), BOT_USER, "card")
+        world.messages["2000", card.id] = card
+        crowd = await lived(venue, Ref(platform="discord", channel="2000", message=card.id))
+
+        standing = {}
+        for emoji, users in card.reactions.items():
+            answer = "yes" if emoji.startswith("👍") else "no"
+            standing |= {("c1", f"discord:{user}"): answer for user in users}
+        replies = world.in_channel(card.id)
+        standing |= {("c1", f"discord:{m.author}"): m.content for m in replies}
         assert standing == crowd.oracle.votes()
         assert len(standing) > 20

@@ -42,6 +42,7 @@ class Gateway:
     Attributes:
         resumes: whether RESUME works; where not, the session is invalid.
         refuse_with: a close code for whoever identifies.
+        share_twice: how many events come a second time, once `rng` is there to choose them.
     """
 
     def __init__(self, world: World, token: str) -> None:
@@ -51,6 +52,8 @@ class Gateway:
         self.url = ""
         self.sessions: dict[str, Session] = {}
         self.identified = self.resumed = 0
+        self.rng: random.Random | None = None
+        self.share_twice, self.twice = 0.0, 0
         self._held: list[Callable[[], Any]] | None = None
         self._to_lose = 0
         self._ids = itertools.count(1)
@@ -152,7 +155,11 @@ class Gateway:
     async def _dispatch(self, session: Session, name: str, data: Json) -> bool:
         payload = {"op": 0, "t": name, "s": next(session.numbers), "d": data}
         session.sent.append(payload)
-        return await self._send(session, payload)
+        told = await self._send(session, payload)
+        if self.rng is not None and self.rng.random() < self.share_twice:
+            self.twice += 1
+            await self._send(session, payload)
+        return told
 
     async def _send(self, session: Session, payload: Json) -> bool:
         if session.socket is None or session.socket.closed:

@@ -24,6 +24,7 @@ class Asked:
     Attributes:
         modal: the form that was opened.
         text: what only they see, as it stands.
+        wait_s: how long the first answer took.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Asked:
     choices: list[str] = field(default_factory=list)
     text: str = ""
     response: int | None = None
+    wait_s: float = 0.0
     follow_ups: list[Json] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,10 +69,12 @@ class Interactions:
             "app_permissions": "0", "entitlements": [], "context": 0,
             "authorizing_integration_owners": {"0": GUILD}, **more,
         }  # fmt: skip
+        began = asyncio.get_running_loop().time()
         await self._gateway.emit("INTERACTION_CREATE", lambda _: payload)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.patience_s):
                 await asked.answered.wait()
+        asked.wait_s = asyncio.get_running_loop().time() - began
         if asked.response in (5, 6):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.patience_s):

@@ -74,6 +74,7 @@ class Rest:
         self.calls: list[str] = []
         self.refused: list[str] = []
         self.faults: list[Fault] = []
+        self.storm_until, self.storm_retry_s = 0.0, 1.0
         self._past: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._nonces: dict[tuple[str, str], tuple[float, Message]] = {}
 
@@ -119,6 +120,8 @@ class Rest:
                 await asyncio.sleep(fault.delay_s)
             if fault and fault.status != 200 and not fault.drop_after:
                 return self._failed(fault)
+            if time.monotonic() < self.storm_until:
+                return _too_many(self.storm_retry_s, {}, is_global=True)
             headers, wait_s = self._pace(route, request.match_info.get("channel", ""))
             if wait_s:
                 self.refused.append(called)

@@ -17,7 +17,7 @@ from discord.http import Route
 
 from tests.fake_discord.gateway import Gateway
 from tests.fake_discord.interactions import Asked, Interactions
-from tests.fake_discord.rest import Fault, Rest
+from tests.fake_discord.rest import Bucket, Fault, Rest
 from tests.fake_discord.world import (
     APP,
     BOT_USER,
@@ -76,6 +76,10 @@ class FakeDiscord:
     def fail_next(self, route: str = "", times: int = 1, **how: Any) -> None:
         """The next calls to a route fail: status=, code=, retry_after_s=, drop_after=, delay_s=."""
         self.rest.faults.append(Fault(route, times, **how))
+
+    def storm(self, seconds: float, retry_after_s: float = 1.0) -> None:
+        """For so long every call is answered with 429, wherever it goes."""
+        self.rest.storm_until, self.rest.storm_retry_s = time.monotonic() + seconds, retry_after_s
 
     def heal(self) -> None:
         """No further faults."""
@@ -256,4 +260,4 @@ def _button(message: Message, wanted: str) -> Json:
     return (exact or similar)[0]
 
 
-__all__ = ["APP", "BOT_USER", "CHANNEL", "GUILD", "PERMISSIONS", "TOKEN", "FakeDiscord"]
+__all__ = ["APP", "BOT_USER", "CHANNEL", "GUILD", "PERMISSIONS", "TOKEN", "Bucket", "FakeDiscord"]

@@ -1,127 +1,117 @@
-"""The people and the mishaps of the chat benchmark in a fake Slack.
-
-The fake lies with the tests and is no part of the product, so this benchmark runs from a checkout.
-"""
+"""The chat benchmark in a fake Slack."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from adapters.base import Ref
 from adapters.slack import emoji
-from bot.bench.chat.script import Act, Oracle, acts
-from bot.bench.figures import BenchError
-from bot.grammar import read_reply
-from storage.models import Ballot, Choice
+from bot.bench.chat.venue import Answered, Venue, fake
 
-PAUSE_S = 0.25
-"""A person's longest pause between two acts of the burst."""
-PRESS_AGAIN_S = 1.0
+POST_INTERVAL_S = 0.95
+"""Slack takes one message a second and channel; clocks differ a little."""
 
 
-def fake_slack() -> Any:
-    """The module with the fake server.
+class SlackVenue(Venue):
+    """A workspace."""
 
-    Raises:
-        BenchError: this is no checkout.
-    """
-    try:
-        return importlib.import_module("tests.fake_slack.server")
-    except ModuleNotFoundError as err:
-        raise BenchError(
-            "bench chat needs the fake Slack of the tests: run it in a checkout of Joulery, "
-            "with python -m bot bench chat"
-        ) from err
+    name = "slack"
+    title = "Slack"
 
+    def __init__(self) -> None:
+        self._module = fake("slack")
+        self.slack: Any = self._module.FakeSlack()
+        self.slack.methods.post_interval_s = POST_INTERVAL_S
 
-def spoken(choice: Choice) -> str:
-    """How a choice is said in a thread."""
-    return choice.names or choice.id
+    def open(self) -> AbstractAsyncContextManager[Any]:
+        """The fake, for as long as it is needed."""
+        fake_slack: AbstractAsyncContextManager[Any] = self.slack
+        return fake_slack
 
+    def settings(self) -> Mapping[str, object]:
+        """What the bot is told, beside the usual."""
+        return {
+            "slack_bot_token": self._module.BOT_TOKEN,
+            "slack_app_token": self._module.APP_TOKEN,
+            "slack_channel": self._module.CHANNEL,
+            "slack_api_url": self.slack.api_url,
+        }
 
-def ways_to_say(ballot: Ballot) -> tuple[str, ...]:
-    """The choices that can be pressed, tapped and said alike."""
-    return tuple(
-        choice.id
-        for choice in ballot.choices
-        if choice.value is not None
-        and emoji.seed(choice.emoji[0])
-        and [said.answer for said in read_reply(spoken(choice), ballot).said] == [choice.id]
-    )
+    def user(self, who: str) -> str:
+        """The member id of a person."""
+        return f"slack:{self.slack.workspace.user(who)}"
 
+    def glyph(self, canonical: str) -> str | None:
+        """How an emoji is spelt."""
+        return emoji.seed(canonical)
 
-class Crowd:
-    """People who vote in a burst on cards that stand in the fake.
+    def toned(self, glyph: str, tone: int) -> str:
+        """A thumb with a skin tone."""
+        return f"{glyph}::skin-tone-{tone}" if glyph in ("+1", "-1") else glyph
 
-    Attributes:
-        oracle: what must stand in the end, by card.
-        failed: presses that were not acknowledged, and visibly so.
-        done: acts so far.
-    """
+    async def react(self, who: str, ref: Ref, glyph: str) -> None:
+        """Put an emoji on a card."""
+        await self.slack.react(who, ref, glyph)
 
-    def __init__(self, slack: Any, cards: Mapping[str, tuple[Ref, Ballot]], seed: int) -> None:
-        self._slack, self._cards = slack, cards
-        self._rng = random.Random(seed)
-        self._marks: dict[tuple[str, str], str] = {}  # (card, person) -> emoji
-        self._replies: dict[tuple[str, str], str] = {}  # -> ts
-        self.oracle = Oracle()
-        self.failed = 0
-        self.done = 0
-        self.by_way: Counter[str] = Counter()
+    async def unreact(self, who: str, ref: Ref, glyph: str) -> None:
+        """Take it back."""
+        await self.slack.unreact(who, ref, glyph)
 
-    def plans(self, people: Sequence[str]) -> dict[str, list[Act]]:
-        """What everybody is going to do."""
-        offered = {card: ways_to_say(ballot) for card, (_, ballot) in self._cards.items()}
-        return {who: acts(offered, random.Random(self._rng.random())) for who in people}
+    async def press(self, who: str, ref: Ref, choice: str) -> bool:
+        """Press a button."""
+        return bool((await self.slack.press(who, ref, choice)).is_acked)
 
-    async def live(self, who: str, plan: Sequence[Act]) -> None:
-        """One person's part of the burst."""
-        rng = random.Random(f"{who} {len(plan)}")
-        for act in plan:
-            await asyncio.sleep(rng.uniform(0.0, PAUSE_S))
-            await {"reaction": self._react, "button": self._press, "reply": self._reply}[act.way](
-                who, act, rng
-            )
-            self.oracle.did(self._user(who), act)
-            self.done += 1
-            self.by_way[act.way] += act.choice is not None
+    async def say(self, who: str, text: str, ref: Ref) -> str:
+        """Say something in a card's thread."""
+        return str(await self.slack.say(who, text, ref))
 
-    async def _react(self, who: str, act: Act, rng: random.Random) -> None:
-        ref, ballot = self._cards[act.card]
-        before = self._marks.pop((act.card, who), None)
-        if before is not None:
-            await self._slack.unreact(who, ref, before)
-        if act.choice is not None:
-            choice = next(c for c in ballot.choices if c.id == act.choice)
-            name = emoji.seed(choice.emoji[0])
-            assert name is not None
-            tone = f"::skin-tone-{rng.randint(2, 6)}" if name in ("+1", "-1") else ""
-            self._marks[act.card, who] = name + tone * (rng.random() < 0.3)
-            await self._slack.react(who, ref, self._marks[act.card, who])
+    async def edit(self, ref: Ref, said: str, text: str) -> None:
+        """Change it."""
+        await self.slack.edit(ref, said, text)
 
-    async def _press(self, who: str, act: Act, _: random.Random) -> None:
-        ref, _ballot = self._cards[act.card]
-        while not (await self._slack.press(who, ref, act.choice)).is_acked:
-            self.failed += 1
-            await asyncio.sleep(PRESS_AGAIN_S)
+    async def delete(self, ref: Ref, said: str) -> None:
+        """Take it back."""
+        await self.slack.delete(ref, said)
 
-    async def _reply(self, who: str, act: Act, _: random.Random) -> None:
-        ref, ballot = self._cards[act.card]
-        said = self._replies.get((act.card, who))
-        if act.choice is None:
-            assert said is not None
-            await self._slack.delete(ref, self._replies.pop((act.card, who)))
-            return
-        text = spoken(next(c for c in ballot.choices if c.id == act.choice))
-        if said is None:
-            self._replies[act.card, who] = await self._slack.say(who, text, ref)
-        else:
-            await self._slack.edit(ref, said, text)
+    async def command(self, who: str, words: str) -> Answered:
+        """Give a command in the channel."""
+        sent = await self.slack.command(who, words)
+        return Answered(sent.is_acked, sent.wait_s)
 
-    def _user(self, who: str) -> str:
-        return f"slack:{self._slack.workspace.user(who)}"
+    def be_careless(self, rng: random.Random | None) -> None:
+        """Deliver events twice and late, with the times they have."""
+        delivery = self.slack.delivery
+        delivery.rng, delivery.share_twice, delivery.share_late = rng, 0.05, 0.02
+
+    def carelessness(self) -> Mapping[str, int]:
+        """How often that happened."""
+        delivery = self.slack.delivery
+        return {"events_twice": delivery.twice, "events_late": delivery.late}
+
+    def drop_sockets(self) -> None:
+        """Cut every line."""
+        self.slack.delivery.drop_sockets()
+
+    def storm(self, seconds: float) -> None:
+        """Refuse every call with 429."""
+        self.slack.storm(seconds)
+
+    def shown(self, ref: Ref) -> str:
+        """Where a card says how many gave which answer."""
+        blocks = self.slack.workspace.messages[ref.channel, ref.message].blocks
+        return str([b for b in blocks if b["type"] == "context"])
+
+    def keys(self) -> Sequence[str]:
+        """The key of every message of the bot's."""
+        return [
+            message.metadata["event_payload"]["key"]
+            for message in self.slack.workspace.messages.values()
+            if message.metadata
+        ]
+
+    def refused(self) -> int:
+        """Calls that came faster than Slack allows."""
+        return len(self.slack.refused)

@@ -17,9 +17,10 @@ from typing import Any
 import yaml
 
 from adapters.base import Ref
+from bot.bench.chat.crowd import Crowd
 from bot.bench.chat.process import BotProcess, Burners
 from bot.bench.chat.script import compare, percentile
-from bot.bench.chat.slack import Crowd, fake_slack
+from bot.bench.chat.venue import Answered, PlatformName, Venue
 from bot.bench.figures import BenchError, BenchReport, Figure
 from storage.models import Ballot, RunState
 from storage.store.store import Store
@@ -31,23 +32,38 @@ STORM_S = 5.0
 """How long every call is refused with 429."""
 
 
-async def run(spec: RunSpec, *, quick: bool, progress: Callable[[int, int], None]) -> BenchReport:
+def venue_of(name: PlatformName) -> Venue:
+    """The fake platform called so.
+
+    Raises:
+        BenchError: this is no checkout.
+    """
+    if name == "slack":
+        from bot.bench.chat.slack import SlackVenue
+
+        return SlackVenue()
+    from bot.bench.chat.discord import DiscordVenue
+
+    return DiscordVenue()
+
+
+async def run(
+    spec: RunSpec, venue: Venue, *, quick: bool, progress: Callable[[int, int], None]
+) -> BenchReport:
     """Everything, in a folder that is thrown away.
 
     Raises:
         BenchError: no checkout, or the bot did not come up.
     """
     people, cards, commands, rest_s = (10, 6, 40, 10.0) if quick else (50, 20, 200, 60.0)
-    module = fake_slack()
     with tempfile.TemporaryDirectory(prefix="joulery-bench-chat-") as name:
         folder = Path(name)
         _write_spec(spec, folder, cards)
-        async with module.FakeSlack() as slack:
-            slack.methods.post_interval_s = 0.95  # clocks differ a little
-            bot = BotProcess(folder, _settings(module, slack, folder))
+        async with venue.open():
+            bot = BotProcess(folder, _settings(venue, folder))
             try:
                 await bot.start()
-                bench = _Bench(slack, bot, folder, people, cards, progress)
+                bench = _Bench(venue, bot, folder, people, cards, progress)
                 rss_mb, cpu = await bench.rest(rest_s)
                 burst = await bench.burst()
                 acks = await bench.commands(commands)
@@ -67,14 +83,16 @@ class _Bench:
     """The phases, one after the other, on one bot."""
 
     def __init__(
-        self, slack: Any, bot: BotProcess, folder: Path, people: int, cards: int,
+        self, venue: Venue, bot: BotProcess, folder: Path, people: int, cards: int,
         progress: Callable[[int, int], None],
     ) -> None:  # fmt: skip
-        self._slack, self._bot, self._n_cards = slack, bot, cards
+        self._venue, self._bot, self._n_cards = venue, bot, cards
         self._people = [f"p{n}" for n in range(people)]
         self._store = Store.open(f"sqlite:///{folder / 'data' / 'joulery.db'}")
         self._progress = progress
+        self._while_down = 0
         self.setting: dict[str, Any] = {
+            "platform": venue.name,
             "people": people,
             "cards": cards,
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -82,14 +100,13 @@ class _Bench:
 
     async def burst(self) -> tuple[Figure, ...]:
         """Everybody votes on every card while all goes wrong; then the round is closed."""
-        slack, loop = self._slack, asyncio.get_running_loop()
-        await slack.command(BOSS, "start bench")
+        venue, loop = self._venue, asyncio.get_running_loop()
+        await self._command("start bench")
         await _until(self._is_asking, "the cards are posted")
         cards = self._cards()
-        crowd = Crowd(slack, cards, seed=1)
+        crowd = Crowd(venue, cards, seed=1)
         plans = crowd.plans(self._people)
-        delivery = slack.delivery
-        delivery.rng, delivery.share_twice, delivery.share_late = crowd._rng, 0.05, 0.02
+        venue.be_careless(crowd.rng)
         total = sum(map(len, plans.values()))
         began = loop.time()
         async with asyncio.TaskGroup() as group:
@@ -97,17 +114,17 @@ class _Bench:
                 group.create_task(crowd.live(who, plan))
             down_s = await self._go_wrong(crowd, total)
         burst_s = loop.time() - began
-        await _until(lambda: not self._store.mail.pending("slack"), "all is sent")
+        await _until(lambda: not self._store.mail.pending(venue.name), "all is sent")
         await self._command("stop r1 --yes")
         await _until(self._is_closed, "the round is closed")
-        await _until(lambda: not self._store.mail.pending("slack"), "all is sent")
+        await _until(lambda: not self._store.mail.pending(venue.name), "all is sent")
         found = compare(crowd.oracle.votes(), self._votes())
         self.setting |= {
             "acts": total,
             "votes": dict(crowd.by_way),
             "votes_standing": len(crowd.oracle.votes()),
-            "events_twice": delivery.twice,
-            "events_late": delivery.late,
+            **venue.carelessness(),
+            "acts_while_down": self._while_down,
             "presses_failed_visibly": crowd.failed,
             "burst_s": round(burst_s, 1),
             "down_s": round(down_s, 1),
@@ -117,28 +134,30 @@ class _Bench:
             Figure("votes that differ from what people gave", found.total, "", "<= 0"),
             Figure("cards whose shown count differs", self._wrong_counts(crowd), "", "<= 0"),
             Figure("messages posted twice", self._twice(), "", "<= 0"),
-            Figure("calls faster than Slack allows", len(slack.refused), "", "<= 0"),
+            Figure(f"calls faster than {venue.title} allows", venue.refused(), "", "<= 0"),
         )
 
     async def _go_wrong(self, crowd: Crowd, total: int) -> float:
         """A dropped socket, a storm of 429, a kill; s the bot was down for."""
-        slack = self._slack
         for share, what in ((0.25, "socket"), (0.4, "storm"), (0.5, "kill")):
             while crowd.done < share * total:
                 self._progress(crowd.done, total)
                 await asyncio.sleep(0.02)
             if what == "socket":
-                slack.delivery.drop_sockets()
+                self._venue.drop_sockets()
             elif what == "storm":
-                slack.storm(STORM_S)
+                self._venue.storm(STORM_S)
             else:
                 self._bot.kill()
-        return await self._bot.start()
+        done = crowd.done
+        down_s = await self._bot.start()
+        self._while_down = crowd.done - done
+        return down_s
 
     async def commands(self, n: int) -> list[float]:
         """S until each of `n` commands was acknowledged while every core is busy."""
         waits: list[float] = []
-        self._slack.delivery.rng = None
+        self._venue.be_careless(None)
         with Burners():
             await asyncio.sleep(1.0)
             for number in range(n):
@@ -160,8 +179,8 @@ class _Bench:
 
     # --- looking --------------------------------------------------------------------------------
 
-    async def _command(self, words: str) -> Any:
-        while not (sent := await self._slack.command(BOSS, words)).is_acked:  # noqa: ASYNC110 -- or a person would
+    async def _command(self, words: str) -> Answered:
+        while not (sent := await self._venue.command(BOSS, words)).is_acked:  # noqa: ASYNC110 -- or a person would
             await asyncio.sleep(1.0)
         return sent
 
@@ -174,7 +193,7 @@ class _Bench:
             ballot.ballot_id: (Ref.parse(posting.ref), ballot)
             for ballot in self._ballots()
             for posting in self._store.mail.postings(ballot.ballot_id)
-            if posting.platform == "slack"
+            if posting.platform == self._venue.name
         }
 
     def _votes(self) -> dict[tuple[str, str], str | None]:
@@ -195,19 +214,14 @@ class _Bench:
         wrong = 0
         for card, (ref, ballot) in self._cards().items():
             given = Counter(a for (where, _), a in crowd.oracle.votes().items() if where == card)
-            blocks = self._slack.workspace.messages[ref.channel, ref.message].blocks
-            shown = str([b for b in blocks if b["type"] == "context"])
+            shown = self._venue.shown(ref)
             said = {c.id: c.names or c.label.lower() for c in ballot.choices}
             wrong += any(f"{said[answer]} {n}" not in shown for answer, n in given.items())
         return wrong
 
     def _twice(self) -> int:
         """Messages of the bot's that stand under a key another one has."""
-        keys = Counter(
-            message.metadata["event_payload"]["key"]
-            for message in self._slack.workspace.messages.values()
-            if message.metadata
-        )
+        keys = Counter(self._venue.keys())
         return sum(n - 1 for n in keys.values())
 
     def _notes(self, found: Any, failed: int) -> tuple[str, ...]:
@@ -217,16 +231,13 @@ class _Bench:
         )
 
 
-def _settings(module: Any, slack: Any, folder: Path) -> dict[str, object]:
+def _settings(venue: Venue, folder: Path) -> dict[str, object]:
     return {
         "data_dir": folder / "data",
         "specs_dir": folder / "specs",
-        "operators": "slack:*",
+        "operators": f"{venue.name}:*",
         "web_port": 0,
-        "slack_bot_token": module.BOT_TOKEN,
-        "slack_app_token": module.APP_TOKEN,
-        "slack_channel": module.CHANNEL,
-        "slack_api_url": slack.api_url,
+        **venue.settings(),
     }
 
 
