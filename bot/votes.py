@@ -71,6 +71,15 @@ def hear(
             return Heard()
 
 
+def changes(events: Iterable[VoteEvent], standing: Sequence[VoteEvent]) -> bool:
+    """Whether anything would stand otherwise: late news of what we know changes nothing."""
+    known = {(m.voter, m.subject, m.mark): m.answer for m in standing}
+    return any(
+        known.get((e.voter, e.subject, e.mark), ...) != (e.answer if e.op is VoteOp.CAST else ...)
+        for e in events
+    )
+
+
 class _Maker:
     """Makes the vote events of one person at one moment."""
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import base
-from bot.votes import CONFLICT, hear, reconcile
+from bot.votes import CONFLICT, changes, hear, reconcile
 from storage.models import VoteOp
 from tests.bot.cards import (
     REF,
@@ -293,3 +293,15 @@ def test_after_a_complete_snapshot_what_stands_is_what_the_platform_shows(reacti
     shown = {(user, f"r:{raw}") for raw, users in reactions.items() for user in users}
     assert {key for key in standing if key[1] != CONFLICT} == shown
     assert reconcile(snapshot(reactions), BALLOT, [], at(60)) is not None
+
+
+def test_late_news_of_what_is_known_changes_nothing():
+    (thumb,) = heard(reacted("u:ana", "+1", "up"))
+    (other,) = heard(reacted("u:ana", "-1", "down"))
+    (gone,) = heard(took_back("u:ana", "+1", "up", 5), [thumb])
+
+    assert not changes([thumb], [thumb])
+    assert changes([other], [thumb])
+    assert changes([gone], [thumb])
+    assert not changes([gone], [])
+    assert not changes([], [thumb])
