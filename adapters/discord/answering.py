@@ -27,7 +27,7 @@ from adapters.base import (
     Verb,
 )
 from adapters.discord import controls, marks, verbs
-from adapters.discord.calls import speaking
+from adapters.discord.calls import ANSWERED, DiscordRefused, speaking
 from adapters.discord.client import Client
 from adapters.discord.listening import Listening, ref_to
 from adapters.discord.people import People
@@ -150,7 +150,12 @@ class Answering:
                 else:
                     await given.response.send_message(text, ephemeral=True)
         except ChatError as err:  # 10062: three seconds are over, Discord said so itself
-            log.warning("answered too late", extra={"reason": str(err)})
+            is_double = isinstance(err, DiscordRefused) and err.code == ANSWERED
+            log.log(
+                logging.ERROR if is_double else logging.WARNING,
+                "answer not taken",
+                extra={"reason": str(err)},
+            )
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -18,10 +18,14 @@ from adapters.base import ChatError, ChatRefused, ChatSetupError, ChatUnavailabl
 
 DISCORD_URL = "https://discord.com/api/v10"
 TIMEOUT_S = 25.0  # below the outbox' lease: a call that is given up was never made twice
+LATER_S = 60.0
 LONGEST_WAIT_S = 30.0
 """What the library waits out by itself when asked to slow down; it takes no less."""
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, HAS_THREAD, ARCHIVED, LOCKED = 10003, 10008, 160004, 50083, 160005
+LATER = frozenset({20016, 20022, 20028, 20029, 30046, 40062, 130000})
+"""Codes that mean: not so fast; a message older than an hour takes only so many edits, for one."""
+ANSWERED = 40060
 UNREACHABLE = frozenset({50007, 50278, 10013, 10007})
 """Codes that mean: this person cannot be written to."""
 REFUSED = {
@@ -29,6 +33,7 @@ REFUSED = {
     UNKNOWN_MESSAGE: "there is no message like that (any more)",
     10004: "the bot is in no such server; invite it with the link of joulery doctor discord",
     10062: "the answer came too late",
+    ANSWERED: "another process answered: stop it, each app has one bot",
     30010: "there are 20 different reactions already",
     50083: "the thread is archived",
     LOCKED: "the thread is locked; unlock it",
@@ -138,6 +143,8 @@ def _http(err: discord.HTTPException) -> ChatError:
         return explained(discord.LoginFailure())
     if err.status == 429:
         return ChatUnavailable("Discord asks us to wait.")
+    if err.code in LATER:
+        return ChatUnavailable(f"Discord asks us to wait ({err.code}).", LATER_S)
     if err.status >= 500:
         return ChatUnavailable(f"Discord has a problem ({err.status}).")
     if err.code in SETUP:

@@ -216,7 +216,7 @@ class DiscordChat:
     async def post_card(self, channel: str, card: Card, key: str) -> Ref:
         """Post a card once: a second call with the same key returns the first message."""
         self._up()
-        view = controls.view(card)
+        card, view = await self._people.named_in(card), controls.view(card)
         async with self._posting.lock:
             message, is_new = await self._posting.once(
                 int(channel),
@@ -246,6 +246,7 @@ class DiscordChat:
     async def edit_card(self, ref: Ref, card: Card) -> None:
         """Replace a card in place; its pictures stay as they were posted."""
         self._up()
+        card = await self._people.named_in(card)
         self._keep_menu(ref, card)
         place = self._posting.place(int(ref.thread or ref.channel))
         async with speaking():
@@ -269,8 +270,9 @@ class DiscordChat:
         self._up()
         channel = where.channel if isinstance(where, Ref) else where
         root = (where.thread or where.message) if isinstance(where, Ref) else ""
+        shown = await self._people.named(text)
         async with self._posting.lock:
-            return await self._speak(channel, root, self._people.named(text), key, pictures)
+            return await self._speak(channel, root, shown, key, pictures)
 
     async def _speak(
         self, channel: str, root: str, text: str, key: str, pictures: Sequence[Picture]
@@ -288,7 +290,7 @@ class DiscordChat:
         """Tell one person something: as an answer for their eyes only, or directly."""
         if not user.startswith("discord:"):
             return False
-        client, shown = self._up(), escaped(self._people.named(text), 2000)
+        client, shown = self._up(), escaped(await self._people.named(text), 2000)
         if ctx and ctx.token and ctx.expires_at and self._now() < ctx.expires_at:
             answer = Route(
                 "POST",

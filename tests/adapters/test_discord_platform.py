@@ -156,6 +156,7 @@ async def test_a_long_429_is_handed_on_with_its_pause(people: DiscordDriver) -> 
     ("how", "kind"),
     [
         ({"status": 503}, ChatUnavailable),
+        ({"status": 400, "code": 30046}, ChatUnavailable),
         ({"status": 403, "code": 50013}, ChatSetupError),
         ({"status": 403, "code": 50001}, ChatSetupError),
         ({"status": 401, "code": 0}, ChatSetupError),
@@ -294,10 +295,41 @@ async def test_who_answers_after_three_seconds_is_told_that_it_was_too_late(
     await people.discord.gateway.release()
     await heard(people.ears, object)
     async with asyncio.timeout(5):
-        while "answered too late" not in caplog.text:  # noqa: ASYNC110
+        while "answer not taken" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     assert not asked.is_recorded
+
+
+async def test_a_second_process_on_the_token_is_told(
+    people: DiscordDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    card = await people.chat.post_card(CHANNEL, QUESTION, "k")
+    other = chat_to(people.discord)
+    await other.connect(Ears())
+
+    await people.press("ana", card, "yes")
+    async with asyncio.timeout(5):
+        while not [r for r in caplog.records if r.levelno == logging.ERROR]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    [told] = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert "another process answered" in str(vars(told))
+    await other.close()
+
+
+async def test_cards_name_people_and_samples_stay_as_they_are(people: DiscordDriver) -> None:
+    ana = people.user("ana")
+    asked = RUN.model_copy(update={"lines": (f"{ana} asked for it",)})
+    sample = QUESTION.model_copy(
+        update={"parts": (QUESTION.parts[0].model_copy(update={"text": f"{ana} wrote"}),)}
+    )
+
+    run = await people.chat.post_card(CHANNEL, asked, "run")
+    card = await people.chat.post_card(CHANNEL, sample, "k")
+
+    assert "Ana asked for it" in people.discord.find(run.message).embeds[0]["description"]
+    assert f"discord\\:{ana.partition(':')[2]}" in str(people.discord.find(card.message).embeds)
 
 
 async def test_presses_made_while_the_bot_is_away_fail_visibly(people: DiscordDriver) -> None:
