@@ -69,8 +69,10 @@ async def run(
                 acks = await bench.commands(commands)
             finally:
                 await bot.close()
+                late = bench.told_late()
     figures = (
         *burst,
+        Figure("people told they were late who were not", late, "", "<= 0"),
         Figure("command acknowledged under load, p99", percentile(acks, 0.99), "s", "<= 0.3"),
         Figure("command acknowledged under load, median", percentile(acks, 0.5), "s", "<= 0.3"),
         Figure("idle bot, memory", rss_mb, "MB", "<= 160"),
@@ -176,6 +178,11 @@ class _Bench:
         await self._bot.start()
         await asyncio.sleep(5.0)
         return await self._bot.idle(seconds)
+
+    def told_late(self) -> int:
+        """Whispers that an answer came after the close: everybody answered before."""
+        whispers = self._slack.workspace.whispers
+        return sum("does not count any more" in whisper["text"] for whisper in whispers)
 
     # --- looking --------------------------------------------------------------------------------
 
