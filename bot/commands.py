@@ -340,6 +340,7 @@ class Commands:
             return "No runs yet. Say start SPEC."
         store, kind = self._house.store.runs, kind_of(run.spec)
         lines = [f"Run {run.run_id} ({run.name}) is {run.state}: {run.reason or 'just created'}."]
+        lines += filter(None, [self._rounds.shift.note(run.run_id) if run.state.is_moving else ""])
         for arm in await self._house.call(store.arms, run.run_id):
             evaluations = await self._house.call(store.evaluations, arm.arm_id)
             said = arm.state.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
 from bot import messages, metrics, outgoing, words
@@ -38,6 +38,7 @@ class Live:
         self._moved: set[str] = set()
         self._posted: set[str] = set()
         self._shown: dict[str, str] = {}
+        self.remark: Callable[[str], str] = lambda _: ""  # what holds up a run that is under way
 
     # --- a watcher ------------------------------------------------------------------------------
 
@@ -161,7 +162,7 @@ class Live:
                 return f"Your turn: {counted}."
             return "Your turn: please answer the cards below."
         if run.state is RunState.TRAINING:
-            return "Training."
+            return self.remark(run.run_id) or "Training."
         return f"{run.state.capitalize()}: {run.reason}."
 
     async def _draw_board(self, run: Run, curves: Sequence[ArmHistory], unit: words.Unit) -> None:

@@ -47,6 +47,7 @@ class Rounds:
         self.live = Live(house)
         self.budgets = Budgets(house, lambda run_id, why: self.stop(run_id, BOT, why))
         self.shift = Shift(house, self.live.left_s)
+        self.live.remark = self.shift.note
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # runs that were set going while they came to rest
         self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -114,7 +115,8 @@ class Rounds:
             StoreError: it is under way already, or cannot be resumed from where it stands.
         """
         run = await self._house.call(self._house.store.runs.get, run_id)
-        if self.shift.hurry(run_id):
+        is_in_haste = self.shift.hurry(run_id)  # of a held run, too: once it goes on, then at once
+        if run is not None and run.state.is_moving and is_in_haste:
             self.changed(run_id)
             return
         if run is not None and run.state.is_moving:
@@ -286,7 +288,7 @@ class Rounds:
                 case Listen(round=round_):
                     settled()
                     await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
-                    await self.segments.rest(run)
+                    await self.segments.rest(run, arm)
                     await self.listening.check(round_.round_id)
                     await until(news, timeout_s=LOOK_AGAIN_S)
                     continue
@@ -294,7 +296,9 @@ class Rounds:
                     wait_s = await self.shift.wait_s(run, spec, mine) if step.attempt == 1 else 0.0
                     if wait_s > 0:
                         settled()
-                        await self.segments.rest(run)
+                        await self._training_again(run.run_id, arm)
+                        await self.live.show(run.run_id)
+                        await self.segments.rest(run, arm)
                         await until(news, timeout_s=min(wait_s, LOOK_AGAIN_S))
                         continue
                     await self._training_again(run.run_id, arm)

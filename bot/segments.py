@@ -180,11 +180,10 @@ class Segments:
         now = await self._house.call(self._house.store.runs.get, run.run_id)
         return now is not None and now.state.is_moving
 
-    async def rest(self, run: Run) -> None:
-        """Nobody trains for the run just now: what the machine spends is spent on waiting."""
-        slot = await self._idle_slot(run)
+    async def rest(self, run: Run, arm: Arm) -> None:
+        """An arm waits, for people or for the grid: unless another trains, so does the machine."""
         if not self._house.slot.is_taken:
-            self._house.meter.switch(slot)
+            self._house.meter.switch(Slot(run.run_id, arm.name, None, "wait"))
 
     async def _idle_slot(self, run: Run) -> Slot:
         """Who the machine works for while no child does: the arm whose questions are open."""

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 
 WORTH_IT = 0.05
 """A start later must save this share of the grams, or nobody is kept waiting."""
+YEARS = range(2000, 3000)
+"""Times beyond may not be added to or taken from."""
 
 
 class ForecastError(Exception):
@@ -48,17 +50,23 @@ def read(text: str) -> tuple[Slice, ...]:
     Raises:
         ForecastError: it is none; the text names the line.
     """
-    rows = csv.DictReader(io.StringIO(text))
-    if not {"start", "g_per_kwh"} <= set(rows.fieldnames or ()):
-        raise ForecastError("it has no columns start and g_per_kwh")
+    rows = csv.DictReader(io.StringIO(text, newline=None))
+    try:
+        if not {"start", "g_per_kwh"} <= set(rows.fieldnames or ()):
+            raise ForecastError("it has no columns start and g_per_kwh")
+        given = list(rows)
+    except csv.Error as err:
+        raise ForecastError(f"line {rows.line_num}: {err}") from None
     found = []
-    for line, row in enumerate(rows, 2):
+    for line, row in enumerate(given, 2):
         try:
             one = Slice(datetime.fromisoformat(row["start"]), float(row["g_per_kwh"]))
         except (TypeError, ValueError) as err:
             raise ForecastError(f"line {line}: {err}") from None
         if one.start.tzinfo is None or not 0 <= one.g_per_kwh < 1e5:
             raise ForecastError(f"line {line}: write the time with its offset, grams from 0 on")
+        if one.start.year not in YEARS:
+            raise ForecastError(f"line {line}: the year {one.start.year} is none to forecast")
         found.append(one)
     return tuple(sorted(found, key=lambda one: one.start))
 

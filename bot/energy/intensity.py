@@ -36,22 +36,27 @@ class Unchanging:
 
 
 class CsvFile:
-    """A file that somebody keeps up to date; read at every question."""
+    """A file that somebody keeps up to date; read at every question.
+
+    While it cannot be read, as when it is being written anew, what it said last holds: nobody who
+    waits for an hour sets out at once because of that.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known: tuple[Slice, ...] = ()
 
     async def forecast(self) -> tuple[Slice, ...]:
-        """What the file says now."""
+        """What the file says now, or said last."""
         try:
-            return read(await asyncio.to_thread(self._path.read_text, encoding="utf-8"))
+            self._known = read(await asyncio.to_thread(self._path.read_text, encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ForecastError) as err:
             log.warning("no grid forecast", extra={"file": str(self._path), "reason": str(err)})
-            return ()
+        return self._known
 
 
 class CsvAddress:
-    """An address that gives such a file; asked at most every 15 minutes."""
+    """An address that gives such a file; asked at most every 15 minutes, and likewise."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,7 +73,6 @@ class CsvAddress:
         except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError, ForecastError) as err:
             # the address may hold a key: it is in no log
             log.warning("no grid forecast", extra={"reason": type(err).__name__})
-            self._known = ()
         return self._known
 
     async def _fetch(self) -> str:
@@ -77,7 +81,11 @@ class CsvAddress:
             aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
             session.get(self._url) as response,
         ):
-            text = await response.content.read(MOST_BYTES)
+            text = b""
+            async for some in response.content.iter_any():
+                text += some
+                if len(text) > MOST_BYTES:
+                    raise ForecastError(f"it has more than {MOST_BYTES} bytes")
             return text.decode("utf-8")
 
 
@@ -94,7 +102,13 @@ def provider(setting: str | None) -> IntensityProvider:
     path = Path(setting)
     if "://" in setting or not path.is_file():
         raise SettingsError(
-            f"JOULERY_CARBON_FORECAST = {setting.partition('?')[0]!r}: there is no such file, and it "
-            "is no https address; name a CSV file with start,g_per_kwh, or leave it empty"
+            f"JOULERY_CARBON_FORECAST = {_without_key(setting)!r}: there is no such file, and it is "
+            "no https address; name a CSV file with start,g_per_kwh, or leave it empty"
         )
     return CsvFile(path)
+
+
+def _without_key(setting: str) -> str:
+    """An address without what may be secret in it."""
+    scheme, mark, _ = setting.partition("://")
+    return f"{scheme}{mark}..." if mark else setting

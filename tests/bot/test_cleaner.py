@@ -1,10 +1,13 @@
 """Going on when the grid is cleanest: windows by hand, then where forecasts come from."""
 
+import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
 
+from bot.energy import intensity
 from bot.energy.cleaner import ForecastError, Slice, Window, cleanest, read
 from bot.energy.intensity import CsvAddress, CsvFile, provider
 from bot.settings import SettingsError
@@ -75,6 +78,8 @@ def test_a_file_is_read_in_order_of_time():
         ("start,g_per_kwh\n2026-11-23T12:00:00+00:00,-3\n", "from 0 on"),
         ("start,g_per_kwh\n2026-11-23T12:00:00+00:00,nan\n", "from 0 on"),
         ("start,g_per_kwh\n2026-11-23T12:00:00+00:00\n", "line 2"),
+        ("start,g_per_kwh\n0001-01-01T00:00:00+00:00,3\n", "line 2: the year 1"),
+        (f"start,g_per_kwh\n{'2' * 200_000},3\n", "field limit"),
     ],
 )
 def test_what_is_no_forecast_is_refused_with_its_line(text, why):
@@ -90,6 +95,63 @@ async def test_a_broken_file_is_logged_and_nobody_waits(tmp_path, caplog):
     assert "no grid forecast" in caplog.text
 
 
+async def test_what_a_file_said_last_holds_while_it_is_written_anew(tmp_path):
+    path = tmp_path / "grid.csv"
+    path.write_text(TEXT)
+    source = CsvFile(path)
+    known = await source.forecast()
+
+    path.write_text(TEXT[:40])
+    assert await source.forecast() == known == read(TEXT)
+    path.write_text(TEXT.replace(",300", ",200"))
+    assert [s.g_per_kwh for s in await source.forecast()] == [400, 200]
+
+
+def test_lines_may_end_as_they_like():
+    assert read(TEXT.replace("\n", "\r")) == read(TEXT.replace("\n", "\r\n")) == read(TEXT)
+
+
+async def test_an_answer_that_comes_in_pieces_is_read_whole(unused_tcp_port):
+    """The first piece alone would be a forecast, too: of one slice, and of 3 g."""
+
+    async def give(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (TEXT[:46], TEXT[46:]):
+            await response.write(piece.encode())
+            await asyncio.sleep(0.1)
+        return response
+
+    async with served(give, unused_tcp_port) as url:
+        assert await CsvAddress(url).forecast() == read(TEXT)
+
+
+async def test_an_address_that_falls_silent_leaves_what_it_said(unused_tcp_port, monkeypatch):
+    monkeypatch.setattr(intensity, "FRESH_S", 0.0)
+    answers = iter([web.Response(text=TEXT), web.Response(status=503)])
+
+    async def give(request):
+        return next(answers)
+
+    async with served(give, unused_tcp_port) as url:
+        source = CsvAddress(url)
+        assert await source.forecast() == await source.forecast() == read(TEXT)
+
+
+@asynccontextmanager
+async def served(give, port):
+    """A server that gives that; its address."""
+    app = web.Application()
+    app.router.add_get("/grid.csv", give)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}/grid.csv"
+    finally:
+        await runner.cleanup()
+
+
 async def test_an_address_is_asked_once_in_a_while(unused_tcp_port):
     asked = []
 
@@ -97,16 +159,9 @@ async def test_an_address_is_asked_once_in_a_while(unused_tcp_port):
         asked.append(request.path)
         return web.Response(text=TEXT)
 
-    app = web.Application()
-    app.router.add_get("/grid.csv", give)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
-    source = CsvAddress(f"http://127.0.0.1:{unused_tcp_port}/grid.csv")
-    try:
+    async with served(give, unused_tcp_port) as url:
+        source = CsvAddress(url)
         first, second = await source.forecast(), await source.forecast()
-    finally:
-        await runner.cleanup()
 
     assert first == second == read(TEXT)
     assert len(asked) == 1
@@ -122,10 +177,14 @@ async def test_an_address_that_does_not_answer_is_no_reason_to_wait_and_in_no_lo
     assert "secret" not in str([vars(r) for r in caplog.records])
 
 
-@pytest.mark.parametrize("setting", ["no/such/file.csv", "ftp://x/y.csv", "http://example.org/a"])
+@pytest.mark.parametrize(
+    "setting",
+    ["no/such/file.csv", "ftp://x/y.csv", "http://ana:secret@example.org/secret?a=secret"],
+)
 def test_a_setting_that_names_no_source_is_refused(setting):
-    with pytest.raises(SettingsError, match="JOULERY_CARBON_FORECAST"):
+    with pytest.raises(SettingsError, match="JOULERY_CARBON_FORECAST") as err:
         provider(setting)
+    assert "secret" not in str(err.value)
 
 
 async def test_without_a_setting_nothing_is_asked():

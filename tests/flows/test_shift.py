@@ -27,6 +27,35 @@ async def test_training_waits_for_the_cleanest_hour_or_for_a_word(
         assert said(chat, run).count("less than now") == 1
 
 
+async def test_a_run_that_waits_is_idle_says_so_and_can_be_held_and_set_going(
+    open_bot, chat, tiny_spec, tmp_path
+):
+    """What it draws meanwhile is no work; after a pause one resume is enough, and goes on at once."""
+    spec = tiny_spec(ask={"at": [0.3], "audit": 0}).model_copy(update={"may_wait": 6 * 3600.0})
+    path = write(tmp_path / "grid.csv", [400, 400, 100, 100, 400])
+    async with open_bot(carbon_forecast=str(path)) as bot:
+        run = await bot.rounds.begin(spec, who="memory:ana")
+        voting = asyncio.create_task(vote_until_ended(chat, bot, run))
+        async with asyncio.timeout(60):
+            await chat.until(lambda: waits(head(chat, run).card.lines[0]))
+        await chat.command("ana", f"status {run.run_id}", "joulery")
+        async with asyncio.timeout(10):
+            await chat.until(lambda: any(waits(text) for text in chat.said()))
+        assert bot.house.meter.slot.phase == "wait"
+
+        await chat.command("ana", f"pause {run.run_id}", "joulery")
+        async with asyncio.timeout(10):
+            await chat.until(lambda: "Paused" in head(chat, run).card.lines[0])
+        await chat.command("ana", f"resume {run.run_id}", "joulery")
+        run = await voting
+
+        assert run.state is RunState.FINISHED
+
+
+def waits(text):
+    return "Waiting for cleaner electricity until" in text and "say resume" in text
+
+
 async def test_where_the_grid_stays_as_it_is_nobody_waits(open_bot, chat, tiny_spec, tmp_path):
     spec = tiny_spec(ask={"at": [0.3], "audit": 0, "deadline": 1})
     spec = spec.model_copy(update={"may_wait": 6 * 3600.0})
