@@ -7,7 +7,9 @@ refuses what the real one refuses. Nothing here says how fast the real one is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from trainer.spec import RunSpec
 
 WAIT_S = 300.0
 BOSS = "boss"
+SENT_AGAIN_S = 65.0
 STORM_S = 5.0
 """How long every call is refused with 429."""
 
@@ -69,10 +72,8 @@ async def run(
                 acks = await bench.commands(commands)
             finally:
                 await bot.close()
-                late = bench.told_late()
     figures = (
         *burst,
-        Figure("people told they were late who were not", late, "", "<= 0"),
         Figure("command acknowledged under load, p99", percentile(acks, 0.99), "s", "<= 0.3"),
         Figure("command acknowledged under load, median", percentile(acks, 0.5), "s", "<= 0.3"),
         Figure("idle bot, memory", rss_mb, "MB", "<= 160"),
@@ -90,7 +91,8 @@ class _Bench:
     ) -> None:  # fmt: skip
         self._venue, self._bot, self._n_cards = venue, bot, cards
         self._people = [f"p{n}" for n in range(people)]
-        self._store = Store.open(f"sqlite:///{folder / 'data' / 'joulery.db'}")
+        self._database = folder / "data" / "joulery.db"
+        self._store = Store.open(f"sqlite:///{self._database}")
         self._progress = progress
         self._while_down = 0
         self.setting: dict[str, Any] = {
@@ -115,10 +117,12 @@ class _Bench:
             for who, plan in plans.items():
                 group.create_task(crowd.live(who, plan))
             down_s = await self._go_wrong(crowd, total)
-        burst_s = loop.time() - began
+        ended = loop.time()
         await _until(lambda: not self._store.mail.pending(venue.name), "all is sent")
         await self._command("stop r1 --yes")
         await _until(self._is_closed, "the round is closed")
+        # what nobody took is sent again after a minute: by now that is late, and known
+        await asyncio.sleep(max(0.0, ended + SENT_AGAIN_S - loop.time()))
         await _until(lambda: not self._store.mail.pending(venue.name), "all is sent")
         found = compare(crowd.oracle.votes(), self._votes())
         self.setting |= {
@@ -128,7 +132,7 @@ class _Bench:
             **venue.carelessness(),
             "acts_while_down": self._while_down,
             "presses_failed_visibly": crowd.failed,
-            "burst_s": round(burst_s, 1),
+            "burst_s": round(ended - began, 1),
             "down_s": round(down_s, 1),
             "notes": self._notes(found, crowd.failed),
         }
@@ -136,6 +140,7 @@ class _Bench:
             Figure("votes that differ from what people gave", found.total, "", "<= 0"),
             Figure("cards whose shown count differs", self._wrong_counts(crowd), "", "<= 0"),
             Figure("messages posted twice", self._twice(), "", "<= 0"),
+            Figure("people told they were late who were not", self._told_late(), "", "<= 0"),
             Figure(f"calls faster than {venue.title} allows", venue.refused(), "", "<= 0"),
         )
 
@@ -179,12 +184,13 @@ class _Bench:
         await asyncio.sleep(5.0)
         return await self._bot.idle(seconds)
 
-    def told_late(self) -> int:
-        """Whispers that an answer came after the close: everybody answered before."""
-        whispers = self._slack.workspace.whispers
-        return sum("does not count any more" in whisper["text"] for whisper in whispers)
-
     # --- looking --------------------------------------------------------------------------------
+
+    def _told_late(self) -> int:
+        """Whispers that an answer came after the close: everybody answered before."""
+        with contextlib.closing(sqlite3.connect(self._database)) as rows:
+            counted = rows.execute("SELECT count(*) FROM outbox WHERE key LIKE 'late:%'")
+            return int(counted.fetchone()[0])
 
     async def _command(self, words: str) -> Answered:
         while not (sent := await self._venue.command(BOSS, words)).is_acked:  # noqa: ASYNC110 -- or a person would
