@@ -17,6 +17,7 @@ from adapters.discord import emoji
 from adapters.discord.text import one_line
 
 MAX_ID, MAX_BUTTON, MAX_LABEL = 100, 80, 45
+MAX_BUTTONS, LAST_ROW = 25, 4  # five rows of five
 PER_FORM = 5
 """Lines in a form; a card with more of them gets a button per five."""
 ANSWER, MENU, FORM = "jl1", "jl1m", "jl1f"
@@ -69,10 +70,13 @@ def view(card: Card) -> View | None:
     """A card's buttons; None for none.
 
     Raises:
-        ChatRefused: an answer's id is too long for Discord.
+        ChatRefused: an answer's id is too long for Discord, or there are too many.
     """
     if card.is_closed or not (card.buttons or card.menu):
         return None
+    pages = _pages(card.menu)
+    if len(card.buttons) + len(pages) > MAX_BUTTONS:
+        raise ChatRefused(f"Discord takes no more than {MAX_BUTTONS} buttons")
     shown = View(timeout=None)
     for button in card.buttons:
         custom_id = f"{ANSWER}:{button.id}"
@@ -83,20 +87,25 @@ def view(card: Card) -> View | None:
             label=label, custom_id=custom_id, emoji=emoji.glyph(button.emoji)
         )
         shown.add_item(Answer(item, button.id))
-    for first in range(0, len(card.menu.options) if card.menu else 0, PER_FORM):
-        assert card.menu is not None
-        last = min(first + PER_FORM, len(card.menu.options))
-        pages = f"{first + 1}–{last}: " if len(card.menu.options) > PER_FORM else ""
-        label = one_line(f"{pages}{card.menu.title}", MAX_BUTTON)
-        shown.add_item(
-            OpenForm(Button(label=label, custom_id=f"{MENU}:{first}", row=_row(first)), first)
-        )
+    for first, label in pages:
+        row = LAST_ROW if len(pages) > 1 else None
+        item = Button(label=label, custom_id=f"{MENU}:{first}", row=row)
+        shown.add_item(OpenForm(item, first))
     shown.stop()  # or the library would keep it for ever
     return shown
 
 
-def _row(first: int) -> int | None:
-    return 4 if first else None
+def _pages(menu: Menu | None) -> list[tuple[int, str]]:
+    """(first line, label) of the buttons that open a menu."""
+    if menu is None:
+        return []
+    n = len(menu.options)
+    if n <= PER_FORM:
+        return [(0, one_line(menu.title, MAX_BUTTON))]
+    return [
+        (first, one_line(f"{first + 1}–{min(first + PER_FORM, n)}: {menu.title}", MAX_BUTTON))
+        for first in range(0, n, PER_FORM)
+    ]
 
 
 def form(menu: Menu, first: int, about: Ref, press_id: int) -> Modal:

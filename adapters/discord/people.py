@@ -40,7 +40,7 @@ class People:
     def see(self, user: discord.abc.User | discord.Member) -> Person:
         """Somebody did something: this is who they are now."""
         groups = None
-        if isinstance(user, discord.Member):
+        if isinstance(user, discord.Member) and user.guild.roles:  # none known: an outage
             own = self._guild.id  # everybody has the role that is called like the server
             groups = tuple(sorted(f"{ROLE}{role.id}" for role in user.roles if role.id != own))
         person = Person(user.display_name, user.bot, groups)

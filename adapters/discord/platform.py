@@ -98,6 +98,7 @@ class DiscordChat:
         self._menus: dict[Ref, Menu] = {}
         self._is_up = False
         self._trouble = ""
+        self._gap_since: datetime | None = None
 
     def learn(self, verbs: Sequence[Verb], complete: Complete) -> None:
         """Before `connect`: the commands to show."""
@@ -162,7 +163,8 @@ class DiscordChat:
             await self._arrived(is_first=False)
 
         async def on_disconnect() -> None:
-            self._is_up = False
+            if self._is_up:
+                self._gap_since, self._is_up = client.heard_at, False
 
         for listener in (on_ready, on_resumed, on_disconnect):
             client.event(listener)
@@ -356,7 +358,7 @@ class DiscordChat:
 
     async def _arrived(self, *, is_first: bool) -> None:
         """The line is up; unless it is the first time, events in between may be lost."""
-        since, self._is_up = self._client.heard_at if self._client else None, True
+        self._is_up = True
         if is_first:
             return
         event = Reconnected(
@@ -365,7 +367,7 @@ class DiscordChat:
             at=self._now(),
             is_platform_time=False,
             ref=ref_to(self._channel),
-            gap_since=since,
+            gap_since=self._gap_since,
         )
         try:
             await self._tell_house(event)

@@ -33,8 +33,10 @@ from adapters.discord.text import one_line
 log = logging.getLogger(__name__)
 
 LOOK_BACK = timedelta(days=7)
-MAX_MESSAGES = 5_000
+MAX_MESSAGES = 2_000
 """How far a channel is read back: what failed longer ago is given up by people long before."""
+READ_S = 120.0
+"""How long that may take: Discord lets a page be read about once a second."""
 MAX_FILES, MAX_ALT, MAX_NAME = 10, 1000, 100
 
 Draw = Callable[[str], discord.Embed]
@@ -91,7 +93,7 @@ class Posting:
         """
         found = self._shelves.setdefault(place_id, Shelf())
         if not found.is_known:
-            async with speaking():
+            async with speaking(READ_S):
                 after = datetime.now(UTC) - LOOK_BACK
                 history = self.place(place_id).history(
                     limit=MAX_MESSAGES, after=after, oldest_first=False

@@ -74,8 +74,8 @@ def _given(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def _written(option: Option, value: Any) -> str:
     if option.kind == "flag":
         return f"--{option.name}" if value else ""
-    text = " ".join(str(value).split())
-    return f"{option.name}={text}" if option.is_named else text
+    parts = str(value).split()
+    return f"{option.name}={''.join(parts)}" if option.is_named else " ".join(parts)
 
 
 def _option(option: Option) -> Json:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.base import CANONICAL_EMOJI, Card, CardPart
+from adapters.base import CANONICAL_EMOJI, Card, CardPart, ChatRefused
 from adapters.discord import controls, embeds, emoji, marks
 from adapters.discord.clock import Clock
 from adapters.discord.text import after_mention, escaped, fenced, one_line, quoted, typed
@@ -111,6 +112,14 @@ async def test_buttons_carry_the_answer_and_its_emoji() -> None:
     assert view.is_finished()  # the library keeps nothing of it
 
 
+async def test_more_buttons_than_discord_takes_and_endless_answers_are_refused() -> None:
+    many = [QUESTION.buttons[0].model_copy(update={"id": f"b{n}"}) for n in range(26)]
+    endless = QUESTION.buttons[0].model_copy(update={"id": "x" * 97})
+    for buttons in (many, [endless]):
+        with pytest.raises(ChatRefused, match="Discord takes no"):
+            controls.view(QUESTION.model_copy(update={"buttons": tuple(buttons)}))
+
+
 def test_every_canonical_emoji_is_mapped_there_and_back() -> None:
     for canonical in CANONICAL_EMOJI:
         glyph = emoji.glyph(canonical)
@@ -189,8 +198,6 @@ def test_one_line_is_never_empty() -> None:
 
 
 def test_the_clock_follows_discords_and_never_goes_back() -> None:
-    from datetime import UTC, datetime, timedelta
-
     now = datetime(2026, 11, 28, 12, tzinfo=UTC)
     second = timedelta(seconds=1)
     clock = Clock(lambda: now)

@@ -403,6 +403,7 @@ async def test_after_a_lost_session_the_snapshot_finds_what_was_missed(
 ) -> None:
     card = await people.chat.post_card(CHANNEL, QUESTION, "k")
     people.discord.gateway.resumes = False
+    began = datetime.now(UTC)
 
     people.discord.gateway.forget_sessions()
     await people.discord.react("bo", card, "👎")
@@ -410,6 +411,7 @@ async def test_after_a_lost_session_the_snapshot_finds_what_was_missed(
     [back] = await heard(people.ears, Reconnected)
 
     assert back.gap_since is not None
+    assert back.gap_since <= began
     assert people.discord.gateway.identified == 2
     standing = await people.chat.snapshot(card)
     assert standing.reactions == {"👎": {people.user("bo")}}
