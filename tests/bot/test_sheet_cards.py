@@ -300,6 +300,12 @@ def tap(raw, second, who="u:ana"):
     return reacted(who, *raw, second)
 
 
+def told(event):
+    """What somebody did, in short."""
+    said = event.text if event.kind == "thread_reply" else event.emoji.raw
+    return f"{event.kind}:{said}@{event.at.second}"
+
+
 @pytest.mark.parametrize(
     ("happened", "no", "yes"),
     [
@@ -323,7 +329,7 @@ def tap(raw, second, who="u:ana"):
         ([tap(THREE, 1), replied("u:ana", "all fit", second=2)], "", "123456789"),
         ([replied("u:ana", "all"), replied("u:ana", "3 apples"), replied("u:ana", "none")], "", ""),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else " ".join(map(told, one)),
 )  # fmt: skip
 def test_every_way_to_say_which_pictures_do_not_fit(happened, no, yes):
     assert misfit(votes(heard(*happened)))[:2] == (no, yes)

@@ -152,6 +152,7 @@ def test_people_are_shown_a_picture_of_our_own_making(splits, tmp_path):
     shown = Path(view.image_path)
     assert shown.parent == tmp_path / "pictures"
     with Image.open(shown) as seen, Image.open(splits.pool[3].fields["image"].path) as original:
+        assert view.image_side == max(original.size)
         assert (seen.format, seen.mode, seen.size) == ("PNG", "RGB", original.size)
     assert learner.sample_view(3, 0).image_path == view.image_path
 
