@@ -13,14 +13,11 @@ from adapters.base import Ref, Reply, Snapshot
 from adapters.discord.calls import UNKNOWN_CHANNEL, DiscordRefused, speaking
 from adapters.discord.listening import Listening, read_emoji
 from adapters.discord.posting import Posting
+from adapters.discord.replies import LONG_S, Replies
 
-LONG_S = 300.0
-"""A crowd's pages take their time: Discord lets reactions be read slowly."""
 PAGE = 100
 NORMAL, SUPER = 0, 1
 """Kinds of reactions, which are listed apart."""
-MAX_SCANNED = 3_000
-"""Messages after a card among which replies to it are looked for, outside its thread."""
 
 
 class Standing:
@@ -33,7 +30,7 @@ class Standing:
         listening: Listening,
         now: Callable[[], datetime],
     ) -> None:
-        self._http = http
+        self._http, self._replies = http, Replies(posting.place)
         self._posting, self._listening, self._now = posting, listening, now
 
     async def at(self, ref: Ref) -> Snapshot:
@@ -49,12 +46,12 @@ class Standing:
             self._posting.note(message)
             reactions, canonical, all_named = await self._reactions(message)
         replies = await self._in_thread(ref) if message.flags.has_thread else []
-        async with speaking(LONG_S):
-            others, all_read = await self._after(place, message, ref)
+        others, all_read = await self._replies.to(place.id, message.id)
+        replies += self._read(others, ref)
         return Snapshot(
             reactions=reactions,
             canonical=canonical,
-            replies=(*replies, *others),
+            replies=tuple(replies),
             is_complete=all_named and all_read,
             asked_at=asked_at,
         )
@@ -95,25 +92,15 @@ class Standing:
     async def _in_thread(self, ref: Ref) -> list[Reply]:
         root = Ref(platform=ref.platform, channel=ref.channel, message=ref.message)
         thread = self._posting.place(int(ref.message))
-        found = []
+        found: list[discord.Message] = []
         try:
             async with speaking(LONG_S):
-                async for message in thread.history(limit=None, oldest_first=True):
-                    found.append(self._listening.read_reply(message, root))
+                found = [m async for m in thread.history(limit=None, oldest_first=True)]
         except DiscordRefused as err:
             if err.code != UNKNOWN_CHANNEL:  # it was deleted, and all in it
                 raise
-        return [reply for reply in found if reply is not None]
+        return self._read(found, root)
 
-    async def _after(
-        self, place: discord.PartialMessageable, card: discord.Message, ref: Ref
-    ) -> tuple[list[Reply], bool]:
-        """Replies to a card in its own channel, and whether all of that could be looked through."""
-        found, seen = [], 0
-        history = place.history(limit=MAX_SCANNED + 1, after=card, oldest_first=True)
-        async for message in history:
-            seen += 1
-            to = message.reference.message_id if message.reference else None
-            if to == card.id and message.type is discord.MessageType.reply:
-                found.append(self._listening.read_reply(message, ref))
-        return [reply for reply in found if reply is not None], seen <= MAX_SCANNED
+    def _read(self, messages: list[discord.Message], root: Ref) -> list[Reply]:
+        read = (self._listening.read_reply(message, root) for message in messages)
+        return [reply for reply in read if reply is not None]

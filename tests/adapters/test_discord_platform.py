@@ -33,6 +33,7 @@ from adapters.base import (
     ReplyDeleted,
     ThreadReply,
 )
+from adapters.discord import replies
 from adapters.discord.platform import DiscordChat
 from adapters.discord.posting import Shelf
 from tests.adapters.cards import BLIND, CLOSED, FEATURES, LEVELS, PNG, QUESTION, RUN
@@ -554,6 +555,42 @@ async def test_a_reply_in_the_channel_is_one_like_in_the_thread(people: DiscordD
     await people.delete_reply("ana", card, said)
     assert isinstance(people.ears.events[-1], ReplyDeleted)
     assert (await people.chat.snapshot(card)).replies == ()
+
+
+async def test_a_busy_channel_is_not_read_once_per_card(
+    people: DiscordDriver,
+) -> None:
+    cards = [await people.chat.post_card(CHANNEL, QUESTION, f"k{n}") for n in range(6)]
+    people.discord.gateway.lose(1000)
+    said = {}
+    for n in range(250):
+        said[n] = await people.discord.answer("ana", f"answer {n}", cards[n % 6])
+    people.discord.rest.calls.clear()
+
+    shots = await asyncio.gather(*(people.chat.snapshot(card) for card in cards))
+
+    for n, shot in enumerate(shots):
+        assert [r.text for r in shot.replies] == [f"answer {m}" for m in range(n, 250, 6)]
+        assert shot.is_complete
+    pages = [c for c in people.discord.rest.calls if c == "GET /channels/2000/messages"]
+    assert len(pages) < 6 * 3
+
+
+async def test_replies_beyond_what_is_read_are_said_to_be_missing(
+    people: DiscordDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "MAX_SCANNED", 20)
+    card = await people.chat.post_card(CHANNEL, QUESTION, "k")
+    people.discord.gateway.lose(1000)
+    await people.discord.answer("ana", "+archive", card)
+    for n in range(19):
+        await people.discord.say("bo", f"small talk {n}")
+
+    assert len((await people.chat.snapshot(card)).replies) == 1
+    await people.discord.say("bo", "one more")
+    shot = await people.chat.snapshot(card)
+    assert shot.replies == ()
+    assert not shot.is_complete
 
 
 # --- threads ------------------------------------------------------------------------------------
