@@ -14,6 +14,7 @@ from bot.energy import joules
 from bot.energy.breakeven import took
 from bot.energy.costs import Costs, Place
 from bot.energy.effort import People
+from bot.energy.remarks import remarked, short, warnings
 from bot.report import saving_to_target
 from bot.verdict import by_objective
 from bot.wording import arm_said
@@ -25,7 +26,6 @@ QUIET_J = 36_000.0
 """What the bot spends without a run is worth a line from 0.01 kWh on."""
 MAX_BARS = 8
 """Arms that are told apart."""
-MAX_REMARKS = 5
 METHOD = "Joulery meters components, not the wall socket; what is covered: docs/energy.md"
 
 
@@ -70,12 +70,18 @@ class DayBook:
 
     @property
     def parts(self) -> list[EnergySum]:
-        """All of them."""
-        return [*(part for run in self.runs for part in run.parts), *self.loose]
+        """What the day's total is of: all runs, and the bot."""
+        own = [part for part in self.loose if not is_nobodys(part)]
+        return [*(part for run in self.runs for part in run.parts), *own]
+
+    @property
+    def beside(self) -> list[EnergySum]:
+        """What was booked on nobody: no part of the total, of its CO2e and of its costs."""
+        return [part for part in self.loose if is_nobodys(part)]
 
     @property
     def total(self) -> EnergyTotal:
-        """All joules of the day."""
+        """All joules of the day that are ours."""
         return energy.total(self.parts)
 
     @property
@@ -94,8 +100,13 @@ class DayBook:
         return not self.runs
 
 
+def is_nobodys(part: EnergySum) -> bool:
+    """Whether joules of no run are not the bot's either: idle machines, and what others compute."""
+    return part.phase != "bot"
+
+
 def shares(book: DayBook) -> list[tuple[str, EnergyTotal]]:
-    """(who, total), the largest first, that together are the day: arms, the bot, idle machines.
+    """(who, total), the largest first, that together are the day: arms, and the bot.
 
     Where there are many, the smallest are put together.
     """
@@ -104,8 +115,9 @@ def shares(book: DayBook) -> list[tuple[str, EnergyTotal]]:
         for part in one.parts:
             arm = arm_said(part.arm, one.run.spec) if part.arm else energy.SHARED
             owners[f"{one.run.run_id} {arm}"].append(part)
-    for part in book.loose:
-        owners["the bot, no run" if part.phase == "bot" else "machines, no run"].append(part)
+    own = [part for part in book.loose if not is_nobodys(part)]
+    if own:
+        owners["the bot, no run"] = own
     ranked = sorted(owners.items(), key=lambda owner: -sum(p.energy_j for p in owner[1]))
     shown, rest = ranked[:MAX_BARS], ranked[MAX_BARS:]
     if rest:
@@ -121,17 +133,23 @@ def quiet_line(book: DayBook) -> str:
     total = book.total
     if total.energy_j < QUIET_J:
         return ""
-    return f"Energy, {book.day.name}: no runs; the bot itself {words.energy_total(total)}."
+    said = f"Energy, {book.day.name}: no runs; the bot itself {words.energy_total(total)}."
+    return " ".join(filter(None, [said, beside_said(book)]))
 
 
 def card(book: DayBook, picture: Picture | None) -> Card:
     """The summary as it stands in the channel."""
     total, unit = book.total, words.unit_for([book.total.energy_j])
-    late = " (late: the bot was down)" if book.is_late else ""
+    late = " (late)" if book.is_late else ""
     so_far = "" if book.is_over else ", so far"
     title = f"Energy, {book.day.name}{so_far}{late}: {words.energy_total(total, unit)}"
     lines = [change_said(total, book.before), people_said(book)]
-    lines += [*book.costs.said(), *compared(book), *warnings(book)]
+    lines += [
+        *book.costs.said(),
+        beside_said(book),
+        *compared(book),
+        *warnings(book.remarks, book.day),
+    ]
     own = shares(book)
     top = max((t.energy_j for _, t in own), default=0.0) or 1.0
     return Card(
@@ -169,13 +187,13 @@ def details(book: DayBook) -> str:
     lines += [net_said(one, unit) for one in book.runs]
     lines += [f"{one.run.run_id}: {one.budget}" for one in book.runs if one.budget]
     lines.append(joules.sources(book.total))
-    lines += remarked(book)
+    lines += remarked(book.remarks, book.day)
     lines.append(f"{METHOD}. Host {book.host}." if book.host else f"{METHOD}.")
     return "\n".join(filter(None, lines))
 
 
 def week(books: Sequence[tuple[LocalDay, EnergyTotal | None]]) -> str:
-    """The last days, a line each, and their sum is left to the reader: days err together."""
+    """The last days, a line each, and their sum."""
     known = [total for _, total in books if total is not None]
     if not known:
         return "Energy, the last 7 days: nothing was booked."
@@ -214,6 +232,17 @@ def change_said(total: EnergyTotal, before: Sequence[EnergyTotal | None]) -> str
     return f"{sign}{abs(change):.0%} against the mean of {days}."
 
 
+def beside_said(book: DayBook) -> str:
+    """What no run can be charged with, apart from the total; "" where there is none."""
+    total = energy.total(book.beside)
+    if total.energy_j <= 0:
+        return ""
+    return (
+        f"On no run, not in the total: {words.energy_total(total)}: machines that idle, and boards "
+        "that are sliced or that others compute on."
+    )
+
+
 def compared(book: DayBook) -> list[str]:
     """What runs that ended say of votes: by name, over their pairs."""
     by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -238,40 +267,22 @@ def net_said(one: RunDay, unit: words.Unit) -> str:
 
 
 def waited(book: DayBook, unit: words.Unit) -> str:
-    """What waiting for votes cost, apart; "" where nobody waited."""
+    """What waiting cost, apart; "" where nobody waited."""
     waits = [part for part in book.parts if part.phase == "wait"]
-    if not waits:
-        return ""
+    idle = [part for part in book.beside if part.phase == "wait"]
     by_source: dict[tuple[str, str], float] = defaultdict(float)
-    for part in waits:
+    for part in [*waits, *idle]:
         by_source[part.source, part.device] += part.duration_s
-    lasted = words.duration(max(by_source.values()))
-    return (
-        f"Waiting for votes: {lasted}, no training process: "
-        f"{words.energy_total(energy.total(waits), unit)}"
+    if not by_source:
+        return ""
+    text = (
+        f"Waiting for votes or cleaner electricity: {words.duration(max(by_source.values()))}, no "
+        f"training process: {words.energy_total(energy.total(waits), unit)}"
     )
-
-
-def warnings(book: DayBook) -> list[str]:
-    """One line on what went wrong; the thread says more."""
-    if not book.remarks:
-        return []
-    n = words.plural(len(book.remarks), "minute")
-    first = min(book.remarks, key=lambda m: m.minute)
-    return [f"⚠ {n} with gaps or anomalies, first {_remark(first, book.day)}"]
-
-
-def remarked(book: DayBook) -> list[str]:
-    """The remarks, a line each, the first few."""
-    lines = [f"⚠ {_remark(m, book.day)}" for m in book.remarks[:MAX_REMARKS]]
-    more = len(book.remarks) - len(lines)
-    return [*lines, f"⚠ and {more} more"] if more > 0 else lines
-
-
-def _remark(minute: EnergyMinute, day: LocalDay) -> str:
-    at = minute.minute.astimezone(day.zone)
-    what = minute.note or "filled in after a crash"
-    return f"at {at:%H:%M}, {short(minute.device)}: {what}"
+    if idle:
+        nobodys = words.energy_total(energy.total(idle), unit)
+        text += f"; what the machines drew meanwhile is on no run: {nobodys}"
+    return text
 
 
 def _by_device(parts: Iterable[EnergySum], unit: words.Unit) -> str:
@@ -283,11 +294,6 @@ def _by_device(parts: Iterable[EnergySum], unit: words.Unit) -> str:
         key=lambda one: -one[1].energy_j,
     )
     return "; ".join(f"{short(d)} {words.energy_total(total, unit)}" for d, total in totals)
-
-
-def short(device: str) -> str:
-    """A device as people may tell it apart: of a board's id the beginning."""
-    return device[:12] + "…" if device.startswith("GPU-") and len(device) > 13 else device
 
 
 # --- as a chart ---------------------------------------------------------------------------------

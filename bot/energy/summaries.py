@@ -10,7 +10,6 @@ import logging
 import platform
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from adapters.base import Picture
@@ -149,8 +148,14 @@ def book_of(
 
 
 def total_of(store: Store, day: LocalDay) -> EnergyTotal | None:
-    """All joules of a day; None where nothing was booked."""
-    parts = [p for own in store.ledger.sums_between(day.start, day.end).values() for p in own]
+    """All joules of a day that are ours; None where nothing was booked."""
+    by_run = store.ledger.sums_between(day.start, day.end)
+    parts = [
+        part
+        for run_id, own in by_run.items()
+        for part in own
+        if run_id or not daily.is_nobodys(part)
+    ]
     return energy.total(parts) if parts else None
 
 
@@ -172,9 +177,11 @@ def _report(run: Run, day: LocalDay) -> dict[str, Any] | None:
     ended = run.ended_at
     if run.state is not RunState.FINISHED or ended is None or not day.start <= ended < day.end:
         return None
-    if not (Path(run.folder) / "report.json").is_file():
+    try:
+        return conclusion.read_report(run)
+    except (OSError, ValueError) as err:  # the day is told without it
+        log.warning("report not read", extra={"run": run.run_id, "reason": str(err)})
         return None
-    return conclusion.read_report(run)
 
 
 # --- asked for by hand --------------------------------------------------------------------------

@@ -274,34 +274,64 @@ def test_a_building_that_adds_nothing_known_is_said_not_to_be_applied():
 
 
 def test_waiting_and_idle_machines_stand_apart():
-    """Two sources over the same hour are an hour, not two."""
+    """Two sources over the same hour are an hour, not two; what nobody pays is in no total."""
     waits = [
         part(720.0, "E-const", "wait", device="ram", duration_s=3600.0),
         part(360.0, "E-tdp", "wait", device="cpu", duration_s=3600.0),
     ]
-    day = book([[part(), *waits]], [part(3600.0, phase="other", arm=None)])
+    nobodys = [
+        part(7200.0, phase="other", arm=None, duration_s=60.0),
+        part(3600.0, phase="wait", arm=None, duration_s=3600.0),
+    ]
+    day = book([[part(), *waits]], nobodys, place=PRICED)
+    without = book([[part(), *waits]], place=PRICED)
 
     said = daily.details(day)
 
-    assert "Waiting for votes: 1 h, no training process: ≈ 0.00030 kWh" in said
-    assert "machines, no run (measured)" in said
+    assert "Waiting for votes or cleaner electricity: 1 h, no training process: ≈ 0.00030" in said
+    assert "what the machines drew meanwhile is on no run: 0.001000 kWh ±0.000050 (meas" in said
+    assert "On no run, not in the total: 3.00 Wh ±0.15 (measured): machines that idle" in (
+        check(daily.text(day))
+    )
+    assert day.total == without.total
+    assert day.costs == without.costs
+    assert dict(daily.shares(day)) == dict(daily.shares(without))
 
 
 def test_gaps_are_warned_of_and_listed_in_the_thread():
-    marks = [
-        EnergyMinute(
-            minute=DAY.start + timedelta(hours=14, minutes=n), run_id="r1", arm="human",
-            phase="train", device="GPU-1a2b3c4d-5e6f-7a8b", source="nvml", provenance="E-gap",
-            energy_j=1.0, duration_s=21.0, note="the counter was reset" if n else "",
-        )
-        for n in range(7)
-    ]  # fmt: skip
+    """What is alike is one line; two sources in one minute are one minute."""
+    marks = [mark(n, note="the counter was reset", unknown_s=1.0) for n in range(1, 7)]
+    marks += [mark(0), mark(1, provenance="E-gap", note="filled"), *map(different, range(10, 14))]
+    day = book([[part()]], remarks=sorted(marks, key=lambda m: m.minute))
+
+    assert "⚠ 11 minutes with gaps or anomalies, first at 14:00, GPU-1a2b3c4d…" in daily.text(day)
+    details = daily.details(day)
+    assert "⚠ 6 minutes from 14:01 to 14:06, GPU-1a2b3c4d…: the counter was reset" in details
+    assert "⚠ and 2 more" in details
+
+
+def test_boards_of_many_are_noted_and_no_fault_that_hides_others():
+    marks = [mark(n, provenance="A", note="shared board") for n in range(600)]
+    marks.append(mark(601, note="the counter was reset", unknown_s=1.0))
     day = book([[part()]], remarks=marks)
 
-    assert "⚠ 7 minutes with gaps or anomalies, first at 14:00, GPU-1a2b3c4d…" in daily.text(day)
-    details = daily.details(day)
-    assert "at 14:01, GPU-1a2b3c4d…: the counter was reset" in details
-    assert "⚠ and 2 more" in details
+    assert "⚠ 1 minute with gaps or anomalies, first at 00:01" in daily.text(day)
+    assert "Note: 600 minutes from 14:00 to 23:59, GPU-1a2b3c4d…: shared board" in (
+        daily.details(day)
+    )
+
+
+def mark(n, provenance="E-gap", **changes):
+    """A minute from 14:00 on with something to remark upon."""
+    return EnergyMinute(
+        minute=DAY.start + timedelta(hours=14, minutes=n), run_id="r1", arm="human",
+        phase="train", device="GPU-1a2b3c4d-5e6f-7a8b", source="nvml", provenance=provenance,
+        energy_j=1.0, duration_s=21.0, **changes,
+    )  # fmt: skip
+
+
+def different(n):
+    return mark(n, note=f"the power was not sampled for {n} s")
 
 
 @pytest.mark.parametrize(
@@ -316,8 +346,19 @@ def test_a_day_without_runs_is_one_line_at_most(energy_j, said):
     assert bool(daily.quiet_line(day)) is bool(said)
 
 
+def test_a_quiet_day_blames_the_bot_for_nothing_that_machines_idled_away():
+    """A board that idles all day at 50 W is no reason to speak, and not the bot's where it does."""
+    idle = part(50.0 * 86_400, "M-ctr", "other", None)
+    bot = part(108_000.0, "E-tdp", "bot", None, "cpu")
+
+    assert daily.quiet_line(book((), [idle])) == ""
+    said = check(daily.quiet_line(book((), [idle, bot])))
+    assert "the bot itself ≈ 30 Wh ±15 (estimated). On no run" in said
+    assert "1.200 kWh ±0.060 (measured): machines that idle" in said
+
+
 def test_a_late_summary_and_a_day_under_way_say_so():
-    assert "(late: the bot was down)" in daily.card(book([[part()]], is_late=True), None).title
+    assert "21 Nov 2026 (late):" in daily.card(book([[part()]], is_late=True), None).title
     assert ", so far" in daily.card(book([[part()]], is_over=False), None).title
 
 

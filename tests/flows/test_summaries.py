@@ -10,6 +10,7 @@ import pytest
 
 from bot.days import LocalDay
 from bot.energy.summaries import Summaries, key
+from storage.models import RunState
 from tests.flows.people import thread
 from tests.storage.records import new_run, reading
 
@@ -50,6 +51,12 @@ def read_picture(path):
     return Path(path).read_bytes()
 
 
+def leave_broken_report(run):
+    path = Path(run.folder) / "report.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{")
+
+
 async def posts(bot, chat):
     await bot.house.office.drained(10)
     return [
@@ -86,6 +93,20 @@ async def test_where_no_picture_can_be_drawn_words_do(summed, chat, settings):
         assert post.card.pictures == ()
 
 
+async def test_a_run_whose_report_is_broken_is_summed_up_without_it(summed, chat, tmp_path):
+    async with summed(MORNING) as bot:
+        store = bot.house.store
+        run = new_run(store)
+        book(store, NOON, run=run)
+        store.runs.move(run.run_id, RunState.TRAINING, who="ana", why="", now=NOON)
+        store.runs.move(run.run_id, RunState.FINISHED, who="ana", why="", now=NOON)
+        leave_broken_report(store.runs.get(run.run_id))
+
+        await Summaries(bot.house).look()
+
+        assert len(await posts(bot, chat)) == 1
+
+
 async def test_two_bots_post_it_once(summed, chat):
     async with summed(MORNING) as bot:
         store = bot.house.store
@@ -107,8 +128,8 @@ async def test_what_was_missed_while_the_bot_was_down_is_made_up_for(summed, cha
         await Summaries(bot.house).look()
 
         assert [p.card.title for p in await posts(bot, chat)] == [
-            "Energy, Thu 19 Nov 2026 (late: the bot was down): 1.000 Wh ±0.050 (measured)",
-            "Energy, Sat 21 Nov 2026 (late: the bot was down): 1.000 Wh ±0.050 (measured)",
+            "Energy, Thu 19 Nov 2026 (late): 1.000 Wh ±0.050 (measured)",
+            "Energy, Sat 21 Nov 2026 (late): 1.000 Wh ±0.050 (measured)",
         ]
 
 

@@ -25,7 +25,7 @@ SAME_J = 2.0
 """Counters of dies that are mirrors of each other are read within moments: they differ by less."""
 
 RIGHTS = (
-    "let the bot's user read it: sudo chmod a+r {zone}/energy_uj (until the next boot; "
+    "let the bot's user read it: sudo chmod a+r {files} (until the next boot; "
     "a udev or tmpfiles rule keeps it)"
 )
 
@@ -74,7 +74,7 @@ class RaplSource:
             return (Part(energy_j, "slot", self.provenance),)
         return (
             Part(energy_j - bot_j, "slot", self.provenance),
-            Part(bot_j, "bot", "A", suffix="-bot", note="by its share of the machine's CPU time"),
+            Part(bot_j, "bot", "A", suffix="-bot"),  # by its share of the machine's CPU time
         )
 
 
@@ -118,7 +118,8 @@ def packages(
         found: list[DeviceSource] = [RaplSource(zone, bot_share()) for zone in zones]
     except PermissionError:
         why = "RAPL is there, but its counter may be read by root only"
-        return [], Finding("CPU counter", "not metered", why, remedy=RIGHTS.format(zone=zones[0]))
+        files = " ".join(f"{zone}/energy_uj" for zone in zones)
+        return [], Finding("CPU counter", "not metered", why, remedy=RIGHTS.format(files=files))
     except (OSError, ValueError) as err:
         return [], Finding("CPU counter", "not metered", f"RAPL cannot be read: {err}")
     many = f", {len(found)} packages" if len(found) > 1 else ""

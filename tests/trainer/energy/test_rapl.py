@@ -94,8 +94,8 @@ def test_a_counter_for_root_alone_is_said_with_its_remedy():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        path = zone(folder, "0", "package-0", 1)
-        (path / "energy_uj").chmod(0)
+        paths = [zone(folder, str(n), f"package-{n}", 1) for n in (0, 1)]
+        paths[1].joinpath("energy_uj").chmod(0)
 
         with as_somebody_else():
             sources, finding = found_in(folder)
@@ -104,7 +104,7 @@ def test_a_counter_for_root_alone_is_said_with_its_remedy():
     assert finding.line == (
         "CPU counter: not metered, RAPL is there, but its counter may be read by root only"
     )
-    assert f"chmod a+r {path}/energy_uj" in finding.remedy
+    assert f"chmod a+r {paths[0]}/energy_uj {paths[1]}/energy_uj (" in finding.remedy
 
 
 def test_a_counter_that_is_no_number_is_said(tmp_path):
@@ -159,6 +159,7 @@ def test_the_bots_share_is_taken_out_and_the_total_stays(tmp_path):
         ("rapl", 75, "M-rapl", "train", "r1"),
         ("rapl-bot", 25, "A", "bot", None),
     ]
+    assert {r.note for r in metered.rows} == {""}, "nothing is amiss, every second of the day"
 
 
 def test_the_bots_share_is_of_all_the_cpu_time_there_was():
