@@ -88,8 +88,10 @@ class Crew:
             self.ballots.append(ballot)
             people = min(2 if self._rng.random() < OVERLAP else 1, len(self._team))
             for _ in range(people):
+                if len(self.votes) >= budget:
+                    return
                 rater = self._next()
-                for subject in ballot.subjects[: max(0, budget - len(self.votes))]:
+                for subject in ballot.subjects[: budget - len(self.votes)]:
                     choice = self._pick(ballot, subject, truth[subject.target], rater)
                     self._cast(ballot, subject.key, rater, choice.value, choice.id, "button")
 
