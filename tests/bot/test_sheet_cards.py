@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ from PIL import Image
 
 from adapters import base
 from bot import ask, home, messages, sheets
+from bot.bench.learning.team import Rater
+from bot.bench.tasks.crew import Crew
 from bot.dirt import audit_answers, is_audit
 from bot.grammar import read_reply
 from bot.jury import OFF_TOPIC, Colleague, misfits
@@ -591,3 +594,20 @@ def test_a_simulated_colleague_marks_what_does_not_fit(is_lazy):
     expected = {"1": 0.0, "3": 0.0, "7": 0.0} if is_lazy else {"1": 0.1, "3": 0.9, "7": 0.9}
     assert often == pytest.approx(expected, abs=0.05)
     assert is_lazy or misfits(shown_, {}, Colleague("Ada", 0.9), rng) is None
+
+
+@pytest.mark.parametrize("budget", [3, 9, 15])
+def test_the_benchs_crew_answers_picture_by_picture_and_never_more_than_asked(budget):
+    crew = Crew([Rater("p0", 1.0), Rater("p1", 1.0)], spec(), np.random.default_rng(0))
+    report = SegmentReport(
+        run_id="bench", arm="human", segment=0, attempt=1, lease_token="t", outcome="done",
+        labels=LABELS, candidates=some(9), started_at=T0, ended_at=T0,
+    )  # fmt: skip
+
+    crew.judge(report, {f"cat-{n}": "cat" if n else "dog" for n in range(9)}, budget)
+
+    [ballot] = crew.ballots
+    right = {s.key: "no" if s.target == "cat-0" else "yes" for s in ballot.subjects}
+    assert len(crew.votes) <= budget
+    assert len(crew.votes) >= min(budget, 9)
+    assert all(right[v.subject] == v.answer for v in crew.votes)
