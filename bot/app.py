@@ -39,12 +39,12 @@ from bot.house import House
 from bot.post import NotYet, PostOffice
 from bot.rounds import Rounds
 from bot.schedule import Schedule
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError
 from bot.verbs import SHOWN
 from storage.database import StoreError
 from storage.models import Posting, RunState
 from storage.store.store import Store
-from trainer.energy.cap import PowerCap
+from trainer.energy.cap import CapError, PowerCap
 from trainer.energy.meter import EnergyMeter
 from trainer.energy.probe import probe
 from trainer.launch import LocalLauncher
@@ -136,8 +136,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     Raises:
         StoreError: the database cannot be used, or another bot holds it.
         ChatSetupError: a platform cannot be connected.
-        SettingsError: nothing is known of the country that is set.
-        CapError: boards cannot be limited as is set.
+        SettingsError: nothing is known of the country that is set, or a power limit cannot be set.
     """
     grid = await grid_of(settings)
     intensity = provider(settings.carbon_forecast)
@@ -153,7 +152,11 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     spending = Spending(store.ledger, grams)
     cap = PowerCap(settings.gpu_power_cap_w, settings.data_dir.resolve() / "power-limits.json")
     await asyncio.to_thread(cap.restore)
-    await asyncio.to_thread(cap.check)
+    try:
+        await asyncio.to_thread(cap.check)
+    except CapError as err:
+        await _give_up_lease(store, holder)
+        raise SettingsError(str(err)) from err
     house = House(
         settings=settings,
         store=store,

@@ -39,12 +39,12 @@ class PowerCap:
         if not self._memo.exists():
             return
         try:
-            before = json.loads(self._memo.read_text(encoding="utf-8"))
+            owed = self._owed()
             pynvml.nvmlInit()
         except (OSError, ValueError, pynvml.NVMLError) as err:
             log.error("power limits not put back", extra={"memo": str(self._memo), "why": str(err)})
             return
-        self._put(before)
+        self._put(owed)
 
     def check(self) -> None:
         """See that the limit can be set.
@@ -57,33 +57,44 @@ class PowerCap:
         try:
             self._put(self._set(self._watts))
         except pynvml.NVMLError as err:
-            remedy = (
-                "run the bot as root"
-                if isinstance(err, pynvml.NVMLError_NoPermission)
-                else "take another value"
-            )
+            remedies = {
+                pynvml.NVMLError_NoPermission: "run the bot as root, or unset it",
+                pynvml.NVMLError_LibraryNotFound: "there is no NVIDIA driver here: unset it",
+                pynvml.NVMLError_DriverNotLoaded: "load the NVIDIA driver, or unset it",
+            }
+            remedy = remedies.get(type(err), "take another value, or unset it")
             raise CapError(
-                f"JOULERY_GPU_POWER_CAP_W = {self._watts:g}: NVML says: {err}; {remedy}, or unset it"
+                f"JOULERY_GPU_POWER_CAP_W = {self._watts:g}: NVML says: {err}; {remedy}"
             ) from err
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """The limit is ours inside, and what it was afterwards; where NVML refuses, it stays."""
-        changed: dict[str, int] = {}
+        before: dict[str, int] = {}
         try:
             if self._watts is not None:
                 try:
-                    changed = self._set(self._watts)
+                    before = self._set(self._watts)
                 except (CapError, pynvml.NVMLError) as err:  # a board may go while we run
                     log.error("power limit not set", extra={"why": str(err)})
             yield
         finally:
-            self._put(changed)
+            if before:
+                self._put(before)
 
     def _set(self, watts: float) -> dict[str, int]:
-        """Set the limit of every board, of all or none: the limits before, in mW."""
+        """Set the limit of every board, of all or none: the limits before, in mW.
+
+        What a bot before us changed and could not be put back since was not the limit before.
+        """
         pynvml.nvmlInit()
-        before = {}
+        try:
+            before = owed = self._owed() if self._memo.exists() else {}
+        except (OSError, ValueError) as err:
+            raise CapError(
+                f"{self._memo} cannot be read ({err}), so nobody knows the limits of before; set "
+                "them with nvidia-smi -pl, then remove that file"
+            ) from err
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             low, high = pynvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)
@@ -92,29 +103,47 @@ class PowerCap:
                     f"JOULERY_GPU_POWER_CAP_W = {watts:g}: this board takes {low / 1000:g} to "
                     f"{high / 1000:g} W"
                 )
-            uuid = pynvml.nvmlDeviceGetUUID(handle)
-            before[uuid] = pynvml.nvmlDeviceGetPowerManagementLimit(handle)
+            now = pynvml.nvmlDeviceGetPowerManagementLimit(handle)
+            before = {pynvml.nvmlDeviceGetUUID(handle): now, **before}
+        if not before:
+            raise CapError(f"JOULERY_GPU_POWER_CAP_W = {watts:g}: there is no board; unset it")
         write_whole(self._memo, json.dumps(before))
-        changed: dict[str, int] = {}
+        changed = owed
         try:
             for uuid, limit in before.items():
                 handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
                 pynvml.nvmlDeviceSetPowerManagementLimit(handle, round(1000 * watts))
-                changed[uuid] = limit
+                changed = {**changed, uuid: limit}
         except pynvml.NVMLError:
             self._put(changed)
             raise
-        return changed
+        return before
 
     def _put(self, limits_mw: dict[str, int]) -> None:
-        """Put limits back; the memo goes once all of them stand."""
-        is_done = True
+        """Put limits back; those that could not be stay in the memo, which else goes."""
+        left = {}
         for uuid, limit in limits_mw.items():
             try:
                 handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
                 pynvml.nvmlDeviceSetPowerManagementLimit(handle, limit)
+            except pynvml.NVMLError_NotFound as err:
+                log.warning("a board is gone", extra={"device": uuid, "why": str(err)})
             except pynvml.NVMLError as err:
-                is_done = isinstance(err, pynvml.NVMLError_NotFound) and is_done
+                left[uuid] = limit
                 log.error("power limit not put back", extra={"device": uuid, "why": str(err)})
-        if is_done:
+        if left:
+            write_whole(self._memo, json.dumps(left))
+        else:
             self._memo.unlink(missing_ok=True)
+
+    def _owed(self) -> dict[str, int]:
+        """The limits, in mW, that boards had before a bot changed them.
+
+        Raises:
+            OSError: the memo cannot be read.
+            ValueError: it is none.
+        """
+        found = json.loads(self._memo.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no limits in it")
+        return {str(uuid): int(limit) for uuid, limit in found.items()}

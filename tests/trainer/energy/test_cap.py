@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.energy.cap import CapError, PowerCap
-from trainer.energy.fake_nvml import Board, Clock, FakeNvml, installed
+from trainer.energy.fake_nvml import GPU_IS_LOST, Board, Clock, FakeNvml, installed
 
 
 @pytest.fixture
@@ -56,6 +56,36 @@ def test_a_board_that_is_gone_is_nobodys_concern(boards, memo):
     assert not memo.exists()
 
 
+def test_what_could_not_be_put_back_is_not_forgotten(boards, memo):
+    """A killed bot's limit, a start without rights, another with: the limits are the first ones."""
+    held = PowerCap(300.0, memo).held()
+    held.__enter__()  # and never leaves
+    for board in boards:
+        board.may_set_limit = False
+    PowerCap(300.0, memo).restore()
+    with pytest.raises(CapError):
+        PowerCap(300.0, memo).check()
+    with PowerCap(None, memo).held():  # the setting is gone, the limit is not
+        pass
+    assert limits(boards) == [300, 300]
+
+    for board in boards:
+        board.may_set_limit = True
+    PowerCap(350.0, memo).check()
+
+    assert limits(boards) == [700, 600]
+    assert not memo.exists()
+    held.gen.close()
+
+
+def test_a_board_that_disappears_while_we_train_leaves_the_others_as_they_were(boards, memo):
+    with PowerCap(300.0, memo).held():
+        boards[0].fails_with = GPU_IS_LOST
+
+    assert boards[1].limit_w == 600
+    assert "GPU-1" in memo.read_text(), "it may come back"
+
+
 def test_a_torn_memo_is_kept_and_said(boards, memo, caplog):
     memo.write_text("{")
 
@@ -63,6 +93,11 @@ def test_a_torn_memo_is_kept_and_said(boards, memo, caplog):
 
     assert "power limits not put back" in caplog.text
     assert memo.exists()
+    with pytest.raises(CapError, match="remove that file"):
+        PowerCap(300.0, memo).check()
+    with PowerCap(300.0, memo).held():
+        assert limits(boards) == [700, 600]
+    assert memo.read_text() == "{"
 
 
 def test_without_a_limit_nothing_is_touched(memo):
@@ -88,5 +123,13 @@ def test_missing_rights_are_said_before_anything_is_trained(boards, memo):
 
 
 def test_a_host_without_boards_is_told_to_unset_it(memo):
-    with pytest.raises(CapError, match="or unset it"):
+    with pytest.raises(CapError, match="no NVIDIA driver here: unset it"):
+        PowerCap(300.0, memo).check()
+
+
+def test_a_driver_without_boards_is_no_limit_that_holds(memo):
+    with (
+        installed(FakeNvml(Clock(), [])),
+        pytest.raises(CapError, match="there is no board; unset it"),
+    ):
         PowerCap(300.0, memo).check()
