@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -38,13 +36,13 @@ from adapters.discord.calls import (
     DISCORD_URL,
     UNREACHABLE,
     DiscordRefused,
-    explained,
     login,
     quiet_library,
     speaking,
 )
 from adapters.discord.client import Client
 from adapters.discord.clock import Clock
+from adapters.discord.line import Line
 from adapters.discord.listening import Listening, ref_to
 from adapters.discord.people import ROLE, People
 from adapters.discord.posting import MAX_FILES, Posting
@@ -55,7 +53,6 @@ from adapters.discord.text import escaped
 
 log = logging.getLogger(__name__)
 
-READY_S = 30.0
 EPHEMERAL = 1 << 6
 
 
@@ -93,12 +90,9 @@ class DiscordChat:
         self._verbs: tuple[Sequence[Verb], Complete | None] = ((), None)
         self._sink: Sink | None = None
         self._client: Client | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._line: Line | None = None
         self._seeding: Seeding | None = None
         self._menus: dict[Ref, Menu] = {}
-        self._is_up = False
-        self._trouble = ""
-        self._gap_since: datetime | None = None
 
     def learn(self, verbs: Sequence[Verb], complete: Complete) -> None:
         """Before `connect`: the commands to show."""
@@ -130,7 +124,8 @@ class DiscordChat:
             self._standing = Standing(client.http, self._posting, self._listening, self._now)
             Answering(client, self._people, self._listening, self._menus.get, self._verbs)
             await self._posting.shelf(self._channel)  # to know our own cards when events come
-            await self._begin(client)
+            self._line = Line(client, self._missed)
+            await self._line.open()
             self._seeding = Seeding(self._posting.place)
             await sync(client, self._guild.id, self._verbs[0], self._digests)
         except BaseException as err:
@@ -152,61 +147,23 @@ class DiscordChat:
                 raise ChatSetupError(f"in #{place.name} the bot lacks {lacking}; use {link}")
         return place
 
-    async def _begin(self, client: Client) -> None:
-        is_ready = asyncio.Event()
-
-        async def on_ready() -> None:
-            await self._arrived(is_first=not is_ready.is_set())
-            is_ready.set()
-
-        async def on_resumed() -> None:
-            await self._arrived(is_first=False)
-
-        async def on_disconnect() -> None:
-            if self._is_up:
-                self._gap_since, self._is_up = client.heard_at, False
-
-        for listener in (on_ready, on_resumed, on_disconnect):
-            client.event(listener)
-        self._task = asyncio.create_task(client.connect(), name="discord gateway")
-        self._task.add_done_callback(self._ended)
-        waiting = asyncio.create_task(is_ready.wait())
-        await asyncio.wait(
-            {waiting, self._task}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        if waiting.done():
-            return
-        waiting.cancel()
-        if self._task.done() and (err := self._task.exception()) is not None:
-            raise explained(err) if isinstance(err, Exception) else err
-        raise ChatUnavailable("Discord did not greet us on its gateway.")
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._is_up = False
-        if not task.cancelled() and (err := task.exception()) is not None:
-            reason = explained(err) if isinstance(err, Exception) else err
-            self._trouble = str(reason)
-            log.error("no line to Discord any more", extra={"reason": str(reason)})
-
     async def close(self) -> None:
         """Stop receiving; what was received is committed."""
         self._sink = None
-        self._is_up = False
         if self._seeding is not None:
             await self._seeding.close()
             self._seeding = None
-        if self._client is not None:
+        if self._line is not None:
+            await self._line.close()
+        elif self._client is not None:
             await self._client.close()
-            self._client = None
-        if self._task is not None:
-            with contextlib.suppress(BaseException):
-                await self._task
-            self._task = None
+        self._line = self._client = None
 
     def health(self) -> Health:
         """Whether events flow, when the last one came, and what may not be read."""
-        if self._client is None or not self._is_up:
-            return Health(is_connected=False, detail=self._trouble or "no line to Discord")
+        if self._client is None or self._line is None or not self._line.is_up:
+            trouble = self._line.trouble if self._line is not None else ""
+            return Health(is_connected=False, detail=trouble or "no line to Discord")
         last = self._listening.last_at
         detail = f"last event {last:%H:%M:%S} UTC" if last else "no event yet"
         if not permissions.reads_text(self._flags):
@@ -356,18 +313,15 @@ class DiscordChat:
             raise ChatUnavailable("nobody listens")
         await self._sink(event)
 
-    async def _arrived(self, *, is_first: bool) -> None:
-        """The line is up; unless it is the first time, events in between may be lost."""
-        self._is_up = True
-        if is_first:
-            return
+    async def _missed(self, since: datetime | None) -> None:
+        """The line is up again: events in between may be lost."""
         event = Reconnected(
             event_id=f"reconnected:{secrets.token_hex(8)}",
             user="discord:",
             at=self._now(),
             is_platform_time=False,
             ref=ref_to(self._channel),
-            gap_since=self._gap_since,
+            gap_since=since,
         )
         try:
             await self._tell_house(event)
