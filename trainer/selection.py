@@ -239,14 +239,15 @@ def by_votes(
     """
     pool = model.pool
     score, note = model.leave_one_out_auc(), ""
-    keep, label = model.keep(), pool.labels.copy()
+    said: Array | None = model.keep()
     if score is not None and _is_surely_low(score, model):
         note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
-        keep = _by_names(model)
-        if keep is not None:
+        said = _by_names(model)
+        if said is not None:
             note += "; about the rest label names decide"
-    if keep is None or 0 < len(voted) < MIN_VOTES:
-        keep = np.ones(len(pool))  # they tell nothing of samples nobody was asked about
+    if said is None or 0 < len(voted) < MIN_VOTES:
+        said = np.ones(len(pool))  # they tell nothing of samples nobody was asked about
+    keep, label = said, pool.labels.copy()
     heard = np.ones(len(pool))
     for group, q in by_group(voted, pool.group).items():
         keep[pool.group == group] = heard[pool.group == group] = q

@@ -70,8 +70,8 @@ class _Kernel:
 
 
 GRID = tuple(
-    _Kernel(*(scale * weight for weight in weights), prior, noise)
-    for scale, *weights, prior, noise in product(
+    _Kernel(scale * text, scale * label, scale * near, scale * linear, prior, noise)
+    for scale, text, label, near, linear, prior, noise in product(
         (1.0, 0.15), (0.1, 0.5), (0.3, 1.0), (0.1, 1.0), (0.1, 1.0), (0.0, 0.4, 0.8), (0.3, 1.0)
     )
 )
