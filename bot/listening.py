@@ -56,8 +56,8 @@ class Listening:
             return
         if heard.events:
             await house.call(house.store.votes.add, heard.events)
-        is_late = round_.state is RoundState.CLOSED
-        if is_late and votes.changes(heard.events, standing):  # not what the last look had found
+        is_closed = round_.state is RoundState.CLOSED
+        if is_closed and votes.is_too_late(heard.events, standing, round_.closing_at):
             key = f"late:{ballot.ballot_id}:{event.user}"
             text = "This round is closed: your answer is kept, but does not count any more."
             await house.office.queue(outgoing.whisper(key, event.user, event.ref, text))

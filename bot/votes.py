@@ -71,6 +71,19 @@ def hear(
             return Heard()
 
 
+def is_too_late(
+    events: Sequence[VoteEvent], standing: Sequence[VoteEvent], closing_at: datetime | None
+) -> bool:
+    """Whether a closed round would be another with these, and nobody saw them in time.
+
+    What stood on a card then was seen at the close, however late the news of it comes.
+    """
+    was_seen = closing_at is not None and all(
+        e.at <= closing_at and e.mark.startswith(("r:", "reply:")) for e in events
+    )
+    return not was_seen and changes(events, standing)
+
+
 def changes(events: Iterable[VoteEvent], standing: Sequence[VoteEvent]) -> bool:
     """Whether anything would stand otherwise: late news of what we know changes nothing."""
     known = {(m.voter, m.subject, m.mark): m.answer for m in standing}

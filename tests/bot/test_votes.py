@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import base
-from bot.votes import CONFLICT, changes, hear, reconcile
+from bot.votes import CONFLICT, changes, hear, is_too_late, reconcile
 from storage.models import VoteOp
 from tests.bot.cards import (
     REF,
@@ -305,3 +305,15 @@ def test_late_news_of_what_is_known_changes_nothing():
     assert changes([gone], [thumb])
     assert not changes([gone], [])
     assert not changes([], [thumb])
+
+
+def test_late_is_what_happened_after_the_close_or_was_seen_by_nobody():
+    (thumb,) = heard(reacted("u:ana", "+1", "up", 5))
+    pressed = base.ButtonPressed(event_id="b", user="u:ana", at=at(5), ref=REF, choice="yes")
+    (press,) = heard(pressed)
+
+    assert not is_too_late([thumb], [], at(6))
+    assert is_too_late([thumb], [], at(4))
+    assert is_too_late([press], [], at(6))
+    assert not is_too_late([thumb], [thumb], at(4))
+    assert is_too_late([thumb], [], None)
