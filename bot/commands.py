@@ -34,8 +34,8 @@ FLAGS = frozenset({"control", "yes"})
 OPTIONS = frozenset({"seed", "budget"})
 DASHES = "-–—"
 """Chats like to turn two hyphens into a dash."""
-MOST_NAMES = {"budget": 2, "allow": 2}
-"""How many names a verb takes, where it is not one: a run and an amount."""
+MOST_NAMES = {"budget": 3, "allow": 2}
+"""How many names a verb takes, where it is not one: a run and an amount, maybe with a space in it."""
 BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 """Verbs that need no argument: in a run's thread they are understood without `/joulery`."""
 
@@ -96,9 +96,10 @@ def parse(text: str) -> Command:
             [*(f"--{flag}" for flag in sorted(FLAGS)), *(f"{o}=..." for o in sorted(OPTIONS))]
         )
         raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
-    if len(names) > MOST_NAMES.get(verb.lower(), 1):
-        hint = f"; did you mean --{names[1]}?" if names[1].lower() in FLAGS else ""
-        raise CommandError(f"I don't know what “{messages.cut(names[1], 30)}” means there{hint}")
+    most = MOST_NAMES.get(verb.lower(), 1)
+    if len(names) > most:
+        hint = f"; did you mean --{names[most]}?" if names[most].lower() in FLAGS else ""
+        raise CommandError(f"I don't know what “{messages.cut(names[most], 30)}” means there{hint}")
     return Command(verb.lower(), names, options, flags)
 
 
@@ -190,12 +191,12 @@ class Commands:
             command = parse(text)
             if "yes" in command.flags or self._access.may_command(user, command.verb):
                 return None
-            if command.verb == "budget" and not any(not is_run(name) for name in command.names):
+            if command.verb == "budget" and not self._rounds.budgets.check(_amount(command)):
                 return None
             if command.verb not in CONFIRMED:
                 return None
             run = await self._run(command, run_id)
-        except (CommandError, StoreError):
+        except (CommandError, BudgetError, StoreError):
             return None  # the answer says what is wrong with it
         if run is None or run.state.is_final:
             return None
@@ -316,9 +317,8 @@ class Commands:
 
     async def _budget(self, user: str, command: Command, run: Run | None) -> str:
         assert run is not None
-        amounts = [name for name in command.names if not is_run(name)]
-        if amounts:
-            run = await self._rounds.budgets.change(run, amounts[0], user)
+        if amount := _amount(command):
+            run = await self._rounds.budgets.change(run, amount, user)
         return await self._rounds.budgets.said(run)
 
     async def _allow(self, user: str, command: Command, _: Run | None) -> str:
@@ -369,6 +369,11 @@ class Commands:
 
 def _verb(text: str) -> str:
     return next(iter(text.strip().removeprefix("/joulery").lower().split()), "help")
+
+
+def _amount(command: Command) -> str:
+    """What a budget is to be, `1 kWh` as `1kWh`; "" where it is only asked for."""
+    return "".join(name for name in command.names if not is_run(name))
 
 
 def is_run(name: str) -> bool:

@@ -87,9 +87,14 @@ def known(total: EnergyTotal) -> str:
         if not labels:
             return "nothing booked"
         return "measured" if all(label.startswith("M-") for label in labels) else "estimated"
-    if total.measured_share >= 0.995:
+    return how_known(total.measured_share)
+
+
+def how_known(measured_share: float) -> str:
+    """The same of a share of joules that was measured."""
+    if measured_share >= 0.995:
         return "measured"
-    return "estimated" if total.measured_share < 0.005 else f"{total.measured_share:.0%} measured"
+    return "estimated" if measured_share < 0.005 else f"{measured_share:.0%} measured"
 
 
 def number(value: float, digits: int = 3) -> str:

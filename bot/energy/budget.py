@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot import words
 
 WARN_AT = 0.8
 """Share of a budget at which its run's thread hears of it."""
+WORTH_A_NUMBER = 0.001
+"""Share of a budget from which on it is put into figures."""
 _AMOUNT = re.compile(r"\s*(\d+(?:[.,]\d+)?|\.\d+)\s*([A-Za-z0-9]+)\s*\Z")
 
 
@@ -32,7 +34,7 @@ class Kind:
 
 KINDS = {
     "j": Kind("energy", 1.0), "kj": Kind("energy", 1e3), "wh": Kind("energy", 3600.0),
-    "kwh": Kind("energy", 3.6e6), "mwh": Kind("energy", 3.6e9),
+    "kwh": Kind("energy", 3.6e6),  # no mWh: a thousandth of a Wh, or a million?
     "s": Kind("time", 1.0), "min": Kind("time", 60.0), "h": Kind("time", 3600.0),
     "gco2e": Kind("carbon", 1.0), "kgco2e": Kind("carbon", 1e3),
 }  # fmt: skip
@@ -46,11 +48,15 @@ class Spent:
         energy_j: all its joules, waiting and the bot's share included.
         busy_s: seconds in which the machine worked for it; people's thinking is none of them.
         carbon_g: grams of CO2e; None where no country is set.
+        relative_u: half-width of the 95 % interval of the joules, as a share of them.
+        measured_share: share of the joules that was measured, in [0, 1].
     """
 
     energy_j: float = 0.0
     busy_s: float = 0.0
     carbon_g: float | None = None
+    relative_u: float = 0.0
+    measured_share: float = 1.0
 
     def plus(self, energy_j: float, busy_s: float) -> Spent:
         """With more on top; the grams grow as the joules do."""
@@ -58,7 +64,7 @@ class Spent:
         grams = None
         if self.carbon_g is not None and self.energy_j > 0:
             grams = self.carbon_g * joules / self.energy_j
-        return Spent(joules, self.busy_s + busy_s, grams)
+        return replace(self, energy_j=joules, busy_s=self.busy_s + busy_s, carbon_g=grams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,17 @@ class Budget:
         return None if value is None else value / self.amount
 
     def said(self, spent: Spent) -> str:
-        """`0.41 of 0.5 kWh`, as people read it."""
+        """`82.0 % ±4.1 (measured) of the budget of 0.5kWh`; time is told without an interval."""
         share = self.share(spent)
-        used = "an unknown part" if share is None else f"{words.number(share * 100, 2)} %"
+        if share is None:
+            return f"an unknown part of the budget of {self.text}"
+        if share < WORTH_A_NUMBER:
+            return f"under {WORTH_A_NUMBER:.1%} of the budget of {self.text}"
+        used = f"{words.number(100 * share, 2)} %"
+        if self.kind.of != "time":
+            percent, u = words.with_u(100 * share, 100 * share * spent.relative_u)
+            sign = "≈ " if spent.measured_share < 0.5 else ""
+            used = f"{sign}{percent} % ±{u} ({words.how_known(spent.measured_share)})"
         return f"{used} of the budget of {self.text}"
 
 

@@ -95,14 +95,22 @@ class Foreteller:
         for arm in arms:
             if arm.state in (ArmState.DONE, ArmState.FAILED) or not planned:
                 continue
-            done = looks[arm.name].samples if arm.name in looks else 0
-            left += planned - done
-            pauses_left = sum(pause > done / planned for pause in pauses(arm.name, spec.ask))
-            evaluations_left = round(spec.train.evaluations * (1 - done / planned))
-            known = arm if arm.name in looks else next(a for a in arms if a.name in looks)
+            look = looks.get(arm.name)
+            own = look.planned if look is not None else planned  # less where it left samples out
+            done = min(own, max(self._saved(arm), look.samples if look is not None else 0))
+            left += own - done
+            pauses_left = sum(pause > done / own for pause in pauses(arm.name, spec.ask))
+            evaluations_left = round(spec.train.evaluations * (1 - done / own))
+            known = arm if look is not None else next(a for a in arms if a.name in looks)
             others.append((evaluations_left, self._evaluation(run, known, tally)))
-            others.append((pauses_left - (arm.name in looks), self._segment(known, tally)))
+            segments_left = max(0, pauses_left - (look is not None))
+            others.append((segments_left, self._segment(known, tally)))
         return Ahead(left, tuple(others))
+
+    def _saved(self, arm: Arm) -> int:
+        """Samples an arm was trained on by its newest checkpoint, maybe under a bot before us."""
+        found = self._house.store.runs.checkpoints(arm.arm_id)
+        return found[-1].samples if found else 0
 
     def _evaluation(self, run: Run, arm: Arm, tally: Tally) -> Cost:
         with self._lock:

@@ -95,7 +95,9 @@ def test_a_budget_is_read(text, of, amount):
     assert (found.kind.of, found.amount) == (of, pytest.approx(amount))
 
 
-@pytest.mark.parametrize("text", ["", "much", "5", "kWh", "-1kWh", "1 elephant", "1e9kWh", "nan h"])
+@pytest.mark.parametrize(
+    "text", ["", "much", "5", "kWh", "-1kWh", "1 elephant", "1e9kWh", "nan h", "5mWh"]
+)
 def test_what_is_no_budget_is_refused_with_an_example(text):
     with pytest.raises(BudgetError, match=r"0\.5kWh"):
         budget.parse(text)
@@ -111,6 +113,23 @@ def test_a_budget_of_nothing_is_refused():
 )
 def test_its_share_is_of_what_it_counts(text, share):
     assert budget.parse(text).share(Spent(energy_j=3600.0, busy_s=30.0)) == share
+
+
+@pytest.mark.parametrize(
+    ("spent", "text", "said"),
+    [
+        (Spent(2952.0, relative_u=0.05), "1Wh", "82.0 % ±4.1 (measured)"),
+        (Spent(2952.0, relative_u=0.5, measured_share=0.0), "1Wh", "≈ 82 % ±41 (estimated)"),
+        (Spent(2952.0, 30.0, 82.0, 0.1, 0.9), "100gCO2e", "82.0 % ±8.2 (90% measured)"),
+        (Spent(2952.0, 30.0, relative_u=0.5), "1min", "50 %"),
+        (Spent(3.0, relative_u=0.5, measured_share=0.0), "0.5kWh", "under 0.1%"),
+        (Spent(), "0.5kWh", "under 0.1%"),
+        (Spent(2952.0), "100gCO2e", "an unknown part"),
+    ],
+    ids=["measured", "estimated", "CO2e", "time", "next to nothing", "nothing", "no country"],
+)
+def test_what_is_used_of_a_budget_is_said_as_well_as_it_is_known(spent, text, said):
+    assert budget.parse(text).said(spent) == f"{said} of the budget of {text}"
 
 
 def test_grams_grow_as_the_joules_do():

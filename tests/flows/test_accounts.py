@@ -62,6 +62,6 @@ async def test_an_unknown_country_is_refused_at_the_start(open_bot):
 
 async def test_a_power_limit_that_cannot_be_set_is_one_sentence_however_often_tried(open_bot):
     for _ in range(2):  # nothing of the first try is in the way of the second
-        with pytest.raises(SettingsError, match="JOULERY_GPU_POWER_CAP_W = 300.*: unset it"):
+        with pytest.raises(SettingsError, match=r"JOULERY_GPU_POWER_CAP_W = 300.*: unset it"):
             async with open_bot(gpu_power_cap_w=300.0):
                 pass

@@ -106,9 +106,11 @@ async def test_a_new_budget_asks_back_and_a_look_at_it_does_not(open_bot, chat, 
         await run_that_asks(bot, chat, tiny_spec)
         await chat.command("ana", "budget r1", CHANNEL)
         await chat.until(lambda: [t for t in chat.said() if "has no budget" in t])
-        await chat.command("ana", "budget r1 90min", CHANNEL)
+        await chat.command("ana", "budget r1 lots", CHANNEL)  # nothing to ask back about
+        await chat.until(lambda: [t for t in chat.said() if "“lots” is no budget" in t])
+        await chat.command("ana", "budget r1 90 min", CHANNEL)
         card = await asked(chat)
-        assert card.card.title == "Change the budget of run r1: budget r1 90min?"
+        assert card.card.title == "Change the budget of run r1: budget r1 90 min?"
 
         await chat.press("ana", card.ref, button(card, "Yes"))
         await chat.until(lambda: card.card.is_closed)
