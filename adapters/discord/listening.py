@@ -139,7 +139,9 @@ class Listening:
     # --- messages -------------------------------------------------------------------------------
 
     async def _message(self, message: discord.Message) -> None:
-        if self._is_a_persons(message):
+        if message.author.id == self.own_id:
+            self._posting.note(message)  # also where the answer to our post was lost
+        elif self._is_a_persons(message):
             self._people.see(message.author)
             if (event := await self._spoken(message)) is not None:
                 await self.tell(event)

@@ -95,6 +95,20 @@ async def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(
     assert await people.chat.find_post(CHANNEL, "k") == card
 
 
+async def test_votes_on_a_card_whose_post_was_not_confirmed_are_heard(
+    people: DiscordDriver,
+) -> None:
+    people.discord.fail_next(POST, drop_after=True)
+    with pytest.raises(ChatUnavailable):
+        await people.chat.post_card(CHANNEL, QUESTION, "k")
+    [message] = people.discord.world.cards()
+    card = Ref(platform="discord", channel=message.channel, message=message.id)
+
+    await people.react("ana", card, "up")
+
+    assert [e.ref for e in people.ears.events] == [card]
+
+
 async def test_a_reply_whose_answer_was_lost_is_found_after_a_restart(
     people: DiscordDriver,
 ) -> None:
