@@ -42,7 +42,12 @@ class Settings(BaseSettings):
     """Everything a team can set, with defaults for one laptop."""
 
     model_config = SettingsConfigDict(
-        env_prefix="JOULERY_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="JOULERY_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
     )
 
     data_dir: Path = Field(Path(".joulery"), description="database, runs and the web chat's state")
@@ -99,8 +104,8 @@ class Settings(BaseSettings):
         description="grid intensity ahead: a CSV file or https address with start,g_per_kwh; empty = "
         "training never waits for it",
     )
-    seconds_per_vote: float = Field(8.0, gt=0, description="s a vote is assumed to take")
-    device_watts: float = Field(30.0, ge=0, description="W of a voter's device, assumed")
+    seconds_per_vote: float = Field(8.0, gt=0, le=3600, description="s a vote is assumed to take")
+    device_watts: float = Field(30.0, ge=0, le=1e4, description="W of a voter's device, assumed")
     currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="of all prices: an ISO code")
     tariff_per_kwh: float | None = Field(None, ge=0, description="price of a kWh; empty = not told")
     labour_per_hour: float | None = Field(

@@ -54,10 +54,10 @@ def verdicts(record: RunRecord) -> dict[str, dict[str, Any]]:
         whys["energy-with-devices"] = f"{saving}, for {_devices(spent)}"
         verb = "saved" if saved_j > 0 else "lost"
         gpu = energy.gpu_s_per_j(control.parts)
-        worth = record.terms.prices.machine(saved_j, saved_j * gpu)
-        whys["money"] = (
-            f"{record.terms.prices.said(abs(worth))} of machine {verb}, for {_labour(record)}"
-        )
+        prices = record.terms.prices
+        worth = prices.machine(saved_j, saved_j * gpu)
+        u = prices.machine(control.history.total.u_of(saved_j))
+        whys["money"] = f"{prices.said(abs(worth), u)} of machine {verb}, for {_labour(record)}"
     found: dict[str, dict[str, Any]] = {}
     for value in priced(record):
         gain = net(
@@ -181,8 +181,12 @@ def _mean_verdict(each: Sequence[Mapping[str, Any]], sign: str) -> dict[str, Any
 def by_objective(
     found: Mapping[str, Mapping[str, Any]], stated: Value, later_runs: int
 ) -> list[str]:
-    """A sentence per objective, the stated one first, with the later runs that were counted."""
+    """A sentence per objective, the stated one first, with the later runs that were counted.
+
+    Nothing is claimed in general from fewer pairs than have an interval.
+    """
     said = {True: "the votes pay", False: "the votes do not pay", None: "no verdict"}
+    here = {**said, True: "the votes paid here"}
     lines = []
     later = words.plural(later_runs, "later run") if later_runs else "no later run"
     told = [v for v in VALUES if v != "money" or not found[v]["why"].startswith(UNPRICED)]
@@ -190,7 +194,10 @@ def by_objective(
         name = VALUE_WORDS[value]
         if value == stated:
             name += f" (the stated value; {later} counted)"
-        lines.append(f"By {name}: {said[found[value]['pays']]}, {found[value]['why']}.")
+        one = found[value]
+        pays = (said if one.get("interval") else here)[one["pays"]]
+        pair = " (one pair, no interval)" if one["pays"] and "interval" not in one else ""
+        lines.append(f"By {name}: {pays}{pair}, {one['why']}.")
     return lines
 
 

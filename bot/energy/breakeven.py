@@ -72,9 +72,10 @@ class BreakEven:
         prices = self.prices
         saved = prices.machine(self.saved_j, self.saved_j * self.gpu_s_per_j)
         labour = prices.labour(self.people.seconds)
+        u = prices.machine(self.control.u_of(self.saved_j))
         verb = "saved" if saved > 0 else "lost"
         text = (
-            f"In money: {prices.said(abs(saved))} of machine {verb} for {prices.said(labour)} of "
+            f"In money: {prices.said(abs(saved), u)} of machine {verb} for {prices.said(labour)} of "
             f"people's time: the votes {'pay' if saved > labour else 'do not pay'}"
         )
         size = self.from_j_in_money

@@ -13,6 +13,8 @@ from bot.energy.prices import Prices
 from storage import energy
 from storage.models import EnergyBaseline, EnergySum, Run
 
+ELECTRICITY = "electricity"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -76,7 +78,7 @@ class Costs:
         """(what, amount of money) for everything that has a price."""
         prices, found = self.place.prices, []
         if prices.per_kwh is not None:
-            found.append(("electricity", self.total.energy_j / 3.6e6 * prices.per_kwh))
+            found.append((ELECTRICITY, self.total.energy_j / 3.6e6 * prices.per_kwh))
         if prices.per_gpu_hour is not None:
             found.append(("GPU time", self.gpu_s / 3600 * prices.per_gpu_hour))
         if prices.per_labour_hour is not None:
@@ -93,11 +95,18 @@ class Costs:
                 f"{words.sign(self.total)}{words.carbon(*co2)}: machines ({building}) and voters' devices at {grid.said}, "
                 f"{grid.source}"
             )
-        prices = self.place.prices
         if self.lines:
-            parts = ", ".join(f"{what} {prices.said(amount)}" for what, amount in self.lines)
-            lines.append(f"Cost: {parts}")
+            lines.append(f"Cost: {', '.join(self._line_said(*line) for line in self.lines)}")
         return lines
+
+    def _line_said(self, what: str, amount: float) -> str:
+        """A price that rests on joules is as well known as they are."""
+        prices, total = self.place.prices, self.total
+        if what != ELECTRICITY:
+            return f"{what} {prices.said(amount)}"
+        shown = prices.said(amount, total.u_j / 3.6e6 * (prices.per_kwh or 0.0))
+        how = " (estimated)" if words.sign(total) else ""
+        return f"{what} {words.sign(total)}{shown}{how}"
 
     def as_json(self) -> dict[str, Any]:
         """`carbon` and `cost` of a report; null where nothing is set."""

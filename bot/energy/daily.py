@@ -238,7 +238,7 @@ def beside_said(book: DayBook) -> str:
     if total.energy_j <= 0:
         return ""
     return (
-        f"On no run, not in the total: {words.energy_total(total)}: machines that idle, and boards "
+        f"On no run, so in no total: {words.energy_total(total)}, by machines that idle and boards "
         "that are sliced or that others compute on."
     )
 

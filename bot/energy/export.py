@@ -47,7 +47,12 @@ def as_csv(readings: Sequence[EnergyReading]) -> str:
 
 
 def as_json(account: Account) -> str:
-    """Joules by arm and phase, each with its interval and sources, people, CO2e and cost."""
+    """Joules by arm and phase, each with its interval and sources, people, CO2e and cost.
+
+    Raises:
+        ExportError: nothing is booked.
+    """
+    _require_rows(account)
     costs, people = account.costs, account.costs.people
     net = energy.net(account.parts, account.baselines)
     arms = energy.by_arm(account.parts)
@@ -83,13 +88,13 @@ def as_model_card(account: Account, hardware: str) -> str:
     """`co2_eq_emissions` of a model card's front matter; the emissions are grams.
 
     Raises:
-        ExportError: no country is set.
+        ExportError: no country is set, or nothing is booked.
     """
     grid, (grams, u_g) = _carbon(account)
     total, pue = account.costs.total, account.costs.place.pue
     how = f"{total.measured_share:.0%} of the energy measured, sampled {total.coverage:.1%} of the time"
     block = {
-        "emissions": round(grams, 2),
+        "emissions": float(f"{grams:.4g}"),  # of a small run, too, it is not 0
         "source": (
             f"Joulery, component-level metering ({how}): {words.energy(total.energy_j, total.u_j)}, "
             f"{words.carbon(grams, u_g)} (95 % interval); {grid.said}, {grid.source}; "
@@ -113,7 +118,7 @@ def as_sci(account: Account, report: Mapping[str, Any] | None) -> str:
         report: of the run once it has ended: says what it took to reach the control's metric.
 
     Raises:
-        ExportError: no country is set.
+        ExportError: no country is set, or nothing is booked.
     """
     grid, (grams, u_g) = _carbon(account)
     rates = [{"R": "one run, all its arms", "sci_g": grams, "u_g": u_g}]
@@ -142,8 +147,15 @@ def as_sci(account: Account, report: Mapping[str, Any] | None) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
+def _require_rows(account: Account) -> None:
+    """What was not metered is not 0."""
+    if not account.parts:
+        raise ExportError(f"no energy is booked on run {account.run.run_id}, so nothing is written")
+
+
 def _carbon(account: Account) -> tuple[Grid, tuple[float, float]]:
     grid, co2 = account.costs.place.grid, account.costs.co2_g
+    _require_rows(account)
     if grid is None or co2 is None:
         raise ExportError(
             "CO2e needs a country: set JOULERY_COUNTRY to its three-letter ISO code, e.g. DEU"

@@ -47,9 +47,11 @@ def _run(store: Store, run_id: str | None) -> Run:
     if run_id is None and runs:
         return runs[-1]
     found = store.runs.get(run_id) if run_id else None
+    if not runs:
+        raise ExportError("there are no runs yet")
     if found is None:
-        known = ", ".join(run.run_id for run in runs[-5:]) or "none yet"
-        raise ExportError(f"there is no run {run_id or ''}".rstrip() + f"; the last ones: {known}")
+        known = ", ".join(run.run_id for run in runs[-5:])
+        raise ExportError(f"there is no run {run_id}; the last ones: {known}")
     return found
 
 

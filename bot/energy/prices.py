@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -40,8 +41,14 @@ class Prices:
         """What people's time costs."""
         return people_s / 3600 * (self.per_labour_hour or 0.0)
 
-    def said(self, amount: float) -> str:
-        """An amount: `7.64 EUR`, `less than 0.01 EUR`."""
+    def said(self, amount: float, u: float = 0.0) -> str:
+        """An amount: `7.64 EUR`, `0.30 EUR ±0.02`, `less than 0.01 EUR`.
+
+        Args:
+            amount: of money.
+            u: half-width of its 95 % interval; 0 = it has none, as people's time.
+        """
         if 0 < abs(amount) < 0.005:
             return f"less than 0.01 {self.currency}"
-        return f"{amount:.2f} {self.currency}"
+        interval = f" ±{math.ceil(100 * u) / 100:.2f}" if u > 0 else ""  # never less than it is
+        return f"{amount:.2f} {self.currency}{interval}"

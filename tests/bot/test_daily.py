@@ -256,7 +256,9 @@ def test_a_day_is_told_with_its_costs_and_its_change():
     assert f"{grams / 1000:.3f} kg CO2e" in said
     assert "PUE 1.2" in said
     assert "381 g/kWh (Germany, 2023 average, location-based)" in said
-    assert "electricity 0.30 EUR, GPU time 0.04 EUR, people's time 7.67 EUR" in said
+    assert "electricity 0.30 EUR ±0.02, GPU time 0.04 EUR, people's time 7.67 EUR" in said
+    guessed = daily.text(book([[part(36e6, "E-tdp")]], place=PRICED))
+    assert "electricity ≈ 3.00 EUR ±1.50 (estimated)" in guessed
 
 
 def test_without_country_and_prices_neither_carbon_nor_cost_is_mentioned():
@@ -290,7 +292,7 @@ def test_waiting_and_idle_machines_stand_apart():
 
     assert "Waiting for votes or cleaner electricity: 1 h, no training process: ≈ 0.00030" in said
     assert "what the machines drew meanwhile is on no run: 0.001000 kWh ±0.000050 (meas" in said
-    assert "On no run, not in the total: 3.00 Wh ±0.15 (measured): machines that idle" in (
+    assert "On no run, so in no total: 3.00 Wh ±0.15 (measured), by machines that idle" in (
         check(daily.text(day))
     )
     assert day.total == without.total
@@ -354,7 +356,7 @@ def test_a_quiet_day_blames_the_bot_for_nothing_that_machines_idled_away():
     assert daily.quiet_line(book((), [idle])) == ""
     said = check(daily.quiet_line(book((), [idle, bot])))
     assert "the bot itself ≈ 30 Wh ±15 (estimated). On no run" in said
-    assert "1.200 kWh ±0.060 (measured): machines that idle" in said
+    assert "1.200 kWh ±0.060 (measured), by machines that idle" in said
 
 
 def test_a_late_summary_and_a_day_under_way_say_so():

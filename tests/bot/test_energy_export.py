@@ -114,6 +114,34 @@ def test_without_a_country_no_carbon_is_written_and_the_remedy_is_named(account,
         write(bare)
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        energy_export.as_json,
+        lambda a: energy_export.as_model_card(a, "x"),
+        lambda a: energy_export.as_sci(a, None),
+    ],
+)
+def test_a_run_that_was_not_metered_emitted_an_unknown_amount_and_not_none(account, write):
+    """A table without rows says as much by itself."""
+    place = account.costs.place
+    empty = Account(account.run, [], [], Costs.of([], People.assumed(0, 8.0), place))
+
+    with pytest.raises(ExportError, match="no energy is booked on run r1"):
+        write(empty)
+    assert energy_export.as_csv([]).count("\n") == 1
+
+
+def test_what_a_small_run_emits_is_not_rounded_to_nothing(account):
+    parts = energy.sums([reading(0, 20.0)])
+    costs = Costs.of(parts, People.assumed(0, 8.0), account.costs.place)
+    block = yaml.safe_load(
+        energy_export.as_model_card(Account(account.run, parts, [], costs), "x").strip("-\n")
+    )
+
+    assert block["co2_eq_emissions"]["emissions"] == pytest.approx(20 / 3.6e6 * 1.2 * 400, rel=1e-3)
+
+
 # --- the command --------------------------------------------------------------------------------
 
 
@@ -128,6 +156,13 @@ def settings(tmp_path):
 def test_the_newest_run_is_told_in_words_unless_a_format_is_asked_for(settings):
     assert "Run r1: 2.00 kWh ±0.26 (75% measured)" in export_energy(settings, None, None)
     assert export_energy(settings, "r1", "csv").count("\n") == 5
+
+
+def test_without_runs_that_is_said(tmp_path):
+    Store.open(f"sqlite:///{tmp_path / 'joulery.db'}")
+
+    with pytest.raises(ExportError, match="there are no runs yet"):
+        export_energy(Settings(_env_file=None, data_dir=tmp_path), None, None)
 
 
 def test_a_run_that_is_none_is_answered_with_those_there_are(settings):

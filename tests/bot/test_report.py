@@ -81,6 +81,18 @@ def test_votes_that_save_more_than_the_devices_used_pay():
     assert "the votes still pay" in said
 
 
+def test_nothing_is_claimed_in_general_from_fewer_than_three_pairs():
+    told = record(HUMAN, CONTROL)
+    reports = [run_report(told)] * 3
+
+    one, two, three = verdict(told), *(comparison_report(reports[:n])["verdict"] for n in (2, 3))
+
+    assert "the votes paid here (one pair, no interval), +10.0 points" in one[0]
+    assert "the votes paid here, paid in 2 of 2 seeds" in two[0]
+    assert "(2 pairs, no interval)" in two[0]
+    assert "the votes pay, paid in 3 of 3 seeds" in three[0]
+
+
 def test_an_arm_that_never_gets_there_has_no_ratio_and_did_not_pay():
     poor = arm("human", [(0, 100, 0.4), (10, 300, 0.6)], 300)
 

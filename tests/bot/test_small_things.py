@@ -112,6 +112,15 @@ def test_the_example_as_it_stands_is_a_valid_set_of_settings(monkeypatch, tmp_pa
     assert read_settings() == Settings(_env_file=None)
 
 
+@pytest.mark.parametrize("number", ["inf", "nan", "1e999"])
+@pytest.mark.parametrize("name", ["TARIFF_PER_KWH", "SECONDS_PER_VOTE", "WATTS_PER_CORE", "PUE"])
+def test_what_is_no_amount_is_refused(monkeypatch, name, number):
+    monkeypatch.setenv(f"JOULERY_{name}", number)
+
+    with pytest.raises(SettingsError, match=f"JOULERY_{name} = '{number}'"):
+        read_settings()
+
+
 def test_a_time_zone_that_there_is_not_is_refused_and_so_is_half_a_currency(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JOULERY_TIMEZONE", "Europe/Atlantis")
