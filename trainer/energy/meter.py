@@ -53,7 +53,8 @@ class EnergyMeter:
         self._sink, self._clock, self._now = sink, clock, now
         self.boot_id = boot_id or read_boot_id()
         self._charge_idle = charge_idle
-        self._slot, self._bot_slot = Slot(), Slot(phase="bot")
+        self._slot = Slot()
+        self._bots: list[Slot] = []  # whom the bot works for; the first is the next to be charged
         self._tracks = [Track(source, clock, self._slot) for source in sources]
         beats = {t: t.device.poll_s for t in self._tracks if t.device and t.device.poll_s}
         self._polled, self._beat_s = list(beats), min(beats.values(), default=TICK_S)
@@ -99,15 +100,20 @@ class EnergyMeter:
         self._wake.set()
 
     def charge_bot_to(self, run_id: str, arm: str) -> None:
-        """From now on the bot's own joules belong to this run."""
+        """From now on the bot's own joules belong to this run, and to all others under way.
+
+        They take turns, slice by slice: of the same size in the long run.
+        """
         self.cut()
-        self._bot_slot = Slot(run_id, arm, None, "bot")
+        with self._lock:
+            others = [slot for slot in self._bots if slot.run_id != run_id]
+            self._bots = [*others, Slot(run_id, arm, None, "bot")]
 
     def release(self, run_id: str) -> None:
         """A run has ended: from now on its joules are nobody's; other runs keep theirs."""
         self.cut(Slot() if self._slot.run_id == run_id else None)
-        if self._bot_slot.run_id == run_id:
-            self._bot_slot = Slot(phase="bot")
+        with self._lock:
+            self._bots = [slot for slot in self._bots if slot.run_id != run_id]
 
     def cut(self, slot: Slot | None = None) -> None:
         """Book everything up to now on the slot it was spent for."""
@@ -120,6 +126,7 @@ class EnergyMeter:
                         self._rows.append(self._row(track, part, now))
             self._counters = [*self._standing(now)]
             self._slot = slot or self._slot
+            self._bots = [*self._bots[1:], *self._bots[:1]]
 
     def book(self, row: EnergyReading) -> None:
         """Add a row that was told by other means; it gets a number of its own."""
@@ -162,7 +169,7 @@ class EnergyMeter:
         if isinstance(part.owner, Slot):
             return part.owner
         if part.owner == "bot":
-            return self._bot_slot
+            return self._bots[0] if self._bots else Slot(phase="bot")
         is_idle = track.device is not None and self._slot.phase == "wait"
         if part.owner == "nobody" or (is_idle and self._charge_idle == "none"):
             return Slot(phase=self._slot.phase if is_idle else "other")

@@ -262,6 +262,28 @@ def test_the_bots_own_joules_are_charged_to_the_run_it_serves(clock, shelf):
     }  # fmt: skip
 
 
+def test_runs_at_once_share_what_the_bot_takes_and_the_last_one_pays_alone(clock, shelf):
+    """r1 alone for 10 s, both for 20 s, r1 alone for 10 s at 5 W: 30 s are its, 10 s are of r2."""
+    meter = meter_of(clock, shelf, Power(clock, 5, "cpu", owner="bot"))
+
+    def seconds(count):
+        for _ in range(count):
+            clock.sleep(1)
+            meter.flush()
+
+    meter.charge_bot_to("r1", "human")
+    seconds(10)
+    meter.charge_bot_to("r2", "human")
+    seconds(20)
+    meter.charge_bot_to("r2", "human")  # as after a pause: counted once
+    meter.release("r2")
+    seconds(10)
+    meter.release("r1")
+    seconds(1)
+
+    assert shelf.joules(lambda r: r.run_id) == {"r1": 150, "r2": 50, None: 5}
+
+
 def test_a_run_that_ends_leaves_other_runs_what_is_theirs(clock, shelf):
     meter = meter_of(clock, shelf, Power(clock, 100, "gpu"), Power(clock, 5, "cpu", owner="bot"))
     meter.charge_bot_to("r2", "human")
