@@ -76,6 +76,8 @@ def test_choices_are_those_that_can_be_tapped_and_said(venue):
 async def lived(venue, ref) -> Crowd:
     """A crowd that did all it wanted but press, on one card."""
     crowd = Crowd(venue, {"c1": (ref, sample_ballot())}, seed=3)
+    await crowd.come_by(["q0", "q1", "q2"])
+    assert len(crowd.oracle.votes()) == 3
     for who, plan in crowd.plans([f"p{n}" for n in range(40)]).items():
         await crowd.live(who, [act for act in plan if act.way != "button"])
     return crowd

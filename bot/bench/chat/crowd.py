@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from adapters.base import Ref
-from bot.bench.chat.script import Act, Oracle, acts
+from bot.bench.chat.script import Act, Oracle, Way, acts
 from bot.bench.chat.venue import Venue
 from bot.grammar import read_reply
 from storage.models import Ballot, Choice
@@ -32,6 +32,11 @@ def ways_to_say(ballot: Ballot, venue: Venue) -> tuple[str, ...]:
         and venue.glyph(choice.emoji[0])
         and [said.answer for said in read_reply(spoken(choice), ballot).said] == [choice.id]
     )
+
+
+def _one(offered: tuple[Ref, tuple[str, ...]]) -> tuple[Ref, str]:
+    ref, choices = offered
+    return ref, choices[0]
 
 
 class Crowd:
@@ -69,6 +74,27 @@ class Crowd:
             self.oracle.did(self._venue.user(who), act)
             self.done += 1
             self.by_way[act.way] += act.choice is not None
+
+    async def come_by(self, people: Sequence[str]) -> None:
+        """People who each tap or say one answer, whether or not anybody listens."""
+        cards = sorted(self._cards)
+        for n, who in enumerate(people):
+            card = cards[n % len(cards)]
+            ways = ways_to_say(self._cards[card][1], self._venue)
+            way: Way = "reply" if n % 3 == 0 else "reaction"
+            await self.live(who, [Act(card, way, ways[n % len(ways)])])
+
+    async def press_in_vain(self, people: Sequence[str]) -> int:
+        """How many of them believe that their press was recorded, while no bot is there."""
+        cards = sorted(self._cards)
+        offered = [(self._cards[c][0], ways_to_say(self._cards[c][1], self._venue)) for c in cards]
+        pressed = await asyncio.gather(
+            *(
+                self._venue.press(who, *_one(offered[n % len(offered)]))
+                for n, who in enumerate(people)
+            )
+        )
+        return sum(pressed)
 
     async def _react(self, who: str, act: Act, rng: random.Random) -> None:
         ref, ballot = self._cards[act.card]

@@ -31,6 +31,7 @@ from trainer.spec import RunSpec
 WAIT_S = 300.0
 BOSS = "boss"
 SENT_AGAIN_S = 65.0
+VOTES_WHILE_DOWN, PRESSES_WHILE_DOWN = 30, 5
 STORM_S = 5.0
 """How long every call is refused with 429."""
 
@@ -119,6 +120,7 @@ class _Bench:
             down_s = await self._go_wrong(crowd, total)
         ended = loop.time()
         await _until(lambda: not self._store.mail.pending(venue.name), "all is sent")
+        believed = await self._nobody_listens(crowd)
         await self._command("stop r1 --yes")
         await _until(self._is_closed, "the round is closed")
         # what nobody took is sent again after a minute: by now that is late, and known
@@ -130,7 +132,7 @@ class _Bench:
             "votes": dict(crowd.by_way),
             "votes_standing": len(crowd.oracle.votes()),
             **venue.carelessness(),
-            "acts_while_down": self._while_down,
+            "acts_while_down": self._while_down + VOTES_WHILE_DOWN,
             "presses_failed_visibly": crowd.failed,
             "burst_s": round(ended - began, 1),
             "down_s": round(down_s, 1),
@@ -141,6 +143,7 @@ class _Bench:
             Figure("cards whose shown count differs", self._wrong_counts(crowd), "", "<= 0"),
             Figure("messages posted twice", self._twice(), "", "<= 0"),
             Figure("people told they were late who were not", self._told_late(), "", "<= 0"),
+            Figure("presses believed recorded while no bot was there", believed, "", "<= 0"),
             Figure(f"calls faster than {venue.title} allows", venue.refused(), "", "<= 0"),
         )
 
@@ -160,6 +163,14 @@ class _Bench:
         down_s = await self._bot.start()
         self._while_down = crowd.done - done
         return down_s
+
+    async def _nobody_listens(self, crowd: Crowd) -> int:
+        """Votes that are given while the bot is down; presses then that seem recorded."""
+        self._bot.kill()
+        await crowd.come_by([f"q{n}" for n in range(VOTES_WHILE_DOWN)])
+        believed = await crowd.press_in_vain([f"s{n}" for n in range(PRESSES_WHILE_DOWN)])
+        await self._bot.start()
+        return believed
 
     async def commands(self, n: int) -> list[float]:
         """S until each of `n` commands was acknowledged while every core is busy."""
