@@ -114,6 +114,11 @@ class DiscordVenue(Venue):
         """Refuse every call with 429."""
         self.discord.storm(seconds)
 
+    def lose_answers(self, posts: int) -> None:
+        """Take the bot's next posts, and cut the line before it hears of that."""
+        route = f"POST /channels/{self._module.CHANNEL}/messages"
+        self.discord.fail_next(route, times=posts, drop_after=True)
+
     def shown(self, ref: Ref) -> str:
         """Where a card says how many gave which answer."""
         return str(self.discord.find(ref.message).embeds[0].get("footer"))

@@ -99,6 +99,10 @@ class SlackVenue(Venue):
         """Refuse every call with 429."""
         self.slack.storm(seconds)
 
+    def lose_answers(self, posts: int) -> None:
+        """Take the bot's next posts, and cut the line before it hears of that."""
+        self.slack.fail_next("chat.postMessage", times=posts, drop_after=True)
+
     def shown(self, ref: Ref) -> str:
         """Where a card says how many gave which answer."""
         blocks = self.slack.workspace.messages[ref.channel, ref.message].blocks

@@ -32,6 +32,8 @@ WAIT_S = 300.0
 BOSS = "boss"
 SENT_AGAIN_S = 65.0
 VOTES_WHILE_DOWN, PRESSES_WHILE_DOWN = 30, 5
+LOST_ANSWERS = 3
+"""Posts that the platform took without the bot hearing of it."""
 STORM_S = 5.0
 """How long every call is refused with 429."""
 
@@ -106,6 +108,7 @@ class _Bench:
     async def burst(self) -> tuple[Figure, ...]:
         """Everybody votes on every card while all goes wrong; then the round is closed."""
         venue, loop = self._venue, asyncio.get_running_loop()
+        venue.lose_answers(LOST_ANSWERS)
         await self._command("start bench")
         await _until(self._is_asking, "the cards are posted")
         cards = self._cards()

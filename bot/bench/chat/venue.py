@@ -80,6 +80,9 @@ class Venue(Protocol):
     def storm(self, seconds: float) -> None:
         """Refuse every call with 429."""
 
+    def lose_answers(self, posts: int) -> None:
+        """Take the bot's next posts, and cut the line before it hears of that."""
+
     def shown(self, ref: Ref) -> str:
         """Where a card says how many gave which answer."""
 
