@@ -29,6 +29,11 @@ async def grid_of(settings: Settings) -> Grid | None:
     Raises:
         SettingsError: the table knows no such country or region, or could not be read.
     """
+    if settings.country is None and settings.region is not None:
+        raise SettingsError(
+            f"JOULERY_REGION = {settings.region!r} is part of no country that is set; set "
+            "JOULERY_COUNTRY, too, or leave it empty"
+        )
     if settings.country is None:
         return None
     words = [settings.country.upper(), *([settings.region] if settings.region else [])]

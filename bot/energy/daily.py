@@ -143,7 +143,8 @@ def card(book: DayBook, picture: Picture | None) -> Card:
     late = " (late)" if book.is_late else ""
     so_far = "" if book.is_over else ", so far"
     title = f"Energy, {book.day.name}{so_far}{late}: {words.energy_total(total, unit)}"
-    lines = [change_said(total, book.before), people_said(book)]
+    change = change_said(total, book.before) if book.is_over else ""  # half a day is no change
+    lines = [change, people_said(book)]
     lines += [
         *book.costs.said(),
         beside_said(book),
@@ -205,9 +206,9 @@ def week(books: Sequence[tuple[LocalDay, EnergyTotal | None]]) -> str:
     whole = sum(total.energy_j for total in known)
     u_j = sum(total.u_j for total in known)  # one meter: its error is the same every day
     measured = sum(total.measured_share * total.energy_j for total in known) / (whole or 1.0)
-    how = "≈ " if measured < 0.5 else ""
-    share = joules.percent(measured)
-    lines.append(f"Together {how}{words.energy(whole, u_j, unit)} ({share} measured)")
+    sign = "≈ " if measured < 0.5 else ""
+    how = words.how_known(measured)
+    lines.append(f"Together {sign}{words.energy(whole, u_j, unit)} ({how})")
     return "\n".join(lines)
 
 

@@ -54,6 +54,7 @@ async def test_a_kept_answer_that_is_broken_is_asked_for_again(tmp_path, text):
         ({"country": "Germany"}, "JOULERY_COUNTRY = 'GERMANY'.*did you mean DEU?"),
         ({"country": "USA", "region": "nowhere"}, "JOULERY_REGION = 'nowhere'"),
         ({"country": "DEU", "region": "bavaria"}, "JOULERY_REGION = 'bavaria'"),
+        ({"region": "california"}, "set JOULERY_COUNTRY, too"),
     ],
 )
 async def test_an_unknown_place_is_an_error_with_its_remedy_and_never_a_world_average(

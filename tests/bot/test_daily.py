@@ -361,7 +361,16 @@ def test_a_quiet_day_blames_the_bot_for_nothing_that_machines_idled_away():
 
 def test_a_late_summary_and_a_day_under_way_say_so():
     assert "21 Nov 2026 (late):" in daily.card(book([[part()]], is_late=True), None).title
-    assert ", so far" in daily.card(book([[part()]], is_over=False), None).title
+    before = [energy.total([part()])] * 7
+    today = daily.card(book([[part(1e5)]], is_over=False, before=before), None)
+    assert ", so far" in today.title
+    assert "against the mean" not in " ".join(today.lines), "half a day against whole ones"
+
+
+def test_a_weeks_sum_is_labelled_like_its_days():
+    guessed = energy.total([part(3.6e6, "E-tdp")])
+
+    assert daily.week([(DAY, guessed)]).endswith("Together ≈ 1.00 kWh ±0.50 (estimated)")
 
 
 def ended(ratio_j, n=1):

@@ -218,8 +218,10 @@ def _board(
     source, how = _source(board, lambda: tenancy.share(board.uuid), clock)
     if source is None:
         return None, Finding(title, "not metered", how)
-    note = MIG if is_sliced(handle) else ""
-    return source, Finding(title, "measured", how, source.provenance, note=note)
+    if is_sliced(handle):
+        how = f"{how} of the whole board alone, which is on no run"
+        return source, Finding(title, "not metered", how, source.provenance, note=MIG)
+    return source, Finding(title, "measured", how, source.provenance)
 
 
 def _source(

@@ -256,6 +256,7 @@ def test_a_sliced_board_is_never_a_runs_measurement(driver, clock):
     metered = Metered(clock, frozenset({OURS}))
 
     assert owners(metered.run(1)) == [("GPU-1", None, pytest.approx(100), "M-ctr", MIG)]
+    assert "not metered, energy counter of the whole board alone" in metered.findings[0].line
     assert MIG in metered.findings[0].line
 
 
