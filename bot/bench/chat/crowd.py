@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,11 +33,6 @@ def ways_to_say(ballot: Ballot, venue: Venue) -> tuple[str, ...]:
         and venue.glyph(choice.emoji[0])
         and [said.answer for said in read_reply(spoken(choice), ballot).said] == [choice.id]
     )
-
-
-def _one(offered: tuple[Ref, tuple[str, ...]]) -> tuple[Ref, str]:
-    ref, choices = offered
-    return ref, choices[0]
 
 
 class Crowd:
@@ -86,15 +82,13 @@ class Crowd:
 
     async def press_in_vain(self, people: Sequence[str]) -> int:
         """How many of them believe that their press was recorded, while no bot is there."""
-        cards = sorted(self._cards)
-        offered = [(self._cards[c][0], ways_to_say(self._cards[c][1], self._venue)) for c in cards]
-        pressed = await asyncio.gather(
-            *(
-                self._venue.press(who, *_one(offered[n % len(offered)]))
-                for n, who in enumerate(people)
-            )
-        )
-        return sum(pressed)
+
+        async def press(who: str, card: str) -> bool:
+            ref, ballot = self._cards[card]
+            return await self._venue.press(who, ref, ways_to_say(ballot, self._venue)[0])
+
+        pressed = zip(people, itertools.cycle(sorted(self._cards)), strict=False)
+        return sum(await asyncio.gather(*(press(who, card) for who, card in pressed)))
 
     async def _react(self, who: str, act: Act, rng: random.Random) -> None:
         ref, ballot = self._cards[act.card]
