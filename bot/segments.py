@@ -240,14 +240,10 @@ class Segments:
             await self._failed(segment, why, is_final=status == DISK_TROUBLE)
             return
         if status is None:  # for a while nobody metered it
-            await house.call(
-                metering.fill_from_report,
-                house.meter,
-                house.store.ledger,
-                house.probe.watts_per_core,
-                Slot(run.run_id, arm.name, segment.segment_id),
-                report,
-            )
+            slot, books = Slot(run.run_id, arm.name, segment.segment_id), house.store.ledger
+            watts, sources = house.probe.watts_per_core, house.probe.sources
+            await house.call(metering.fill_from_report, house.meter, books, watts, slot, report)
+            await house.call(metering.mark_unmetered, house.meter, books, sources, slot, report)
         if report.outcome == "refused":
             await self._failed(segment, report.message, report=report.model_dump(mode="json"))
             return

@@ -20,6 +20,9 @@ FEWEST = 5
 SMALL_S = 0.1
 """CPU seconds of a child that may lie between its last mark and its end."""
 
+WORTH_MARKING = timedelta(seconds=5)
+UNMETERED = "no bot was there to read it"
+
 Device = tuple[str, str]  # (source, device)
 
 
@@ -80,6 +83,48 @@ def fill_from_report(
             note=f"filled from the child's own CPU time after {seconds:.0f} s without readings",
         )
     )
+    meter.flush()
+
+
+def mark_unmetered(
+    meter: EnergyMeter,
+    ledger: Ledger,
+    sources: Iterable[EnergySource],
+    slot: Slot,
+    report: SegmentReport,
+) -> None:
+    """Book as unknown what no counter ran on for while no bot was there: memory, polled boards.
+
+    May be done again after a crash.
+
+    Args:
+        meter: hands the rows over.
+        ledger: what is booked so far.
+        sources: of this host.
+        slot: the segment.
+        report: what the child left.
+    """
+    if slot.run_id is None or slot.segment_id is None:
+        return
+    meter.flush()
+    booked = ledger.of_segment(slot.run_id, slot.segment_id)
+    for source in sources:
+        own = [r for r in booked if (r.source, r.device) == (source.name, source.device)]
+        runs_on = isinstance(source, DeviceSource) and source.is_persistent
+        if runs_on or source.name == TRAINING_CPU or not own:
+            continue
+        start, end = widest_gap(own, report.started_at, report.ended_at)
+        if end - start < WORTH_MARKING:
+            continue
+        meter.book(
+            own[-1].model_copy(
+                update={
+                    "boot_id": meter.boot_id, "phase": "other", "energy_j": None,
+                    "started_at": start, "ended_at": end,
+                    "duration_s": (end - start).total_seconds(), "note": UNMETERED,
+                }
+            )
+        )  # fmt: skip
     meter.flush()
 
 

@@ -18,9 +18,9 @@ from storage.store.store import Store
 from tests.storage.records import at, new_run, reading
 from trainer.energy import nvml
 from trainer.energy.clock import boot_time
-from trainer.energy.fake_nvml import Clock, FakeNvml, installed
+from trainer.energy.fake_nvml import Board, Clock, FakeNvml, installed
 from trainer.energy.meter import EnergyMeter
-from trainer.energy.sources import TRAINING_CPU
+from trainer.energy.sources import TRAINING_CPU, CpuTimeSource, MemorySource, ProcessGroup
 from trainer.energy.track import Slot
 from trainer.segment import PhaseCost, SegmentReport
 
@@ -169,6 +169,30 @@ def test_nothing_is_filled_where_nothing_is_missing(store, meter, watts, cpu_s):
     metering.fill_from_report(meter, store.ledger, watts, SEGMENT, report(cpu_s))
 
     assert joules(store.ledger.of_run("r1")) == 80
+
+
+def test_what_memory_drew_in_a_hole_is_unknown_and_said_to_be_once(store, meter):
+    """Of what a counter runs on for, and of the CPU, the hole is filled; of the bot it is nobody's."""
+    ram = {"source": "ram", "device": "ram", "provenance": "E-const", "segment_id": "r1.human.0.1"}
+    board = {"source": "nvml-counter", "segment_id": "r1.human.0.1"}
+    seen = [n for n in range(100) if not 20 <= n < 80]
+    store.ledger.add([reading(n, 1.0, **kind) for n in seen for kind in (ram, board)])
+    store.ledger.add([cpu(n, 4.0) for n in seen])
+    with installed(FakeNvml(clock := Clock(), [Board("GPU-1")])):
+        boards, _ = nvml.boards(frozenset, clock)
+        group = ProcessGroup()
+        sources = [
+            *boards,
+            CpuTimeSource(group, 4.0, TRAINING_CPU),
+            MemorySource(group, clock, "ram"),
+        ]
+
+        for _ in range(2):
+            metering.mark_unmetered(meter, store.ledger, sources, SEGMENT, report(400))
+
+    (hole,) = [r for r in store.ledger.of_run("r1") if r.energy_j is None]
+    assert (hole.source, hole.started_at, hole.duration_s) == ("ram", at(20), 60)
+    assert (hole.arm, hole.phase, hole.note) == ("human", "other", metering.UNMETERED)
 
 
 @given(st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=8))
