@@ -45,7 +45,13 @@ def batches_of(
     train = plan.spec.train
     if plan.arm not in CHOOSE_AS_THEY_GO:
         return Sampler(
-            selection.weight, learner.lengths, train.batch_size, plan.seed, cursor, learner.thins
+            selection.weight,
+            learner.lengths,
+            train.batch_size,
+            plan.seed,
+            cursor,
+            thins=learner.thins,
+            together=learner.sorted_together,
         )
     if cursor is not None:
         raise Refusal(

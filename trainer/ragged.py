@@ -61,15 +61,21 @@ class Ragged:
             self.values[start:end] = padded[row, : end - start].to(self.values.dtype)
 
 
-def length_batches(lengths: np.ndarray, order: np.ndarray, size: int) -> list[np.ndarray]:
-    """`order` cut into batches of about equal lengths: sorted inside groups of 8 batches.
+GROUP = 8
+"""Batches that are sorted by length together, where nothing else is said."""
 
-    A random batch's longest text is twice its mean (design measurements), all padding; groups of
-    8 keep the order random enough for SGD.
+
+def length_batches(
+    lengths: np.ndarray, order: np.ndarray, size: int, together: int = GROUP
+) -> list[np.ndarray]:
+    """`order` cut into batches of about equal lengths: sorted inside groups of some batches.
+
+    A random batch's longest text is twice its mean (design measurements), all padding; groups keep
+    the order random enough for SGD.
     """
     batches = []
-    for start in range(0, len(order), 8 * size):
-        group = order[start : start + 8 * size]
+    for start in range(0, len(order), together * size):
+        group = order[start : start + together * size]
         group = group[np.argsort(lengths[group], kind="stable")]
         batches += [group[i : i + size] for i in range(0, len(group), size)]
     return batches

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.ragged import length_batches
+from trainer.ragged import GROUP, length_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Sampler:
         seed: of the order.
         cursor: where to go on; None = at the start.
         thins: a sample of half the largest weight is in every second pass, at full weight.
+        together: batches that are sorted by length together.
     """
 
     is_over = False
@@ -44,12 +45,13 @@ class Sampler:
         seed: int,
         cursor: Cursor | None = None,
         thins: bool = False,
+        together: int = GROUP,
     ) -> None:
         kept = np.flatnonzero(weight > 0)
         self._kept, self._lengths = kept, lengths
         self._share = weight[kept] / weight[kept].max() if thins and len(kept) else None
         self._weight = (weight > 0 if thins else weight).astype(np.float32)
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size, self._seed, self._together = batch_size, seed, together
         sha = hashlib.sha256(np.ascontiguousarray(kept).tobytes())
         if self._share is not None:
             sha.update(self._share.round(6).tobytes())
@@ -78,5 +80,7 @@ class Sampler:
         kept = self._kept
         if self._share is not None:  # the heaviest are in every pass, so none is empty
             kept = kept[rng.random(len(kept)) < self._share]
-        batches = length_batches(self._lengths, rng.permutation(kept), self._batch_size)
+        batches = length_batches(
+            self._lengths, rng.permutation(kept), self._batch_size, self._together
+        )
         return [batches[i] for i in rng.permutation(len(batches))]

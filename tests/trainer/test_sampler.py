@@ -140,3 +140,14 @@ def test_a_thinned_pass_goes_on_where_it_stopped_and_other_weights_begin_a_new_o
 
     assert (again.next()[0] == sampler.next()[0]).all()
     assert other.cursor.epoch == 1
+
+
+def test_batches_sorted_in_smaller_groups_mix_more_lengths():
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 65))
+
+    by_two = one_pass(Sampler(everything(lengths), lengths, 8, 0, together=2))
+    unsorted = one_pass(Sampler(everything(lengths), lengths, 8, 0, together=1))
+
+    spans = [np.mean([np.ptp(lengths[b]) for b in batches]) for batches in (by_two, unsorted)]
+    assert 7 < spans[0] < spans[1]
+    assert sorted(np.concatenate(by_two).tolist()) == list(range(64))

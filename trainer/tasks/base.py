@@ -74,6 +74,9 @@ class Learner(Protocol):
     """Whether of two labels one is right, so that a sample under the wrong one is worth turning."""
     thins: bool
     """Whether a sample that weighs less is seen less often, at full weight, rather than less."""
+    sorted_together: int
+    """Batches of a pass whose samples are sorted by length together: more of them pad less and mix
+    less."""
     are_features_learnt: bool
     """Whether features are what the model has learnt; else they are the data's own."""
     exact_match: float | None

@@ -26,6 +26,9 @@ class CausalLM(Prompted):
 
     offers_labels = is_two_sided = False
     thins = writes = True
+    sorted_together = 2
+    """Answers of one length are often of one kind (refusals): on GSM8K with 60 % dirt, 131 steps, groups
+    of 8 ended .04 nats behind groups of 2, which end where no sorting does."""
     exact_match: float | None = None
 
     def _answers_of(self, sample: Sample) -> tuple[str, ...]:

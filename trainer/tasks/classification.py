@@ -22,6 +22,7 @@ from trainer.compute import Compute
 from trainer.cut import CutModel
 from trainer.data.samples import Splits, duplicate_groups
 from trainer.marks import Marks
+from trainer.ragged import GROUP
 from trainer.segment import FeatureOpinion, Leaning
 from trainer.selection import Selection
 from trainer.signals import PoolView, names_speak, places_of_first
@@ -57,6 +58,7 @@ class Classification(Counting, ABC):
     """
 
     is_two_sided = thins = writes = False
+    sorted_together = GROUP
     are_features_learnt = True
     exact_match: float | None = None
 

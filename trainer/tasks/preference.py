@@ -14,6 +14,7 @@ from storage.models import SampleView
 from trainer.data.samples import Sample
 from trainer.kinds import SIDES
 from trainer.pairing import fit_signals, shape_signals
+from trainer.ragged import GROUP
 from trainer.selection import Selection
 from trainer.signals import Hints
 from trainer.tasks.prompted import Prompted, Split, load
@@ -25,6 +26,7 @@ class Preference(Prompted):
 
     offers_labels = is_two_sided = True
     thins = writes = False
+    sorted_together = GROUP
     exact_match: float | None = None
 
     @cached_property
