@@ -140,7 +140,7 @@ class FakeSlack:
         if fault and fault.drop_after:
             assert request.transport is not None
             request.transport.abort()
-            raise ConnectionResetError
+            return web.Response()  # goes nowhere
         return self._answer(answer)
 
     def _answer(self, answer: dict[str, Any]) -> web.Response:
