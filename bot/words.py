@@ -74,6 +74,8 @@ def carbon(grams: float, u_g: float) -> str:
 
 def energy_total(total: EnergyTotal, unit: Unit | None = None) -> str:
     """A total with its uncertainty and how much of it was measured."""
+    if total.is_unknown:
+        return f"not known ({duration(total.unknown_s)} without a reading)"
     text = f"{sign(total)}{energy(total.energy_j, total.u_j, unit)} ({known(total)})"
     if total.unknown_s >= 1:
         text += f", {duration(total.unknown_s)} not known"

@@ -52,6 +52,11 @@ class EnergyTotal:
         missed_s = self.unknown_s + self.gap_s
         return max(0.0, 1 - missed_s / self.duration_s) if self.duration_s > 0 else 1.0
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing at all could be read: its joules are then not 0."""
+        return 0 < self.duration_s <= self.unknown_s
+
     def u_of(self, joules: float) -> float:
         """Half-width of the 95 % interval of a part of these joules, as well known as the whole."""
         return self.u_j / self.energy_j * abs(joules) if self.energy_j > 0 else 0.0

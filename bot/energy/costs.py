@@ -61,12 +61,14 @@ class Costs:
 
     @property
     def co2_g(self) -> tuple[float, float] | None:
-        """Grams of CO2e and half of their 95 % interval; the building adds nothing to devices.
+        """Grams of CO2e and half of their 95 % interval; None where they are not known.
+
+        The building adds nothing to devices.
 
         The grid's own uncertainty is in no table and not in the interval.
         """
         grid = self.place.grid
-        if grid is None:
+        if grid is None or self.total.is_unknown:
             return None
         it = energy.co2_g(1.0, grid.g_per_kwh, self.place.pue or 1.0)
         device = energy.co2_g(self.device_j, grid.g_per_kwh)
@@ -77,7 +79,7 @@ class Costs:
     def lines(self) -> list[tuple[str, float]]:
         """(what, amount of money) for everything that has a price."""
         prices, found = self.place.prices, []
-        if prices.per_kwh is not None:
+        if prices.per_kwh is not None and not self.total.is_unknown:
             found.append((ELECTRICITY, self.total.energy_j / 3.6e6 * prices.per_kwh))
         if prices.per_gpu_hour is not None:
             found.append(("GPU time", self.gpu_s / 3600 * prices.per_gpu_hour))

@@ -223,7 +223,7 @@ def people_said(book: DayBook) -> str:
 def change_said(total: EnergyTotal, before: Sequence[EnergyTotal | None]) -> str:
     """`+4 % against the mean of the 7 days before`; "" where there are none."""
     known = [b.energy_j for b in before if b is not None and b.energy_j > 0]
-    if not known:
+    if not known or total.is_unknown:
         return ""
     change = total.energy_j / (sum(known) / len(known)) - 1
     days = f"the {len(known)} of {len(before)} days before that had any"
@@ -276,10 +276,10 @@ def waited(book: DayBook, unit: words.Unit) -> str:
         by_source[part.source, part.device] += part.duration_s
     if not by_source:
         return ""
-    text = (
-        f"Waiting for votes or cleaner electricity: {words.duration(max(by_source.values()))}, no "
-        f"training process: {words.energy_total(energy.total(waits), unit)}"
-    )
+    lasted = words.duration(max(by_source.values()))
+    text = f"Waiting for votes or cleaner electricity: {lasted}, no training process"
+    if waits:
+        text += f": {words.energy_total(energy.total(waits), unit)}"
     if idle:
         nobodys = words.energy_total(energy.total(idle), unit)
         text += f"; what the machines drew meanwhile is on no run: {nobodys}"

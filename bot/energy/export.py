@@ -52,7 +52,7 @@ def as_json(account: Account) -> str:
     Raises:
         ExportError: nothing is booked.
     """
-    _require_rows(account)
+    _require_joules(account)
     costs, people = account.costs, account.costs.people
     net = energy.net(account.parts, account.baselines)
     arms = energy.by_arm(account.parts)
@@ -147,15 +147,15 @@ def as_sci(account: Account, report: Mapping[str, Any] | None) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-def _require_rows(account: Account) -> None:
+def _require_joules(account: Account) -> None:
     """What was not metered is not 0."""
-    if not account.parts:
+    if not account.parts or account.costs.total.is_unknown:
         raise ExportError(f"no energy is booked on run {account.run.run_id}, so nothing is written")
 
 
 def _carbon(account: Account) -> tuple[Grid, tuple[float, float]]:
     grid, co2 = account.costs.place.grid, account.costs.co2_g
-    _require_rows(account)
+    _require_joules(account)
     if grid is None or co2 is None:
         raise ExportError(
             "CO2e needs a country: set JOULERY_COUNTRY to its three-letter ISO code, e.g. DEU"

@@ -35,6 +35,8 @@ def run_said(account: Account) -> str:
 
 def phases(total: EnergyTotal, unit: words.Unit) -> str:
     """`train 0.412 kWh ±0.02, evaluate ...`, the largest first; what is next to nothing is left out."""
+    if total.is_unknown:
+        return "no reading"
     return ", ".join(
         f"{phase} {words.part_of(total, joules, unit, total.u_by_phase[phase])}"
         for phase, joules in sorted(total.by_phase.items(), key=lambda e: -e[1])

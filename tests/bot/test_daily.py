@@ -367,6 +367,23 @@ def test_a_late_summary_and_a_day_under_way_say_so():
     assert "against the mean" not in " ".join(today.lines), "half a day against whole ones"
 
 
+def test_what_could_not_be_read_at_all_is_not_known_and_not_nothing():
+    """Neither its joules, nor its grams and its money; a second that was read makes it a number."""
+    silent = [part(0.0, unknown_s=60.0)]
+    day = book([silent], place=PRICED)
+
+    said = daily.text(day) + joules.run_said(Account(run(), silent, [], day.costs))
+
+    assert "not known (1 min without a reading)" in said
+    assert "no reading" in said
+    assert not ENERGY.search(said)
+    assert daily.change_said(day.total, [energy.total([part()])] * 7) == ""
+    assert "CO2e" not in said
+    assert "electricity" not in said
+    heard = book([[part(0.0, unknown_s=59.0)]], place=PRICED)
+    assert "0 J ±0 (measured), 59 s not known" in daily.text(heard)
+
+
 def test_a_weeks_sum_is_labelled_like_its_days():
     guessed = energy.total([part(3.6e6, "E-tdp")])
 

@@ -124,11 +124,10 @@ def test_without_a_country_no_carbon_is_written_and_the_remedy_is_named(account,
 )
 def test_a_run_that_was_not_metered_emitted_an_unknown_amount_and_not_none(account, write):
     """A table without rows says as much by itself."""
-    place = account.costs.place
-    empty = Account(account.run, [], [], Costs.of([], People.assumed(0, 8.0), place))
-
-    with pytest.raises(ExportError, match="no energy is booked on run r1"):
-        write(empty)
+    for parts in ([], energy.sums([reading(0, None)])):
+        costs = Costs.of(parts, People.assumed(0, 8.0), account.costs.place)
+        with pytest.raises(ExportError, match="no energy is booked on run r1"):
+            write(Account(account.run, parts, [], costs))
     assert energy_export.as_csv([]).count("\n") == 1
 
 
