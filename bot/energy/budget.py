@@ -34,7 +34,7 @@ class Kind:
 
 KINDS = {
     "j": Kind("energy", 1.0), "kj": Kind("energy", 1e3), "wh": Kind("energy", 3600.0),
-    "kwh": Kind("energy", 3.6e6),  # no mWh: a thousandth of a Wh, or a million?
+    "kwh": Kind("energy", 3.6e6), "mwh": Kind("energy", 3.6e9),
     "s": Kind("time", 1.0), "min": Kind("time", 60.0), "h": Kind("time", 3600.0),
     "gco2e": Kind("carbon", 1.0), "kgco2e": Kind("carbon", 1e3),
 }  # fmt: skip
@@ -104,7 +104,7 @@ def parse(text: str) -> Budget:
     """
     match = _AMOUNT.match(text)
     kind = KINDS.get(match[2].lower()) if match else None
-    if match is None or kind is None:
+    if match is None or kind is None or match[2].startswith("mW"):  # mWh is no MWh
         raise BudgetError(
             f"“{text[:30]}” is no budget; write e.g. 0.5kWh, 90min or 0.2kgCO2e, without a space"
         )

@@ -86,6 +86,7 @@ def test_it_is_said_with_unit_band_and_label():
         ("1,5MJ".replace("MJ", "kJ"), "energy", 1500),
         ("90min", "time", 5400),
         ("2h", "time", 7200),
+        ("0.001MWh", "energy", 3.6e6),
         ("0.2kgCO2e", "carbon", 200),
     ],
 )

@@ -67,7 +67,7 @@ def probe(
     sources: list[EnergySource] = [*gpus, *cpus]
     found.append(counter)
     watts = None
-    if any(MODULE in finding.part for finding in found):
+    if any(MODULE in finding.part and finding.state == "measured" for finding in found):
         how = f"by the counter of the {MODULE}, which holds CPU and GPU"
         found.append(Finding("CPU", "measured", how, "M-ctr"))
     elif not cpus:

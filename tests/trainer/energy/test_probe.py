@@ -48,6 +48,15 @@ def test_a_module_whose_counter_holds_the_cpu_leaves_nothing_to_estimate(tmp_pat
     assert any("which holds CPU and GPU" in line for line in found.lines)
 
 
+def test_a_module_whose_counter_is_on_no_run_leaves_the_cpu_to_be_estimated(tmp_path):
+    clock, name = Clock(), "NVIDIA GH200 480GB"
+    with installed(FakeNvml(clock, [Board("GPU-1", name=name, is_sliced=True)])):
+        found = probe(powercap=tmp_path, clock=clock)
+
+    assert found.watts_per_core == 4
+    assert found.findings[0].state == "not metered"
+
+
 def test_a_host_with_everything_measures_most_of_it(tmp_path):
     zone(tmp_path, "0", "package-0", 5_000_000)
     clock = Clock()
