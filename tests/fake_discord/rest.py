@@ -134,7 +134,7 @@ class Rest:
             if fault and fault.drop_after:
                 assert request.transport is not None
                 request.transport.abort()
-                raise ConnectionResetError
+                return web.Response()  # goes nowhere
             if answer is None:
                 return web.Response(status=204, headers=headers)
             return _json(answer, 200, headers)
