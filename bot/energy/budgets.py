@@ -60,16 +60,15 @@ class Budgets:
         return f"Run {run.run_id} has used {parse(run.budget).said(spent)}."
 
     async def refuse_used_up(self, run: Run) -> None:
-        """Nothing goes on without budget.
+        """Nothing goes on without budget, nor with less than saving its work takes.
 
         Raises:
             BudgetError: it is used up.
         """
         if not run.budget:
             return
-        share = parse(run.budget).share(
-            await self._house.call(self._house.spending.spent, run.run_id)
-        )
+        _, ending = await self._house.call(self._both, run.run_id)
+        share = parse(run.budget).share(ending)
         if share is not None and share >= 1:
             raise BudgetError(
                 f"the budget of run {run.run_id}, {run.budget}, is used up; say budget "

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.energy.budget import BudgetError
+from bot.energy.budgets import Budgets
 from bot.energy.foresight import Pace
 from bot.energy.outlook import LOOK_EVERY_S, MOST_PACES, Foreteller, joined
 from bot.energy.spending import Spending
@@ -113,6 +115,23 @@ def test_looks_are_joined_without_losing_any():
     assert found[-1] == paces[-1]
     for name in ("samples", "energy_j", "seconds"):
         assert sum(getattr(p, name) for p in found) == sum(getattr(p, name) for p in paces)
+
+
+async def test_what_was_stopped_for_its_budget_does_not_go_on_with_what_is_left_of_it(store):
+    """100 J of 104 are spent, at 10 W: the two seconds until a checkpoint is kept would be 120."""
+    run, spending = new_run(store, budget="104J"), Spending(store.ledger)
+    spending.add([reading(n, 10.0, run_id=run.run_id) for n in range(10)])
+
+    async def call(method, *args):
+        return method(*args)
+
+    meter = SimpleNamespace(flush=lambda: None)
+    house = SimpleNamespace(store=store, spending=spending, call=call, meter=meter)
+    budgets = Budgets(house, call)
+
+    with pytest.raises(BudgetError, match="used up"):
+        await budgets.refuse_used_up(run)
+    await budgets.refuse_used_up(run.model_copy(update={"budget": "130J"}))
 
 
 # --- foretold -----------------------------------------------------------------------------------
