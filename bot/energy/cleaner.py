@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
 
 WORTH_IT = 0.05
 """A start later must save this share of the grams, or nobody is kept waiting."""
@@ -82,15 +84,16 @@ def cleanest(
         latest: the latest start.
         lasts: how long training then runs.
     """
-    at_once = _mean(slices, now, lasts)
-    if at_once is None:
+    curve = _Curve.of(slices)
+    at_once = curve.mean(now, lasts) if curve else None
+    if curve is None or at_once is None:
         return None
-    ends = [one.start - lasts for one in slices]  # where a window ends as a slice does
-    starts = {one.start for one in slices} | set(ends)
+    starts = {time for time in (*curve.times, latest) if now < time <= latest}
+    starts |= {time - lasts for time in curve.times if now < time - lasts <= latest}
     known = [
         (grams, start)
         for start in sorted(starts)
-        if now < start <= latest and (grams := _mean(slices, start, lasts)) is not None
+        if (grams := curve.mean(start, lasts)) is not None
     ]
     if not known:
         return None
@@ -100,18 +103,38 @@ def cleanest(
     return Window(start, grams, at_once)
 
 
-def _mean(slices: Sequence[Slice], start: datetime, lasts: timedelta) -> float | None:
-    """Mean grams over a window; None where the forecast does not cover it."""
-    if len(slices) < 2 or start < slices[0].start:
-        return None
-    ends = [
-        *(one.start for one in slices[1:]),
-        2 * (slices[-1].start - slices[-2].start) + slices[-2].start,
-    ]
-    if start + lasts > ends[-1] or lasts <= timedelta():
-        return None
-    grams = 0.0
-    for one, end in zip(slices, ends, strict=True):
-        inside = min(end, start + lasts) - max(one.start, start)
-        grams += max(0.0, inside / lasts) * one.g_per_kwh
-    return grams
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """The forecast summed up, so that a mean over a window takes two look-ups.
+
+    Attributes:
+        times: where slices begin, and where the last one ends.
+        grams: of each slice.
+        sums: gram seconds until each of the times.
+    """
+
+    times: Sequence[datetime]
+    grams: Sequence[float]
+    sums: Sequence[float]
+
+    @classmethod
+    def of(cls, slices: Sequence[Slice]) -> _Curve | None:
+        """None where there are too few slices to say how long the last one lasts."""
+        if len(slices) < 2:
+            return None
+        times = [one.start for one in slices]
+        times.append(2 * (times[-1] - times[-2]) + times[-2])
+        grams = [one.g_per_kwh for one in slices]
+        spans = ((end - begin).total_seconds() for begin, end in pairwise(times))
+        sums = accumulate((g * s for g, s in zip(grams, spans, strict=True)), initial=0.0)
+        return cls(times, grams, list(sums))
+
+    def mean(self, start: datetime, lasts: timedelta) -> float | None:
+        """Mean grams over a window; None where the forecast does not cover it."""
+        if start < self.times[0] or start + lasts > self.times[-1] or lasts <= timedelta():
+            return None
+        return (self._until(start + lasts) - self._until(start)) / lasts.total_seconds()
+
+    def _until(self, time: datetime) -> float:
+        at = min(bisect_right(self.times, time), len(self.grams)) - 1
+        return self.sums[at] + self.grams[at] * (time - self.times[at]).total_seconds()

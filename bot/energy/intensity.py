@@ -49,10 +49,13 @@ class CsvFile:
     async def forecast(self) -> tuple[Slice, ...]:
         """What the file says now, or said last."""
         try:
-            self._known = read(await asyncio.to_thread(self._path.read_text, encoding="utf-8"))
+            self._known = await asyncio.to_thread(self._read)  # a year of hours takes a while
         except (OSError, UnicodeDecodeError, ForecastError) as err:
             log.warning("no grid forecast", extra={"file": str(self._path), "reason": str(err)})
         return self._known
+
+    def _read(self) -> tuple[Slice, ...]:
+        return read(self._path.read_text(encoding="utf-8"))
 
 
 class CsvAddress:

@@ -1,11 +1,14 @@
 """Going on when the grid is cleanest: windows by hand, then where forecasts come from."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bot.energy import intensity
 from bot.energy.cleaner import ForecastError, Slice, Window, cleanest, read
@@ -39,13 +42,55 @@ def test_a_window_may_end_with_a_slice_rather_than_begin_with_one():
 
 def test_nobody_waits_beyond_the_deadline():
     assert best(hours_until=1.0) == Window(at(HOUR), pytest.approx(300), pytest.approx(400))
-    assert best(hours_until=0.5) is None
+    assert best(hours_until=0.5) == Window(at(HOUR / 2), pytest.approx(350), pytest.approx(400))
+    assert best(hours_until=0.1) is None
 
 
 def test_nobody_waits_for_next_to_nothing():
     flat = tuple(Slice(at(i * HOUR), g) for i, g in enumerate([400.0, 390.0, 400.0]))
 
     assert best(grid=flat) is None
+
+
+@given(
+    st.lists(st.integers(0, 900), min_size=2, max_size=30),
+    st.floats(0, 20),
+    st.floats(0, 30),
+    st.floats(0.1, 9),
+)
+@example([0, 0, 0, 0, 0, 1, 0, 0, 0], 3.0, 2.5, 3.0)  # best at the deadline itself
+def test_means_are_those_of_every_minute(grams, now, wait, lasts):
+    """Against the plain sum: no start, minute by minute, is cleaner than the one that was found."""
+    grid = tuple(Slice(at(i * HOUR), float(g)) for i, g in enumerate(grams))
+
+    def mean(start):  # hours
+        inside = [max(0.0, min(i + 1, start + lasts) - max(i, start)) for i in range(len(grams))]
+        return sum(g * h for g, h in zip(grams, inside, strict=True)) / lasts
+
+    last = min(now + wait, len(grams) - lasts)
+    tried = [now + (last - now) * n / 100 for n in range(101)] if last > now else []
+    found = best(now + wait, lasts, now, grid)
+
+    if found is None:
+        if now + lasts <= len(grams):
+            assert all(mean(start) >= 0.95 * mean(now) - 1e-6 for start in tried)
+    else:
+        start = (found.start - at(0)).total_seconds() / HOUR
+        assert found.g_per_kwh == pytest.approx(mean(start), abs=1e-3)
+        assert found.now_g_per_kwh == pytest.approx(mean(now), abs=1e-3)
+        assert found.g_per_kwh <= min(map(mean, tried), default=1e9) + 1e-3
+        assert now < start <= now + wait + 1e-6
+
+
+def test_a_forecast_of_a_month_by_minutes_is_searched_at_once():
+    """43,200 slices, as many starts: window by window that were billions of steps."""
+    grid = tuple(Slice(at(60 * n), 300.0 + n % 997) for n in range(43_200))
+
+    began = time.process_time()
+    found = cleanest(grid, at(60 * 500), at(60 * 40_000), timedelta(hours=1))
+
+    assert found is not None
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("now", [-1.0, 4.5])
