@@ -62,7 +62,7 @@ class Shift:
         if told is not None and abs(found.start - told) < WORTH_A_WORD:
             return
         self._told[round_id] = found.start
-        key = f"shift:{round_id}" + ("" if told is None else f":{found.start.isoformat()}")
+        key = f"shift:{round_id}:{found.start.isoformat()}"
         said = said_of(found, self._local(found.start))
         await house.office.queue(*outgoing.in_thread(house.channels, run.run_id, key, said))
 
