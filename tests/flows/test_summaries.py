@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from adapters.base import ChatUnavailable
+from adapters.memory import MemoryChat
+from bot.app import running
 from bot.days import LocalDay
 from bot.energy.summaries import Summaries, key
 from storage.models import RunState
@@ -96,7 +99,7 @@ async def test_where_no_picture_can_be_drawn_words_do(summed, chat, settings):
 async def test_a_run_whose_report_is_broken_is_summed_up_without_it(summed, chat, tmp_path):
     async with summed(MORNING) as bot:
         store = bot.house.store
-        run = new_run(store)
+        run = new_run(store, runs_folder=tmp_path / "runs")
         book(store, NOON, run=run)
         store.runs.move(run.run_id, RunState.TRAINING, who="ana", why="", now=NOON)
         store.runs.move(run.run_id, RunState.FINISHED, who="ana", why="", now=NOON)
@@ -105,6 +108,22 @@ async def test_a_run_whose_report_is_broken_is_summed_up_without_it(summed, chat
         await Summaries(bot.house).look()
 
         assert len(await posts(bot, chat)) == 1
+
+
+async def test_every_platform_gets_it_once_also_one_that_does_not_answer_at_the_hour(
+    settings, chat
+):
+    other = MemoryChat()
+    other.name = "other"
+    async with running(settings, {"memory": chat, "other": other}) as bot:
+        bot.house.now = lambda: MORNING
+        book(bot.house.store, NOON, run=new_run(bot.house.store))
+        other.fail_next(ChatUnavailable("the chat is down"))
+
+        await Summaries(bot.house).look()
+        await Summaries(bot.house).look()
+
+        assert [len(await posts(bot, where)) for where in (chat, other)] == [1, 1]
 
 
 async def test_two_bots_post_it_once(summed, chat):
