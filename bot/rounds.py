@@ -16,7 +16,7 @@ from bot import outgoing, weighing
 from bot.access import Access
 from bot.conclusion import conclude
 from bot.energy.budgets import Budgets
-from bot.energy.shift import Shift
+from bot.energy.shift import Shift, require_forecast
 from bot.house import House
 from bot.listening import Listening
 from bot.live import Live
@@ -68,10 +68,12 @@ class Rounds:
 
         Raises:
             BudgetError: the budget is none.
+            SpecError: what the spec wants needs a setting that is not there.
         """
         house = self._house
         budget = self.budgets.check(spec.budget if budget is None else budget)
         weighing.require_prices(house.settings, spec)
+        require_forecast(house.settings, spec)
         run = await house.call(
             house.store.runs.create,
             name=spec.name,

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from bot import outgoing, words
 from bot.energy.cleaner import Window, cleanest
 from bot.house import House
+from bot.settings import Settings
 from storage.models import Round, Run
-from trainer.spec import RunSpec
+from trainer.spec import RunSpec, SpecError
 
 USUALLY_LASTS = timedelta(hours=1)
 """How long training is taken to run on, where that is not foretold yet."""
@@ -84,6 +85,19 @@ class Shift:
             return False
         self._in_haste.add(waiting[0])
         return True
+
+
+def require_forecast(settings: Settings, spec: RunSpec) -> None:
+    """See that a run that may wait for cleaner electricity can know of it.
+
+    Raises:
+        SpecError: it cannot.
+    """
+    if spec.may_wait and settings.carbon_forecast is None:
+        raise SpecError(
+            f"may_wait: {words.duration(spec.may_wait)} for cleaner electricity, but no forecast says "
+            "when it is cleaner: set JOULERY_CARBON_FORECAST, or leave may_wait out"
+        )
 
 
 def said_of(found: Window, until: str) -> str:

@@ -3,8 +3,11 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from storage.models import RunState
 from tests.flows.people import ended, head, thread, vote_until_ended
+from trainer.spec import SpecError
 
 
 async def test_training_waits_for_the_cleanest_hour_or_for_a_word(
@@ -65,6 +68,15 @@ async def test_where_the_grid_stays_as_it_is_nobody_waits(open_bot, chat, tiny_s
 
         assert run.state is RunState.FINISHED
         assert "less than now" not in said(chat, run)
+
+
+async def test_a_run_that_may_wait_for_nobody_knows_what_is_refused(open_bot, tiny_spec):
+    spec = tiny_spec().model_copy(update={"may_wait": 6 * 3600.0})
+    async with open_bot() as bot:
+        with pytest.raises(SpecError, match=r"may_wait: 6 h .*set JOULERY_CARBON_FORECAST"):
+            await bot.rounds.begin(spec, who="memory:ana")
+
+        assert bot.house.store.runs.all() == []
 
 
 def said(chat, run):
