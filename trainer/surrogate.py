@@ -22,6 +22,8 @@ from trainer.signals import Array, PoolView, blocks, prior_mean, refined_signals
 PROBIT_NOISE = 0.3
 MIN_NOISE = 0.05
 MIN_VOTES_TO_FIT = 20
+MIN_LEAN = 0.1
+"""A posterior nearer to one half, twice that distance, says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,21 @@ class Evidence:
 
     @property
     def target(self) -> Array:
-        """What the votes say: 1 = good, -1 = bad, 0 = undecided; float (k,)."""
-        result: Array = np.sign(np.where(np.abs(self.keep - 0.5) < 0.05, 0.0, self.keep - 0.5))
+        """What the votes say, 1 = good and -1 = bad in the mean: float (k,); undecided ones 0.
+
+        A vote that is right with probability a says (2a - 1) of the truth; blown up by that it is
+        true in the mean, and as noisy as it deserves.
+        """
+        lean = 2 * self.keep - 1
+        says = np.abs(lean) >= MIN_LEAN
+        result: Array = np.where(says, 1 / np.where(says, lean, 1.0), 0.0)
         return result
 
     @property
     def noise(self) -> Array:
         """Variance of the target; what people disagree on hardly counts: float (k,)."""
-        result: Array = MIN_NOISE + 4 * self.keep * (1 - self.keep)
+        square = np.maximum((2 * self.keep - 1) ** 2, MIN_LEAN**2)
+        result: Array = MIN_NOISE + (1 - square) / square
         return result
 
 

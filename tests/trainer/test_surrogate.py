@@ -101,6 +101,18 @@ def test_what_people_disagree_on_hardly_counts():
     assert Evidence.of(index, np.full(10, 1.0)).noise == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("right", [0.6, 0.7, 0.95])
+def test_votes_are_true_in_the_mean_and_as_noisy_as_they_deserve(right):
+    """Of a good sample a vote says good with probability `right`, else bad: its mean is 1."""
+    said = Evidence.of([0, 1], [right, 1 - right])
+    chance = np.array([right, 1 - right])
+
+    mean = float(chance @ said.target)
+
+    assert mean == pytest.approx(1)
+    assert said.noise - 0.05 == pytest.approx(float(chance @ (said.target - mean) ** 2))
+
+
 @pytest.mark.parametrize("keep", [0.9, 0.1], ids=["all yes", "all no"])
 def test_votes_that_all_say_the_same_are_survived(keep):
     pool = dirty_pool(n=60)
