@@ -369,7 +369,10 @@ async def answered(bot, chat, who, words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("dance", ("“dance”", "say start, stop, pause, resume, budget, allow, status, energy, help")),
+        (
+            "dance",
+            ("“dance”", "say start, stop, pause, resume, budget, allow, status, energy, help"),
+        ),
         ("start", ("which spec?", "tiny, torn, wrong", "Say start SPEC")),
         ("start nowhere", ("there is no spec nowhere", "known: tiny, torn, wrong")),
         ("start ../tiny", ("“../tiny” is no spec's name", "say start for the list")),
@@ -404,7 +407,10 @@ async def test_a_command_that_cannot_be_done_says_why_and_what_to_say(
     ("operators", "said"),
     [
         ((), "nobody may start yet: put your id memory:ana into JOULERY_OPERATORS"),
-        (("memory:boss",), "only operators may start; ask an admin to say: allow memory:ana operator"),
+        (
+            ("memory:boss",),
+            "only operators may start; ask an admin to say: allow memory:ana operator",
+        ),
     ],
     ids=["no operators", "somebody else"],
 )
