@@ -42,8 +42,8 @@ BARE_VERBS = frozenset({"stop", "pause", "resume", "status", "energy", "help"})
 
 PRIVATE = frozenset({"link"})
 """Verbs whose answers are nobody else's business."""
-MAX_NAME = 60
-"""Characters of a run, an amount or a person: what is longer is none of them."""
+MAX_CONFIRMED = 40
+"""Characters of a run or an amount: a button that confirms them carries them in full."""
 
 CONFIRMED = {
     "stop": "Stop run {run} for good?",
@@ -87,8 +87,8 @@ def parse(text: str) -> Command:
     flags = frozenset(p.lstrip(DASHES).lower() for p in rest if p[0] in DASHES and "=" not in p)
     options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
     names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
-    too_long = next((name for name in names if len(name) > MAX_NAME), None)
-    if too_long is not None:
+    too_long = next((name for name in names if len(name) > MAX_CONFIRMED), None)
+    if too_long is not None and verb.lower() in CONFIRMED:
         raise CommandError(f"“{messages.cut(too_long, 30)}” is too long")
     unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
     if unknown:

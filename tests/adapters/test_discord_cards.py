@@ -13,6 +13,8 @@ from adapters.base import CANONICAL_EMOJI, Card, CardPart, ChatRefused
 from adapters.discord import controls, embeds, emoji, marks
 from adapters.discord.clock import Clock
 from adapters.discord.text import after_mention, escaped, fenced, one_line, quoted, typed
+from bot.commands import MAX_CONFIRMED
+from bot.confirming import Wish, question
 from tests.adapters.cards import FEATURES, LEVELS, PAIR, QUESTION, WHICH
 from tests.fake_discord.limits import check_message
 
@@ -209,3 +211,11 @@ def test_the_clock_follows_discords_and_never_goes_back() -> None:
     assert ahead == now + 300 * second
     clock.compare(now, now, now)
     assert clock.moment() > ahead
+
+
+async def test_the_longest_question_that_is_asked_back_fits_its_buttons() -> None:
+    until = datetime(2026, 11, 28, tzinfo=UTC)
+    words = "budget r123 " + "9" * MAX_CONFIRMED
+    wish = Wish(words, "discord:1234567890123456789", until)
+
+    assert controls.view(question("?", wish, "Ana")) is not None

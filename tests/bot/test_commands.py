@@ -30,6 +30,7 @@ def test_words_are_read_as_commands(text, command):
         ("start demo --fast", "I don't know “fast”; there is --control"),
         ("start demo sed=1", "I don't know “sed”"),
         ("start 'demo", "a quote is not closed"),
+        ("budget r1 " + "9" * 41, "too long"),
     ],
 )
 def test_what_is_not_known_is_answered_with_what_is(text, said):
