@@ -84,8 +84,7 @@ GRID = tuple(
         (1.0, 0.15), (0.1, 0.5), (0.3, 1.0), (0.1, 1.0), (0.1, 1.0), (0.0, 0.4, 0.8), (0.3, 1.0)
     )
 )
-"""Small scales leave more to the prior: careless votes (.7 right) then rank unasked samples with an
-area under the ROC curve of .91 for .83, mean over six pools; careful ones as before."""
+"""Small scales leave more to the prior where votes are careless."""
 START = _Kernel(0.3, 0.3, 0.3, 0.05, 0.6, 1.0)
 """While votes are too few to choose by."""
 BIAS = 0.2
