@@ -15,6 +15,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.base import ChatError, ChatRefused, ChatSetupError, ChatUnavailable
+from adapters.redacting import quieten
 
 DISCORD_URL = "https://discord.com/api/v10"
 TIMEOUT_S = 25.0  # below the outbox' lease: a call that is given up was never made twice
@@ -57,25 +58,10 @@ class DiscordRefused(ChatRefused):
         self.code = code
 
 
-class Redacted(logging.Filter):
-    """Takes tokens out of what the library logs."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record; it always passes."""
-        text = record.getMessage()
-        if _SECRET.search(text) or record.exc_info:
-            record.msg, record.args = _SECRET.sub("…", text), ()
-            record.exc_info = record.exc_text = None  # a traceback shows addresses with tokens
-        return True
-
-
 def quiet_library() -> None:
-    """Warnings at most: its debug lines show everything, its warnings addresses with tokens."""
+    """Its debug lines show everything, its warnings addresses with tokens."""
     for name in _LOGS:
-        log = logging.getLogger(f"discord.{name}")
-        log.setLevel(logging.WARNING)
-        if not any(isinstance(known, Redacted) for known in log.filters):
-            log.addFilter(Redacted())
+        quieten(logging.getLogger(f"discord.{name}"), _SECRET)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ from adapters.base import (
     Snapshot,
     Verb,
 )
-from adapters.discord import controls, embeds, marks, permissions
+from adapters.discord import controls, embeds, emoji, marks, permissions
 from adapters.discord.answering import Answering
 from adapters.discord.calls import (
     DISCORD_URL,
@@ -46,10 +46,11 @@ from adapters.discord.line import Line
 from adapters.discord.listening import Listening, ref_to
 from adapters.discord.people import ROLE, People
 from adapters.discord.posting import MAX_FILES, Posting
-from adapters.discord.seeding import Seeding
 from adapters.discord.standing import Standing
 from adapters.discord.syncing import sync
 from adapters.discord.text import escaped
+from adapters.naming import named_in
+from adapters.seeding import Seeding
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class DiscordChat:
             await self._posting.shelf(self._channel)  # to know our own cards when events come
             self._line = Line(client, self._missed)
             await self._line.open()
-            self._seeding = Seeding(self._posting.place)
+            self._seeding = Seeding(emoji.glyph, self._posting.react)
             await sync(client, self._guild.id, self._verbs[0], self._digests)
         except BaseException as err:
             await self.close()
@@ -175,7 +176,7 @@ class DiscordChat:
     async def post_card(self, channel: str, card: Card, key: str) -> Ref:
         """Post a card once: a second call with the same key returns the first message."""
         self._up()
-        card, view = await self._people.named_in(card), controls.view(card)
+        card, view = await named_in(card, self._people.named), controls.view(card)
         async with self._posting.lock:
             message, is_new = await self._posting.once(
                 int(channel),
@@ -205,7 +206,7 @@ class DiscordChat:
     async def edit_card(self, ref: Ref, card: Card) -> None:
         """Replace a card in place; its pictures stay as they were posted."""
         self._up()
-        card = await self._people.named_in(card)
+        card = await named_in(card, self._people.named)
         self._keep_menu(ref, card)
         place = self._posting.place(int(ref.thread or ref.channel))
         async with speaking():

@@ -18,11 +18,12 @@ from pathlib import Path
 import discord
 from discord.ui import View
 
-from adapters.base import ChatRefused, ChatUnavailable, Menu, Picture
+from adapters.base import ChatRefused, ChatUnavailable, Menu, Picture, Ref
 from adapters.discord import marks
 from adapters.discord.calls import (
     ARCHIVED,
     HAS_THREAD,
+    LONGEST_WAIT_S,
     UNKNOWN_CHANNEL,
     DiscordRefused,
     speaking,
@@ -64,6 +65,16 @@ class Posting:
     def place(self, place_id: int) -> discord.PartialMessageable:
         """A channel or thread to speak in."""
         return self._client.get_partial_messageable(place_id, guild_id=self._guild_id)
+
+    async def react(self, ref: Ref, glyph: str) -> None:
+        """Put a reaction on a message; a second time changes nothing.
+
+        Raises:
+            ChatError: it is not there.
+        """
+        async with speaking(2 * LONGEST_WAIT_S):
+            message = self.place(int(ref.channel)).get_partial_message(int(ref.message))
+            await message.add_reaction(glyph)
 
     def address(self, place_id: int) -> str:
         """Where a title leads."""

@@ -19,6 +19,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.base import ChatError, ChatRefused, ChatSetupError, ChatUnavailable
+from adapters.redacting import quieten
 
 SLACK_URL = "https://slack.com/api/"
 TIMEOUT_S = 20.0  # below the outbox' lease: a call that is given up was never made twice
@@ -59,24 +60,10 @@ class SlackRefused(ChatRefused):
         self.code = code
 
 
-class Redacted(logging.Filter):
-    """Takes tokens and tickets out of what the libraries log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record; it always passes."""
-        text = record.getMessage()
-        if _SECRET.search(text) or record.exc_info:
-            record.msg, record.args = _SECRET.sub("…", text), ()
-            record.exc_info = record.exc_text = None  # a traceback shows URLs with tickets in them
-        return True
-
-
 def library_log() -> logging.Logger:
-    """What slack_bolt and slack_sdk log to: warnings at most; their debug lines show everything."""
+    """What slack_bolt and slack_sdk log to."""
     log = logging.getLogger("adapters.slack.library")
-    log.setLevel(logging.WARNING)
-    if not any(isinstance(known, Redacted) for known in log.filters):
-        log.addFilter(Redacted())
+    quieten(log, _SECRET)
     return log
 
 

@@ -7,7 +7,7 @@ import logging
 import re
 from dataclasses import dataclass
 
-from adapters.base import Card, ChatError
+from adapters.base import ChatError
 from adapters.slack.calls import Calls, said
 from adapters.slack.text import one_line
 
@@ -55,14 +55,6 @@ class People:
         for user_id in set(_ID.findall(text)):
             await self.meet(user_id)
         return _ID.sub(self._name, text)
-
-    async def named_in(self, card: Card) -> Card:
-        """A card of the bot's own words with people's names in it; what samples say stays."""
-        if card.tone == "question":
-            return card
-        lines = [await self.named(line) for line in card.lines]
-        changes = {"text": await self.named(card.text), "title": await self.named(card.title)}
-        return card.model_copy(update={**changes, "lines": tuple(lines)})
 
     def _name(self, found: re.Match[str]) -> str:
         person = self._known.get(found[1])

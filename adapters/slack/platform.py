@@ -25,6 +25,7 @@ from adapters.base import (
     Snapshot,
     Verb,
 )
+from adapters.naming import named_in
 from adapters.slack import blocks, emoji, payloads, scopes
 from adapters.slack.calls import SLACK_URL, Calls, SlackRefused, said
 from adapters.slack.line import PATH, HttpLine, Line, SocketLine, bolt
@@ -156,7 +157,7 @@ class SlackChat:
     async def post_card(self, channel: str, card: Card, key: str) -> Ref:
         """Post a card once: a second call with the same key returns the first message."""
         slack = self._up()
-        card = await slack.people.named_in(card)
+        card = await named_in(card, slack.people.named)
         async with slack.posting.lock:
             ref, is_new = await slack.posting.once(
                 channel,
@@ -180,7 +181,7 @@ class SlackChat:
     async def edit_card(self, ref: Ref, card: Card) -> None:
         """Replace a card in place; its pictures stay as they were posted."""
         slack = self._up()
-        card = await slack.people.named_in(card)
+        card = await named_in(card, slack.people.named)
         slack.listening.keep_menu(ref, card)
         await slack.posted.shelf(ref.channel, ref.thread)
         key = slack.posted.key_at(ref.channel, ref.message)

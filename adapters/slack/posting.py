@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import ChatRefused, ChatUnavailable, Picture, Ref
-from adapters.slack.calls import Calls, said
+from adapters.slack.calls import Calls, SlackRefused, said
 from adapters.slack.payloads import ref_to
 from adapters.slack.posted import Posted
 from adapters.slack.text import one_line
@@ -23,6 +23,19 @@ class Posting:
     def __init__(self, calls: Calls, posted: Posted) -> None:
         self._calls, self._posted = calls, posted
         self.lock = asyncio.Lock()
+
+    async def react(self, ref: Ref, name: str) -> None:
+        """Put a reaction on a message; a second time changes nothing.
+
+        Raises:
+            ChatError: it is not there.
+        """
+        add = self._calls.again.reactions_add(channel=ref.channel, timestamp=ref.message, name=name)
+        try:
+            await said(add)
+        except SlackRefused as err:
+            if err.code != "already_reacted":
+                raise
 
     async def once(
         self,

@@ -10,14 +10,14 @@ from typing import Any
 from slack_bolt.authorization import AuthorizeResult
 
 from adapters.base import ChatSetupError, Inbound
-from adapters.slack import scopes
+from adapters.seeding import Seeding
+from adapters.slack import emoji, scopes
 from adapters.slack.calls import Calls, said
 from adapters.slack.listening import Listening
 from adapters.slack.payloads import Own
 from adapters.slack.people import People
 from adapters.slack.posted import Posted
 from adapters.slack.posting import Posting
-from adapters.slack.seeding import Seeding
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Session:
             raise
         own, people = Own(me["user_id"], me["bot_id"]), People(calls)
         posted = Posted(calls, own)
+        posting = Posting(calls, posted)
         who = AuthorizeResult(
             enterprise_id=None,
             team_id=me["team_id"],
@@ -76,8 +77,8 @@ class Session:
             lacking=lacking,
             people=people,
             posted=posted,
-            posting=Posting(calls, posted),
-            seeding=Seeding(calls),
+            posting=posting,
+            seeding=Seeding(emoji.seed, posting.react),
             listening=Listening(own, people, calls, tell, now),
         )
 

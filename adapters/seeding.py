@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-
-import discord
+from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.base import ChatError, Ref
-from adapters.discord import emoji
-from adapters.discord.calls import LONGEST_WAIT_S, speaking
 
 log = logging.getLogger(__name__)
 
 
 class Seeding:
-    """One reaction after the other, in the background."""
+    """One reaction after the other, in the background.
 
-    def __init__(self, place: Callable[[int], discord.PartialMessageable]) -> None:
-        self._place = place
+    Args:
+        spelt: the platform's own name of a canonical emoji; None where it has none.
+        put: puts it on a message; a second time changes nothing.
+    """
+
+    def __init__(
+        self, spelt: Callable[[str], str | None], put: Callable[[Ref, str], Awaitable[None]]
+    ) -> None:
+        self._spelt, self._put = spelt, put
         self._wanted: asyncio.Queue[tuple[Ref, str]] = asyncio.Queue()
         self._seeded: set[Ref] = set()
-        self._task = asyncio.create_task(self._work(), name="discord seeds")
+        self._task = asyncio.create_task(self._work(), name="seeds")
 
     def place(self, ref: Ref, seeds: Sequence[str], *, is_new: bool) -> None:
         """Put these canonical emoji on a message; once, unless a former bot was cut short."""
@@ -31,8 +34,8 @@ class Seeding:
             return
         self._seeded.add(ref)
         for canonical in seeds:
-            if glyph := emoji.glyph(canonical):
-                self._wanted.put_nowait((ref, glyph))
+            if name := self._spelt(canonical):
+                self._wanted.put_nowait((ref, name))
 
     async def settled(self) -> None:
         """Wait until all are placed."""
@@ -46,11 +49,9 @@ class Seeding:
 
     async def _work(self) -> None:
         while True:
-            ref, glyph = await self._wanted.get()
+            ref, name = await self._wanted.get()
             try:
-                async with speaking(2 * LONGEST_WAIT_S):
-                    message = self._place(int(ref.channel)).get_partial_message(int(ref.message))
-                    await message.add_reaction(glyph)  # a second time changes nothing
+                await self._put(ref, name)
             except ChatError as err:
                 log.warning("reaction not placed", extra={"ref": str(ref), "reason": str(err)})
             finally:
