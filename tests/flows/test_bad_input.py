@@ -371,7 +371,10 @@ async def answered(bot, chat, who, words):
     [
         (
             "dance",
-            ("“dance”", "say start, stop, pause, resume, budget, allow, status, energy, help"),
+            (
+                "“dance”",
+                "say start, stop, pause, resume, budget, allow, status, energy, link, help",
+            ),
         ),
         ("start", ("which spec?", "tiny, torn, wrong", "Say start SPEC")),
         ("start nowhere", ("there is no spec nowhere", "known: tiny, torn, wrong")),

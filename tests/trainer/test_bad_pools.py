@@ -354,7 +354,8 @@ def test_one_person_alone_who_always_says_the_same_loses_nobody_a_label(
     assert report.selection.votes == 12
     assert (set(ids[:12]) <= trained_on(arm)) == (said > 0.5)
     assert {label for _, weight, label in chosen(arm).values() if weight > 0} == set(report.labels)
-    assert report.selection.kept >= (0.9 if said > 0.5 else 0.4) * report.pool_size
+    # as many as the votes say are good, or a few more
+    assert report.selection.kept >= (0.9 if said > 0.5 else 0.15) * report.pool_size
 
 
 @pytest.mark.parametrize("keep", [None, 0.5])
