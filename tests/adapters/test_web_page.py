@@ -368,6 +368,7 @@ async def test_a_picture_is_as_large_as_helps_and_keeps_its_shape(
     box = await picture.bounding_box()
 
     assert box is not None
+    box = {side: round(px, 3) for side, px in box.items()}  # a browser is off by 1e-5 px at times
     assert box["width"] / box["height"] == pytest.approx(size[0] / size[1], rel=0.02)
     rendering = await picture.evaluate("image => getComputedStyle(image).imageRendering")
     assert (rendering == "pixelated") == is_tiny
