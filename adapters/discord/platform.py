@@ -129,7 +129,7 @@ class DiscordChat:
             await self._line.open()
             self._seeding = Seeding(emoji.glyph, self._posting.react)
             await sync(client, self._guild.id, self._verbs[0], self._digests)
-        except BaseException as err:
+        except BaseException as err:  # passed on; only what was opened is ours to close
             await self.close()
             if isinstance(err, ChatRefused):
                 raise ChatSetupError(f"channel {self._channel}: {err}") from None

@@ -62,7 +62,7 @@ class SlackRefused(ChatRefused):
 
 def library_log() -> logging.Logger:
     """What slack_bolt and slack_sdk log to."""
-    log = logging.getLogger("adapters.slack.library")
+    log = logging.getLogger("adapters.slack.sdk")
     quieten(log, _SECRET)
     return log
 

@@ -100,7 +100,7 @@ class SlackChat:
         session = await Session.begin(self._bot_token, self._base_url, self._tell_house, self._now)
         try:
             await session.posted.shelf(self._channel, None)  # also shows whether we are in it
-        except BaseException as err:
+        except BaseException as err:  # passed on; only what was opened is ours to close
             await session.close()
             if isinstance(err, ChatRefused):
                 raise ChatSetupError(f"channel {self._channel}: {err}") from None
@@ -108,7 +108,7 @@ class SlackChat:
         self._sink, self._session, self._line = sink, session, self._new_line(session)
         try:
             await self._line.open()
-        except BaseException:
+        except BaseException:  # passed on; only what was opened is ours to close
             await self.close()
             raise
 

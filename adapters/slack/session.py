@@ -57,7 +57,7 @@ class Session:
         try:
             me = await _who(calls)
             lacking = _lacking(me["scopes"])
-        except BaseException:
+        except BaseException:  # passed on; only what was opened is ours to close
             await calls.close()
             raise
         own, people = Own(me["user_id"], me["bot_id"]), People(calls)

@@ -78,7 +78,7 @@ def test_any_text_makes_a_card_that_discord_takes(text: str, title: str) -> None
         update={"title": title, "lines": (text,), "tally": text, "footer": title}
     )
 
-    drawn(card)
+    assert drawn(card)["description"]
 
 
 @given(st.text(alphabet="\\*_<@[x", max_size=60), st.integers(20, 60))

@@ -243,4 +243,7 @@ async def test_energy_is_told_on_demand(summed, chat, words, said):
         book(store, NOON, MORNING - timedelta(hours=1), run=new_run(store))
 
         await chat.command("ana", words, "joulery")
-        await chat.until(lambda: any(said in p.text for p in chat.posts.values()))
+        async with asyncio.timeout(30):
+            await chat.until(lambda: any(said in p.text for p in chat.posts.values()))
+
+        assert sum(said in p.text for p in chat.posts.values()) == 1

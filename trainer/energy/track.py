@@ -114,7 +114,7 @@ class Track:
     def _read(self) -> float | None:
         try:
             return self.source.read()
-        except Exception:  # likewise
+        except Exception:  # whatever a source dies of: its reading is unknown, the others go on
             log.exception("a source failed", extra={"source": self.source.name})
             return None
 
