@@ -14,7 +14,7 @@ from discord.ui import Button, DynamicItem, Label, Modal, Select, View
 
 from adapters.base import Card, ChatRefused, Menu, Ref
 from adapters.discord import emoji
-from adapters.discord.text import one_line
+from adapters.text import one_line
 
 MAX_ID, MAX_BUTTON, MAX_LABEL = 100, 80, 45
 MAX_BUTTONS, LAST_ROW = 25, 4  # five rows of five

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import discord
 
 from adapters.base import Card, CardPart
-from adapters.discord.text import escaped, fenced, one_line, quoted
-from adapters.text import clean
+from adapters.discord.text import escaped, fenced, quoted
+from adapters.text import chart, clean, one_line
 
 MAX_DESCRIPTION, MAX_TITLE, MAX_FOOTER = 4096, 256, 1000  # 6000 in all
 COLOURS = {
@@ -19,7 +18,6 @@ COLOURS = {
     "bad": 0xD83C3E,
     "plain": 0x99AAB5,
 }
-BAR_WIDTH, LABEL_WIDTH = 10, 28
 
 
 def card(shown: Card, url: str) -> discord.Embed:
@@ -55,7 +53,7 @@ def _lines(shown: Card, limit: int) -> Iterator[str]:
         if line:
             yield escaped(line, min(limit, 1200))
     if shown.bars:
-        yield fenced(_chart(shown.bars, limit), limit)
+        yield fenced(chart(shown.bars, limit), limit)
     if not (shown.title or shown.parts or shown.lines or shown.bars):
         yield escaped(shown.text, limit) or "–"
 
@@ -66,15 +64,3 @@ def _part(part: CardPart, limit: int) -> Iterator[str]:
     yield quoted(part.text.strip() or "(empty)", limit)
     if part.note:
         yield f"*{escaped(one_line(part.note, min(limit, 300)), 900)}*"
-
-
-def _chart(bars: Sequence[tuple[str, float, str]], limit: int) -> str:
-    return "\n".join(
-        f"{one_line(label, LABEL_WIDTH):<{LABEL_WIDTH}} {_bar(share)} {clean(note, limit)}".rstrip()
-        for label, share, note in bars
-    )
-
-
-def _bar(share: float) -> str:
-    full = round(BAR_WIDTH * min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0
-    return "█" * full + "░" * (BAR_WIDTH - full)

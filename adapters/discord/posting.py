@@ -29,7 +29,7 @@ from adapters.discord.calls import (
     speaking,
 )
 from adapters.discord.clock import Clock
-from adapters.discord.text import one_line
+from adapters.text import one_line
 
 log = logging.getLogger(__name__)
 

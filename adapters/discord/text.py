@@ -41,13 +41,6 @@ def fenced(text: str, limit: int) -> str:
     return f"```\n{kept}\n```"
 
 
-def one_line(text: str, limit: int) -> str:
-    """Text for a title or a button, never empty: Discord refuses those."""
-    line = " ".join(clean(text, 10 * limit).split())
-    shown = line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-    return shown or "–"
-
-
 def typed(text: str) -> str:
     """What a person typed; mentions of people and roles become the house's ids."""
     return _MENTION.sub(lambda m: f"discord:{'role-' if m[1] else ''}{m[2]}", text).strip()

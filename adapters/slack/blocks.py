@@ -7,14 +7,12 @@ no mention, no link, no formatting comes of them (docs, "Rich text block").
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapters.base import Button, Card, CardPart, Home, Menu, Ref
 from adapters.slack import emoji
-from adapters.slack.text import one_line
-from adapters.text import clean
+from adapters.text import chart, clean, one_line
 
 Block = dict[str, Any]
 
@@ -24,7 +22,6 @@ MAX_HEADER, MAX_BUTTON, MAX_LINE = 150, 75, 300
 PER_ACTIONS = 25
 LEVELS, MENU, CHOICE = "levels", "menu", "choice"
 """callback_id of the form, action_id of the button that opens it, prefix of an answer's."""
-BAR_WIDTH, LABEL_WIDTH = 10, 28
 
 
 def message(card: Card) -> list[Block]:
@@ -99,7 +96,7 @@ def _card(card: Card, limit: int) -> Iterator[Block]:
         lines = "\n".join(clean(line, min(limit, 600)) for line in card.lines if line)
         yield _rich(_run("rich_text_section", lines or "–"))
     if card.bars:
-        yield _rich(_run("rich_text_preformatted", _chart(card.bars, limit)))
+        yield _rich(_run("rich_text_preformatted", chart(card.bars, limit)))
     if not (card.title or card.parts or card.lines or card.bars):
         yield _rich(_run("rich_text_section", clean(card.text, limit) or "–"))
     if card.pictures:
@@ -123,18 +120,6 @@ def _part(part: CardPart, limit: int) -> Block:
     if note := clean(part.note, min(limit, 600)).strip():
         shown.append(_run("rich_text_section", note, italic=True))
     return _rich(*shown)
-
-
-def _chart(bars: Sequence[tuple[str, float, str]], limit: int) -> str:
-    return "\n".join(
-        f"{one_line(label, LABEL_WIDTH):<{LABEL_WIDTH}} {_bar(share)} {clean(note, limit)}".rstrip()
-        for label, share, note in bars
-    )
-
-
-def _bar(share: float) -> str:
-    full = round(BAR_WIDTH * min(max(share, 0.0), 1.0)) if math.isfinite(share) else 0
-    return "█" * full + "░" * (BAR_WIDTH - full)
 
 
 def _controls(card: Card) -> Iterator[Block]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from adapters.base import ChatError
 from adapters.slack.calls import Calls, said
-from adapters.slack.text import one_line
+from adapters.text import one_line
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from adapters.base import ChatRefused, ChatUnavailable, Picture, Ref
 from adapters.slack.calls import Calls, SlackRefused, said
 from adapters.slack.payloads import ref_to
 from adapters.slack.posted import Posted
-from adapters.slack.text import one_line
+from adapters.text import one_line
 
 MAX_ALT, MAX_TITLE = 1000, 100
 

@@ -26,13 +26,6 @@ def plain(text: str) -> str:
     return html.unescape(_LINK.sub(lambda m: m[2] or m[1].removeprefix("mailto:"), text))
 
 
-def one_line(text: str, limit: int) -> str:
-    """Text for a title or a button, never empty: Slack refuses those."""
-    line = " ".join(clean(text, 10 * limit).split())
-    shown = line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-    return shown or "–"
-
-
 def _cut_outside_entities(text: str, limit: int) -> str:
     kept = text[: limit - len(CUT)]
     start = kept.rfind("&")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from adapters.base import CANONICAL_EMOJI, Card, CardPart, ChatRefused
 from adapters.discord import controls, embeds, emoji, marks
 from adapters.discord.clock import Clock
-from adapters.discord.text import after_mention, escaped, fenced, one_line, quoted, typed
+from adapters.discord.text import after_mention, escaped, fenced, quoted, typed
+from adapters.text import one_line
 from bot.commands import MAX_CONFIRMED
 from bot.confirming import Wish, question
 from tests.adapters.cards import FEATURES, LEVELS, PAIR, QUESTION, WHICH

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from adapters.base import Button, Card, CardPart, Home, HomeSection, Menu, Picture, Ref
 from adapters.slack import blocks, emoji
-from adapters.slack.text import escaped, one_line, plain
-from adapters.text import CUT
+from adapters.slack.text import escaped, plain
+from adapters.text import CUT, one_line
 from tests.adapters.cards import CLOSED, FEATURES, QUESTION, WHICH
 from tests.fake_slack.limits import check_blocks, check_view
 

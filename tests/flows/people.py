@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from adapters.base import Ref
 from adapters.memory import MemoryChat, Post
@@ -75,3 +76,10 @@ def head(chat: MemoryChat, run: Run) -> Post:
 def thread(chat: MemoryChat, ref: Ref) -> list[str]:
     """What the bot said in a message's thread."""
     return [p.text for p in chat.posts.values() if p.ref.thread == ref.message]
+
+
+async def comes_true(look: Callable[[], object], timeout_s: float = 90) -> None:
+    """Wait for something in a fake server, which signals nothing."""
+    async with asyncio.timeout(timeout_s):
+        while not look():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)

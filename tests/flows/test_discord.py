@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,6 +17,7 @@ from storage.models import RunState
 from tests.fake_discord import server as fake
 from tests.fake_discord.world import BOT_USER
 from tests.fake_slack import server as fake_slack
+from tests.flows.people import comes_true
 
 CHANNEL = fake.CHANNEL
 QUIET = {"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300}
@@ -53,12 +54,6 @@ def open_discord(settings, discord, tmp_path):
             yield bot
 
     return start
-
-
-async def until(look: Callable[[], object], timeout_s: float = 90) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not look():  # noqa: ASYNC110 -- the fake signals nothing
-            await asyncio.sleep(0.05)
 
 
 def ref(message) -> Ref:
@@ -107,7 +102,7 @@ async def test_a_run_is_started_voted_on_and_stopped_from_discord(
         write_spec(settings.specs_dir, spec)
         assert await discord.complete("ana", "start", "spec", "ti") == ["tiny"]
         await start_run(discord, settings.specs_dir, spec)
-        await until(lambda: len(questions(discord, store)) == 5)
+        await comes_true(lambda: len(questions(discord, store)) == 5)
         assert await discord.complete("ana", "stop", "run", "") == ["r1"]
         features = next(q for q in questions(discord, store) if has_form(discord, q))
         a, b, c, _ = (q for q in questions(discord, store) if q != features)
@@ -128,7 +123,7 @@ async def test_a_run_is_started_voted_on_and_stopped_from_discord(
         await discord.submit("ana", features, opened.modal, {key: "4"})
         await discord.gateway.round_trip()
         await asyncio.sleep(0.3)
-        await until(lambda: not store.mail.waiting(bot.house.now()))
+        await comes_true(lambda: not store.mail.waiting(bot.house.now()))
 
         at = {r: store.mail.posting_at(str(r)).ballot_id for r in (a, b, c, features)}
         assert votes(store) == {
@@ -141,14 +136,14 @@ async def test_a_run_is_started_voted_on_and_stopped_from_discord(
 
         head = next(ref(m) for m in discord.world.cards() if "r1" in m.embeds[0]["title"])
         asked = await discord.command("bo", "stop", {"run": "r1"})
-        await until(lambda: asked.follow_ups)
+        await comes_true(lambda: asked.follow_ups)
         assert "allow Bo operator" in asked.follow_ups[0]["content"].replace("\\", "")
         await discord.say("ana", "stop", head)
-        await until(lambda: [m for m in discord.world.cards() if "for good" in str(m.embeds)])
+        await comes_true(lambda: [m for m in discord.world.cards() if "for good" in str(m.embeds)])
         question = next(ref(m) for m in discord.world.cards() if "for good" in str(m.embeds))
         await discord.press("ana", question, "Yes")
-        await until(lambda: store.runs.get("r1").state is RunState.STOPPED)
-        await until(lambda: not store.mail.pending())
+        await comes_true(lambda: store.runs.get("r1").state is RunState.STOPPED)
+        await comes_true(lambda: not store.mail.pending())
 
         thread = [plain(m) for m in discord.world.in_channel(head.message) if m.author == BOT_USER]
         assert "Bo said “stop r1” and is not allowed to." in thread
@@ -162,11 +157,11 @@ async def test_thirty_votes_cast_while_the_bot_was_down_count_exactly(
 ):
     async with open_discord() as bot:
         await start_run(discord, settings.specs_dir, tiny_spec(ask=QUIET))
-        await until(lambda: len(questions(discord, bot.house.store)) == 2)
+        await comes_true(lambda: len(questions(discord, bot.house.store)) == 2)
         first, second = questions(discord, bot.house.store)
         await discord.react("p0", first, "1️⃣")
         mine = await discord.say("p1", "none", first)
-        await until(lambda: len(votes(bot.house.store)) == 2)
+        await comes_true(lambda: len(votes(bot.house.store)) == 2)
     discord.interactions.patience_s = 0.05
     await discord.unreact("p0", first, "1️⃣")
     await discord.delete(mine)
@@ -177,7 +172,7 @@ async def test_thirty_votes_cast_while_the_bot_was_down_count_exactly(
         await discord.answer(f"s{n}", "1", second)
     assert not (await discord.press("eva", second, "#1")).is_recorded
     async with open_discord() as bot:
-        await until(lambda: len(votes(bot.house.store)) == 30)
+        await comes_true(lambda: len(votes(bot.house.store)) == 30)
 
         at = {r: bot.house.store.mail.posting_at(str(r)).ballot_id for r in (first, second)}
 
@@ -200,14 +195,14 @@ async def test_a_role_may_stop_a_run_and_a_stranger_may_not(
         write_spec(settings.specs_dir, tiny_spec(ask=QUIET))
         store = bot.house.store
         no = await discord.command("cy", "start", {"spec": "tiny"})
-        await until(lambda: no.follow_ups)
+        await comes_true(lambda: no.follow_ups)
         assert store.runs.all() == []
         await discord.command("bo", "start", {"spec": "tiny"})
-        await until(store.runs.all)
+        await comes_true(store.runs.all)
 
         discord.world.roles_of[discord.world.user("bo")] = []
         gone = await discord.command("bo", "stop", {"run": "r1"})
-        await until(lambda: gone.follow_ups)
+        await comes_true(lambda: gone.follow_ups)
         assert "Not done" in gone.follow_ups[0]["content"]
 
 
@@ -222,26 +217,26 @@ async def test_slack_and_discord_serve_one_run_and_a_linked_person_counts_once(
     async with open_discord(chat) as bot:
         store = bot.house.store
         await start_run(discord, settings.specs_dir, tiny_spec(ask=QUIET))
-        await until(lambda: len(questions(discord, store)) == 2)
+        await comes_true(lambda: len(questions(discord, store)) == 2)
         first, _ = questions(discord, store)
         ballot_id = store.mail.posting_at(str(first)).ballot_id
 
         def in_slack():
             return [p for p in store.mail.postings(ballot_id) if p.platform == "slack"]
 
-        await until(in_slack)
+        await comes_true(in_slack)
         there = Ref.parse(in_slack()[0].ref)
         await slack.react("ana", there, "one")
         await slack.react("zoe", there, "one")
-        await until(lambda: len(votes(store)) == 2)
+        await comes_true(lambda: len(votes(store)) == 2)
         await discord.react("ana", first, "👎")
-        await until(lambda: len(votes(store)) == 3)
+        await comes_true(lambda: len(votes(store)) == 3)
 
         asked = await discord.command("ana", "link")
-        await until(lambda: asked.follow_ups)
+        await comes_true(lambda: asked.follow_ups)
         code = asked.follow_ups[0]["content"].split("link ")[1].split()[0]
         assert (await slack.command("ana", f"link {code}")).is_acked
-        await until(lambda: len(votes(store)) == 2)
+        await comes_true(lambda: len(votes(store)) == 2)
 
         ana = f"discord:{discord.world.user('ana')}"
         assert votes(store) == {(ballot_id, "slack:UZOE"): "#1", (ballot_id, ana): "none"}
@@ -249,11 +244,11 @@ async def test_slack_and_discord_serve_one_run_and_a_linked_person_counts_once(
         await bot.look_at_open_cards()
         assert len(votes(store)) == 2
         await discord.command("ana", "stop", {"run": "r1"})
-        await until(lambda: [m for m in discord.world.cards() if "for good" in str(m.embeds)])
+        await comes_true(lambda: [m for m in discord.world.cards() if "for good" in str(m.embeds)])
         question = next(ref(m) for m in discord.world.cards() if "for good" in str(m.embeds))
         await discord.press("ana", question, "Yes")
-        await until(lambda: store.runs.get("r1").state is RunState.STOPPED)
-        await until(lambda: not store.mail.pending())
+        await comes_true(lambda: store.runs.get("r1").state is RunState.STOPPED)
+        await comes_true(lambda: not store.mail.pending())
 
         footer = discord.find(first.message).embeds[0]["footer"]["text"]
         blocks = slack.workspace.messages[there.channel, there.message].blocks

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +13,7 @@ from bot.app import Bot, running
 from storage.database import StoreError
 from storage.models import RunState
 from tests.fake_slack import server as fake
+from tests.flows.people import comes_true
 
 CHANNEL = fake.CHANNEL
 
@@ -37,12 +37,6 @@ def open_slack(settings, slack):
             yield bot
 
     return start
-
-
-async def until(look: Callable[[], object], timeout_s: float = 90) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not look():  # noqa: ASYNC110 -- the fake signals nothing
-            await asyncio.sleep(0.05)
 
 
 def ref(message) -> Ref:
@@ -83,7 +77,7 @@ async def test_a_run_is_started_voted_on_and_stopped_from_slack(
     async with open_slack() as bot:
         store = bot.house.store
         await start_run(slack, settings.specs_dir, spec)
-        await until(lambda: len(questions(slack, store)) == 5)
+        await comes_true(lambda: len(questions(slack, store)) == 5)
         features = next(q for q in questions(slack, store) if has_form(slack, q))
         a, b, c, _ = (q for q in questions(slack, store) if q != features)
         await slack.react("ana", a, "-1::skin-tone-3")
@@ -101,7 +95,7 @@ async def test_a_run_is_started_voted_on_and_stopped_from_slack(
         view = list(slack.workspace.views.values())[-1]
         key = view["blocks"][1]["block_id"]
         await slack.submit("ana", view, {key: "4"})
-        await until(lambda: not store.mail.waiting(bot.house.now()))
+        await comes_true(lambda: not store.mail.waiting(bot.house.now()))
 
         at = {r: store.mail.posting_at(str(r)).ballot_id for r in (a, b, c, features)}
         assert votes(store) == {
@@ -114,15 +108,15 @@ async def test_a_run_is_started_voted_on_and_stopped_from_slack(
 
         head = next(ref(m) for m in slack.workspace.cards() if "Run r1" in m.text)
         await slack.say("bo", "stop", head)
-        await until(lambda: slack.workspace.whispers)
+        await comes_true(lambda: slack.workspace.whispers)
         assert "allow Bo operator" in slack.workspace.whispers[0]["text"]
         await slack.say("ana", "stop", head)
         card = "Stop run r1 for good?"
-        await until(lambda: [m for m in slack.workspace.cards() if m.text == card])
+        await comes_true(lambda: [m for m in slack.workspace.cards() if m.text == card])
         asked = next(ref(m) for m in slack.workspace.cards() if m.text == card)
         await slack.press("ana", asked, "Yes")
-        await until(lambda: store.runs.get("r1").state is RunState.STOPPED)
-        await until(lambda: not store.mail.pending())
+        await comes_true(lambda: store.runs.get("r1").state is RunState.STOPPED)
+        await comes_true(lambda: not store.mail.pending())
 
         thread = [m.text for m in slack.workspace.thread(CHANNEL, head.message) if m.bot_id]
         assert "Bo said “stop” and is not allowed to." in thread
@@ -148,12 +142,12 @@ async def test_on_a_blind_card_only_buttons_count_and_no_count_is_shown(
     async with open_slack() as bot:
         store = bot.house.store
         await start_run(slack, settings.specs_dir, spec)
-        await until(lambda: len(questions(slack, store)) == 2)
+        await comes_true(lambda: len(questions(slack, store)) == 2)
         first, second = questions(slack, store)
         await slack.react("ana", first, "-1")
         await slack.say("bo", "fruit", first)
         await slack.press("cy", second, "none")
-        await until(lambda: len(slack.workspace.whispers) == 2)
+        await comes_true(lambda: len(slack.workspace.whispers) == 2)
         await bot.look_at_open_cards()
 
         assert {voter: answer for (_, voter), answer in votes(store).items()} == {
@@ -169,16 +163,16 @@ async def test_what_happened_while_the_bot_was_down_counts(open_slack, slack, se
     spec = tiny_spec(ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300})
     async with open_slack() as bot:
         await start_run(slack, settings.specs_dir, spec)
-        await until(lambda: len(questions(slack, bot.house.store)) == 2)
+        await comes_true(lambda: len(questions(slack, bot.house.store)) == 2)
         await slack.react("ana", questions(slack, bot.house.store)[0], "-1")
-        await until(lambda: votes(bot.house.store))
+        await comes_true(lambda: votes(bot.house.store))
         first, second = questions(slack, bot.house.store)
     slack.delivery.retries_s = ()
     await slack.unreact("ana", first, "-1")
     await slack.react("ana", second, "one")
     await slack.say("bo", "none", second)
     async with open_slack() as bot:
-        await until(lambda: len(votes(bot.house.store)) == 2)
+        await comes_true(lambda: len(votes(bot.house.store)) == 2)
 
         answers = {voter: answer for (_, voter), answer in votes(bot.house.store).items()}
         assert answers == {"slack:UANA": "#1", "slack:UBO": "none"}
@@ -192,14 +186,14 @@ async def test_a_bot_starts_without_slack_and_is_there_as_soon_as_slack_is(
     spec = tiny_spec(ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300})
     async with open_slack() as bot:
         await start_run(slack, settings.specs_dir, spec)
-        await until(lambda: len(questions(slack, bot.house.store)) == 2)
+        await comes_true(lambda: len(questions(slack, bot.house.store)) == 2)
         [first, _] = questions(slack, bot.house.store)
     slack.delivery.retries_s = ()
     await slack.react("ana", first, "-1")
     slack.fail_next("auth.test", times=4, status=503)
     async with open_slack() as bot:
         assert votes(bot.house.store) == {}
-        await until(lambda: votes(bot.house.store))
+        await comes_true(lambda: votes(bot.house.store))
 
         assert list(votes(bot.house.store).values()) == ["none"]
 
@@ -213,13 +207,13 @@ async def test_groups_and_mentions_say_who_may_do_what(open_slack, slack):
         assert access.may_command("slack:UBO", "stop") != ""
 
         await slack.command("ana", "allow <@UBO|bo> operator")
-        await until(lambda: slack.workspace.said())
+        await comes_true(lambda: slack.workspace.said())
         assert "Bo is now an operator." in slack.workspace.said()[0]
         assert access.may_command("slack:UBO", "stop") == ""
 
         slack.scopes.discard("usergroups:read")
         await slack.command("ana", "allow <!subteam^S1|@team> voter")
-        await until(lambda: len(slack.workspace.said()) == 2)
+        await comes_true(lambda: len(slack.workspace.said()) == 2)
         assert access.may_vote("slack:UANA")  # who was in it stays until Slack says otherwise
         assert not access.may_vote("slack:UBO")
 
