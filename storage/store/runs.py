@@ -116,10 +116,10 @@ class RunStore:
 
     def all(self, *, is_open: bool | None = None) -> list[Run]:
         """All runs, oldest first; only those that may still move by themselves when `is_open`."""
+        states = [state for state in RunState if is_open is None or state.is_final is not is_open]
         with self._transactions.read() as connection:
-            runs = find(connection, Run, RunRow)
-        runs.sort(key=lambda run: int(run.run_id.removeprefix("r")))
-        return [run for run in runs if is_open is None or run.state.is_final is not is_open]
+            runs = find(connection, Run, RunRow, col(RunRow.state).in_(states))
+        return sorted(runs, key=lambda run: int(run.run_id.removeprefix("r")))
 
     def move(
         self,
