@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from bot.verbs import BY_NAME
 from storage.models import Role
-
-OPEN_TO_ALL = frozenset({"status", "energy", "link", "help"})
-FOR_ADMINS = frozenset({"allow"})
 
 
 @dataclass(slots=True)
@@ -35,9 +33,10 @@ class Access:
 
     def may_command(self, member_id: str, verb: str) -> str:
         """Empty when allowed, else the reason in one sentence."""
-        if verb in OPEN_TO_ALL or self._is(member_id, "admin"):
+        who = BY_NAME[verb].who
+        if who == "all" or self._is(member_id, "admin"):
             return ""
-        if verb in FOR_ADMINS:
+        if who == "admins":
             if self.all("admin"):
                 return "only admins may say who may do what; ask one of them"
             return f"there is no admin yet: put your id {member_id} into JOULERY_ADMINS"

@@ -25,7 +25,8 @@ from adapters.base import (
     ThreadReply,
 )
 from bot.access import Access
-from bot.commands import Commands, bare
+from bot.commands.grammar import bare
+from bot.commands.hearing import Commands
 from bot.completing import complete
 from bot.confirming import KEY as CONFIRM_KEY
 from bot.doorkeeper import Doorkeeper

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.commands import PERIODS, known_specs
+from bot.commands.life import known_specs
+from bot.commands.telling import PERIODS
 from bot.house import House
+from bot.verbs import BY_NAME
 
 
 async def complete(house: House, verb: str, option: str, typed: str) -> Sequence[str]:
@@ -13,7 +15,7 @@ async def complete(house: House, verb: str, option: str, typed: str) -> Sequence
     if option == "spec":
         known = list(await house.call(known_specs, house.settings.specs_dir))
     else:
-        looks_back = verb in ("status", "energy")
+        looks_back = BY_NAME[verb].of == "any run"
         runs = await house.call(house.store.runs.all)
         known = [run.run_id for run in reversed(runs) if looks_back or not run.state.is_final]
         known += sorted(PERIODS - {"run"}) if verb == "energy" else []

@@ -35,17 +35,7 @@ MAX_RANKED = 6
 
 MAX_BUTTON_TEXT = 70  # Slack refuses 76
 
-HELP = """Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:
-• start SPEC [seed=1] [budget=0.5kWh] [--control] – begin a run; with a control arm beside it
-• stop [RUN] – end it, its last checkpoint stays
-• pause [RUN], resume [RUN] – hold it, go on
-• status [RUN] – where it stands
-• budget [RUN] 0.5kWh – what it may cost at most (or 90min, or 0.2kgCO2e)
-• energy [RUN], energy day, energy week – joules so far
-• allow WHO admin, operator, voter or nothing – who may do what; allow alone says it
-• link – make two accounts of yours one person
-• help – this
-On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
+HELP_ON_CARDS = """On a card: tap an answer, or reply in its thread. `label: NAME` gives a better label;
 `words NAME: a, b` and `about NAME: one sentence` say what a label means.
 Of two answers: `A`, `B`, `tie` or `bad`. Of many pictures: `3 7` (these do not fit), `all fit`, `none fit`."""
 

@@ -1,60 +1,160 @@
-"""The commands with their options, for platforms that show them: what `bot.commands` understands. Pure."""
+"""Every command there is: its options, who may give it, what help says of it. Pure.
+
+One entry here and one function in `bot.commands` make a verb; platforms show these, too.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from adapters.base import Option, Verb
+from bot.messages import HELP_ON_CARDS
+
+Who = Literal["all", "operators", "admins"]
+Of = Literal["nothing", "run", "any run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A command as people say it.
+
+    Attributes:
+        shown: its name and options.
+        help: its line of the help text; it starts with what is typed after the name.
+        who: who may say it.
+        of: what it is about: nothing, a run under way, or any run; which one may be left out.
+        has_words: whether words that are no run's name may stand among its names, too.
+        most_names: how many names it takes.
+        is_bare: whether it is understood in a run's thread without `/joulery`.
+        is_private: whether its answer is nobody else's business.
+        confirms: what is asked back before it is done, with {run} and {words}; `--yes` skips it.
+    """
+
+    shown: Verb
+    help: str
+    who: Who = "operators"
+    of: Of = "run"
+    has_words: bool = False
+    most_names: int = 1
+    is_bare: bool = False
+    is_private: bool = False
+    confirms: str = ""
+
 
 RUN: Final = Option(
     name="run", about="which run, such as r3; left out: the one under way", completes=True
 )
+ANY_RUN: Final = Option(
+    name="run", about="which run, such as r3; left out: the newest", completes=True
+)
+YES: Final = Option(name="yes", about="without being asked back", kind="flag")
 
-SHOWN: Final = (
-    Verb(
-        name="start",
-        about="begin a run",
-        options=(
-            Option(name="spec", about="of what", is_required=True, completes=True),
-            Option(name="seed", about="of its random choices", kind="number", is_named=True),
-            Option(name="budget", about="0.5kWh, 90min or 0.2kgCO2e at most", is_named=True),
-            Option(name="control", about="train a control arm beside it", kind="flag"),
-        ),
-    ),
-    Verb(
-        name="stop",
-        about="end a run; its last checkpoint stays",
-        options=(RUN, Option(name="yes", about="without being asked back", kind="flag")),
-    ),
-    Verb(name="pause", about="hold a run", options=(RUN,)),
-    Verb(name="resume", about="let a run go on", options=(RUN,)),
-    Verb(
-        name="budget",
-        about="what a run may cost at most",
-        options=(RUN, Option(name="amount", about="0.5kWh, 90min or 0.2kgCO2e")),
-    ),
-    Verb(
-        name="allow",
-        about="say who may do what; alone it tells",
-        options=(
-            Option(name="who", about="a person or a role", kind="member"),
-            Option(
-                name="role",
-                about="what they may do",
-                choices=("admin", "operator", "voter", "nothing"),
+ALL: Final = (
+    Spoken(
+        Verb(
+            name="start",
+            about="begin a run",
+            options=(
+                Option(name="spec", about="of what", is_required=True, completes=True),
+                Option(name="seed", about="of its random choices", kind="number", is_named=True),
+                Option(name="budget", about="0.5kWh, 90min or 0.2kgCO2e at most", is_named=True),
+                Option(name="control", about="train a control arm beside it", kind="flag"),
             ),
         ),
+        help="SPEC [seed=1] [budget=0.5kWh] [--control] – begin a run; with a control arm beside it",
+        of="nothing",
     ),
-    Verb(name="status", about="where a run stands", options=(RUN,)),
-    Verb(
-        name="energy",
-        about="joules so far",
-        options=(Option(name="of", about="a run, day or week", completes=True),),
+    Spoken(
+        Verb(name="stop", about="end a run; its last checkpoint stays", options=(RUN, YES)),
+        help="[RUN] – end it, its last checkpoint stays",
+        is_bare=True,
+        confirms="Stop run {run} for good?",
     ),
-    Verb(
-        name="link",
-        about="make two accounts of yours one person",
-        options=(Option(name="code", about="what the other account was told"),),
+    Spoken(
+        Verb(name="pause", about="hold a run", options=(RUN,)),
+        help="[RUN] – hold it",
+        is_bare=True,
     ),
-    Verb(name="help", about="what there is to say"),
+    Spoken(
+        Verb(name="resume", about="let a run go on", options=(RUN,)),
+        help="[RUN] – go on",
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(name="status", about="where a run stands", options=(ANY_RUN,)),
+        help="[RUN] – where it stands",
+        who="all",
+        of="any run",
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(
+            name="budget",
+            about="what a run may cost at most",
+            options=(RUN, Option(name="amount", about="0.5kWh, 90min or 0.2kgCO2e")),
+        ),
+        help="[RUN] 0.5kWh – what it may cost at most (or 90min, or 0.2kgCO2e)",
+        has_words=True,
+        most_names=3,  # the amount may have a space in it
+        confirms="Change the budget of run {run}: {words}?",
+    ),
+    Spoken(
+        Verb(
+            name="energy",
+            about="joules so far",
+            options=(Option(name="of", about="a run, day or week", completes=True),),
+        ),
+        help="[RUN], energy day, energy week – joules so far",
+        who="all",
+        of="any run",
+        has_words=True,
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(
+            name="allow",
+            about="say who may do what; alone it tells",
+            options=(
+                Option(name="who", about="a person or a role", kind="member"),
+                Option(
+                    name="role",
+                    about="what they may do",
+                    choices=("admin", "operator", "voter", "nothing"),
+                ),
+            ),
+        ),
+        help="WHO admin, operator, voter or nothing – who may do what; allow alone says it",
+        who="admins",
+        of="nothing",
+        most_names=2,
+    ),
+    Spoken(
+        Verb(
+            name="link",
+            about="make two accounts of yours one person",
+            options=(Option(name="code", about="what the other account was told"),),
+        ),
+        help="– make two accounts of yours one person",
+        who="all",
+        of="nothing",
+        is_private=True,
+    ),
+    Spoken(
+        Verb(name="help", about="what there is to say"),
+        help="– this",
+        who="all",
+        of="nothing",
+        is_bare=True,
+    ),
+)
+
+BY_NAME: Final = {spoken.shown.name: spoken for spoken in ALL}
+SHOWN: Final = tuple(spoken.shown for spoken in ALL)
+HELP: Final = "\n".join(
+    (
+        "Say `/joulery <verb>` in the channel, or the bare verb in a run's thread:",
+        *(f"• {spoken.shown.name} {spoken.help}" for spoken in ALL),
+        HELP_ON_CARDS,
+    )
 )

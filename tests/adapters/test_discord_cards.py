@@ -14,7 +14,7 @@ from adapters.discord import controls, embeds, emoji, marks
 from adapters.discord.clock import Clock
 from adapters.discord.text import after_mention, escaped, fenced, quoted, typed
 from adapters.text import one_line
-from bot.commands import MAX_CONFIRMED
+from bot.commands.grammar import MAX_CONFIRMED
 from bot.confirming import Wish, question
 from tests.adapters.cards import FEATURES, LEVELS, PAIR, QUESTION, WHICH
 from tests.fake_discord.limits import check_message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.commands import Command, CommandError, bare, parse, read_seed
+from bot.commands.grammar import Command, CommandError, bare, parse, read_seed
 
 
 @pytest.mark.parametrize(

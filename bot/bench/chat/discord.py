@@ -10,7 +10,7 @@ from typing import Any
 from adapters.base import Ref
 from adapters.discord import emoji, marks
 from bot.bench.chat.venue import Answered, Venue, fake
-from bot.commands import parse
+from bot.commands.grammar import parse
 from bot.verbs import SHOWN
 
 MESSAGES_PER_5_S = 5

@@ -1,0 +1,109 @@
+"""Words to commands: `start demo seed=1 --control`. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bot import messages
+from bot.verbs import ALL, BY_NAME
+
+FLAGS: Final = frozenset(o.name for s in ALL for o in s.shown.options if o.kind == "flag")
+OPTIONS: Final = frozenset(o.name for s in ALL for o in s.shown.options if o.is_named)
+DASHES: Final = "-–—"
+"""Chats like to turn two hyphens into a dash."""
+MAX_CONFIRMED: Final = 40
+"""Characters of a run or an amount: a button that confirms them carries them in full."""
+
+
+class CommandError(Exception):
+    """The command cannot be done; the text says why and what to say instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A verb with its arguments: `start demo seed=1 --control`."""
+
+    verb: str
+    names: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()
+
+
+def parse(text: str) -> Command:
+    """The command in `text`, `/joulery` in front or not.
+
+    Raises:
+        CommandError: nothing that we know.
+    """
+    try:
+        parts = [p for p in shlex.split(text.strip().removeprefix("/joulery")) if p]
+    except ValueError:
+        raise CommandError("a quote is not closed; write the command without quotes") from None
+    if not parts:
+        return Command("help")
+    verb, *rest = parts
+    spoken = BY_NAME.get(verb.lower())
+    if spoken is None:
+        raise CommandError(f"I don't know “{messages.cut(verb, 30)}”; say {', '.join(BY_NAME)}")
+    rest = _joined(rest)
+    flags = frozenset(p.lstrip(DASHES).lower() for p in rest if p[0] in DASHES and "=" not in p)
+    options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
+    names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
+    too_long = next((name for name in names if len(name) > MAX_CONFIRMED), None)
+    if too_long is not None and spoken.confirms:
+        raise CommandError(f"“{messages.cut(too_long, 30)}” is too long")
+    unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
+    if unknown:
+        known = ", ".join(
+            [*(f"--{flag}" for flag in sorted(FLAGS)), *(f"{o}=..." for o in sorted(OPTIONS))]
+        )
+        raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
+    if len(names) > spoken.most_names:
+        extra = names[spoken.most_names]
+        hint = f"; did you mean --{extra}?" if extra.lower() in FLAGS else ""
+        raise CommandError(f"I don't know what “{messages.cut(extra, 30)}” means there{hint}")
+    return Command(verb.lower(), names, options, flags)
+
+
+def _joined(parts: Sequence[str]) -> list[str]:
+    """`--seed 1` as `seed=1`, which means the same."""
+    found: list[str] = []
+    for part in parts:
+        before = found[-1].lstrip(DASHES).lower() if found and found[-1][0] in DASHES else ""
+        if before in OPTIONS:
+            found[-1] = f"{before}={part}"
+        else:
+            found.append(part)
+    return found
+
+
+def first_word(text: str) -> str:
+    """The verb of a command that may be none."""
+    return next(iter(text.strip().removeprefix("/joulery").lower().split()), "help")
+
+
+def bare(text: str) -> str | None:
+    """The verb, when a whole message in a run's thread is nothing but one."""
+    spoken = BY_NAME.get(word := text.strip().lower())
+    return word if spoken is not None and spoken.is_bare else None
+
+
+def is_run(name: str) -> bool:
+    """Whether a word is the name of a run, such as r12."""
+    return name[:1] == "r" and name[1:].isdigit()
+
+
+def read_seed(text: str | None) -> int | None:
+    """The seed somebody typed; None where they left it to the spec.
+
+    Raises:
+        CommandError: it is none.
+    """
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        raise CommandError(f"seed={messages.cut(text, 20)}: give a whole number, e.g. seed=1")
+    return int(text)

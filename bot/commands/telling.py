@@ -1,0 +1,59 @@
+"""The verbs that tell and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from bot import accounts, messages, metrics, words
+from bot.commands.asked import Asked, Desk, Do
+from bot.commands.grammar import CommandError, is_run
+from bot.energy import summaries
+from bot.verbs import HELP
+from bot.wording import arm_said, kind_of
+
+PERIODS: Final = frozenset({"run", "day", "week"})
+"""What energy may be asked of instead of a run by name."""
+
+
+async def status(desk: Desk, asked: Asked) -> str:
+    """Where a run stands."""
+    run = asked.found
+    if run is None:
+        return "No runs yet. Say start SPEC."
+    store, kind = desk.house.store.runs, kind_of(run.spec)
+    lines = [f"Run {run.run_id} ({run.name}) is {run.state}: {run.reason or 'just created'}."]
+    lines += filter(None, [desk.rounds.shift.note(run.run_id) if run.state.is_moving else ""])
+    for arm in await desk.house.call(store.arms, run.run_id):
+        evaluations = await desk.house.call(store.evaluations, arm.arm_id)
+        said = arm.state.value
+        if evaluations:
+            last, planned = evaluations[-1], arm.planned_samples or 0
+            said = (
+                f"{words.count(last.samples)} of {words.count(planned)} samples, "
+                f"{kind.metric} {metrics.said(last.metric, kind)}"
+            )
+        lines.append(f"• {arm_said(arm.name, run.spec)}: {said}")
+    return "\n".join(lines)
+
+
+async def energy(desk: Desk, asked: Asked) -> str:
+    """Joules of a run, a day or a week."""
+    name = next(iter(asked.command.names), "run")
+    if not is_run(name) and name.lower() not in PERIODS:
+        raise CommandError(f"there is no run {messages.cut(name, 30)}; say status")
+    if name.lower() == "day":
+        return await summaries.about_day(desk.house)
+    if name.lower() == "week":
+        return await summaries.about_week(desk.house)
+    if asked.found is None:
+        return "No runs yet, no energy booked."
+    return await accounts.about_run(desk.house, asked.found)
+
+
+async def tell_help(desk: Desk, asked: Asked) -> str:
+    """What there is to say."""
+    return HELP
+
+
+DOES: Final[Mapping[str, Do]] = {"status": status, "energy": energy, "help": tell_help}
