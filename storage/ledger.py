@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import Connection, Engine, case, delete, func, select
+from sqlalchemy import Connection, Engine, Executable, case, delete, func, select
 from sqlmodel import col
 
 from storage.energy import GAP, fold, minutes
@@ -50,8 +51,7 @@ class Ledger:
     ) -> list[EnergyReading]:
         """Append readings, and keep where the counters stand; those that were not there already."""
         with self._transactions.write() as connection:
-            new = _new(connection, readings)
-            add_new(connection, EnergyRow, new)
+            new = _book(connection, readings)
             _add_up(connection, minutes(new))
             _keep(connection, counters)
             return new
@@ -214,36 +214,50 @@ class Ledger:
             )  # fmt: skip
 
 
-def _new(connection: Connection, readings: Sequence[EnergyReading]) -> list[EnergyReading]:
-    """Those that are not in the ledger: a batch may come twice, and counts once."""
-    row = table_of(EnergyRow).c
-    key = (row.boot_id, row.source, row.device, row.seq)
-    seqs = sorted({r.seq for r in readings})
-    known = {tuple(k) for k in connection.execute(select(*key).where(row.seq.in_(seqs)))}
-    return [r for r in readings if (r.boot_id, r.source, r.device, r.seq) not in known]
+def _book(connection: Connection, readings: Sequence[EnergyReading]) -> list[EnergyReading]:
+    """Append those that are not in the ledger: a batch may come twice, and counts once."""
+    if not readings:
+        return []
+    rows = [r.model_dump() for r in readings]
+    came_in = {tuple(key) for key in connection.execute(_append(connection.dialect.name), rows)}
+    return [r for r in readings if (r.boot_id, r.source, r.device, r.seq) in came_in]
 
 
 def _add_up(connection: Connection, grown: Sequence[EnergyMinute]) -> None:
     """Let minutes grow."""
-    if not grown:
-        return
-    table = table_of(EnergyMinuteRow)
-    statement = insert_into(connection, EnergyMinuteRow)
-    new, old = statement.excluded, table.c
-    sums = {name: old[name] + new[name] for name in ("energy_j", "duration_s", "unknown_s")}
-    note = case((new.note == "", old.note), else_=new.note)
-    keys = [column.name for column in table.primary_key]
-    statement = statement.on_conflict_do_update(index_elements=keys, set_={**sums, "note": note})
-    connection.execute(statement, [minute.model_dump() for minute in grown])
+    if grown:
+        connection.execute(_grow(connection.dialect.name), [m.model_dump() for m in grown])
 
 
 def _keep(connection: Connection, counters: Sequence[EnergyCounter]) -> None:
     """Where counters stand now."""
-    if not counters:
-        return
-    statement = insert_into(connection, EnergyCounterRow)
+    if counters:
+        connection.execute(_stand(connection.dialect.name), [c.model_dump() for c in counters])
+
+
+# Made once: making such a statement costs as much as carrying it out, and the meter books each second.
+
+
+@cache
+def _append(dialect: str) -> Executable:
+    row = table_of(EnergyRow).c
+    statement = insert_into(dialect, EnergyRow).on_conflict_do_nothing()
+    return statement.returning(row.boot_id, row.source, row.device, row.seq)
+
+
+@cache
+def _grow(dialect: str) -> Executable:
+    statement, old = insert_into(dialect, EnergyMinuteRow), table_of(EnergyMinuteRow).c
     new = statement.excluded
-    keys = [column.name for column in table_of(EnergyCounterRow).primary_key]
+    sums = {name: old[name] + new[name] for name in ("energy_j", "duration_s", "unknown_s")}
+    note = case((new.note == "", old.note), else_=new.note)
+    keys = list(table_of(EnergyMinuteRow).primary_key)
+    return statement.on_conflict_do_update(index_elements=keys, set_={**sums, "note": note})
+
+
+@cache
+def _stand(dialect: str) -> Executable:
+    statement = insert_into(dialect, EnergyCounterRow)
+    new, keys = statement.excluded, list(table_of(EnergyCounterRow).primary_key)
     values = {"value_j": new.value_j, "at": new.at, "clock_s": new.clock_s}
-    statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
-    connection.execute(statement, [counter.model_dump() for counter in counters])
+    return statement.on_conflict_do_update(index_elements=keys, set_=values)

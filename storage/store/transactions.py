@@ -96,7 +96,7 @@ def add_new(
     """
     if not rows:
         return 0
-    statement = insert_into(connection, row).on_conflict_do_nothing()
+    statement = _new_only(connection.dialect.name, row)
     defaults = _defaults(row)
     given = [r.model_dump() if isinstance(r, Value) else r for r in rows]
     complete = [{name: g.get(name, d) for name, d in defaults.items()} for g in given]
@@ -105,10 +105,15 @@ def add_new(
     return connection.execute(statement, complete, execution_options=options).rowcount
 
 
-def insert_into(connection: Connection, row: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+def insert_into(dialect: str, row: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
     """An insert that knows `on conflict`, in the database's own tongue."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(table_of(row))
+
+
+@cache
+def _new_only(dialect: str, row: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+    return insert_into(dialect, row).on_conflict_do_nothing()
 
 
 @cache
