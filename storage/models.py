@@ -290,7 +290,10 @@ class VoteOp(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-VoteSource = Literal["event", "snapshot"]
+VoteSource = Literal["event", "snapshot", "undo"]
+"""Who says so: the platform when it happened, the platform when asked, or a command. What a command
+took back may still stand on the platform; it stays taken back until the person changes it there.
+"""
 
 
 class VoteEvent(Value):
@@ -341,6 +344,8 @@ class Member(Value):
     person_id: str
     name: str = ""
     is_simulated: bool = False
+    opted_out_at: datetime | None = None  # since when they are neither reminded nor named
+    leaves_at: datetime | None = None  # when they asked to be forgotten
 
 
 # --- chat traffic -------------------------------------------------------------------------------
