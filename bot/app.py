@@ -115,6 +115,12 @@ class Bot:
             await self.rounds.listening.look(ballots)
             self.rounds.changed(round_.run_id)
 
+    async def look_at_runs(self) -> None:
+        """See to deadlines and budgets; without a run under way nothing is due, nor asked for."""
+        if self.rounds.are_under_way:
+            await self.close_due_rounds()
+            await self.rounds.budgets.look()
+
     async def close_due_rounds(self) -> None:
         """Close every round whose deadline passed, also those that passed while we were down."""
         for round_ in await self.house.call(self.house.store.votes.open_rounds):
@@ -195,8 +201,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             # what people did before a crash counts before any round may close
             await house.office.settled()
             await bot.look_at_open_cards()
-            bot.schedule.every(1.0, "deadlines", bot.close_due_rounds)
-            bot.schedule.every(1.0, "budgets", rounds.budgets.look)
+            bot.schedule.every(1.0, "runs", bot.look_at_runs)
             summaries = Summaries(house)
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)

@@ -153,6 +153,11 @@ class Rounds:
                 return run
             await until(news, timeout_s=1.0)
 
+    @property
+    def are_under_way(self) -> bool:
+        """Whether any run trains, asks or waits for its turn."""
+        return bool(self._tasks)
+
     # --- life -----------------------------------------------------------------------------------
 
     async def recover(self) -> None:
