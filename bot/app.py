@@ -39,7 +39,7 @@ from bot.home import show_home
 from bot.house import House
 from bot.post import NotYet, PostOffice
 from bot.rounds import Rounds
-from bot.schedule import Schedule
+from bot.schedule import Job, Schedule
 from bot.settings import Settings, SettingsError
 from bot.verbs import SHOWN
 from storage.database import StoreError
@@ -115,11 +115,14 @@ class Bot:
             await self.rounds.listening.look(ballots)
             self.rounds.changed(round_.run_id)
 
-    async def look_at_runs(self) -> None:
-        """See to deadlines and budgets; without a run under way nothing is due, nor asked for."""
-        if self.rounds.are_under_way:
-            await self.close_due_rounds()
-            await self.rounds.budgets.look()
+    def while_under_way(self, job: Job) -> Job:
+        """The same job, but left out while no run is under way: a look costs joules, too."""
+
+        async def look() -> None:
+            if self.rounds.are_under_way:
+                await job()
+
+        return look
 
     async def close_due_rounds(self) -> None:
         """Close every round whose deadline passed, also those that passed while we were down."""
@@ -201,7 +204,8 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             # what people did before a crash counts before any round may close
             await house.office.settled()
             await bot.look_at_open_cards()
-            bot.schedule.every(1.0, "runs", bot.look_at_runs)
+            bot.schedule.every(1.0, "deadlines", bot.while_under_way(bot.close_due_rounds))
+            bot.schedule.every(1.0, "budgets", bot.while_under_way(rounds.budgets.look))
             summaries = Summaries(house)
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)
