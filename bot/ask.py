@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from string import ascii_uppercase
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot import messages, outgoing
+from bot.quiet import ALWAYS_DAY, Quiet
 from bot.together import drawn, options, together
 from bot.wording import FITS, HAPPY, WORTH, prefer
 from storage.models import (
@@ -57,6 +59,7 @@ def questions(
     channels: Mapping[str, str],
     experts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     earlier: Sequence[Ballot] = (),
+    quiet: Quiet = ALWAYS_DAY,
 ) -> Questions | None:
     """The round a segment's report calls for; None when it found nothing to ask.
 
@@ -70,6 +73,7 @@ def questions(
         channels: platform -> channel the cards go to.
         experts: label -> names of people who know it well (`bot.opinions.experts`).
         earlier: what the run asked before: some of it is asked again (`ask.repeats`).
+        quiet: hours of the team's night, which count towards no deadline.
     """
     if not report.candidates and not report.features:
         return None
@@ -80,7 +84,7 @@ def questions(
         n=number,
         state=RoundState.OPEN,
         opened_at=now,
-        closes_at=now + timedelta(seconds=spec.ask.deadline),
+        closes_at=quiet.after(now, timedelta(seconds=spec.ask.deadline)),
         quorum=spec.ask.quorum,
     )
     kind = KINDS[spec.task]
@@ -104,7 +108,7 @@ def questions(
         _again(round_, len(ballots) + i, ballot, run.folder)
         for i, ballot in enumerate(to_repeat(earlier, spec.ask.repeats, round_.round_id))
     ]
-    closes = f"closes by {closing_time(round_)}"
+    closes = f"closes by {closing_time(round_, quiet.zone)}"
     opened = messages.round_opened(ballots, round_, closes, kind)
     items = outgoing.in_thread(channels, run.run_id, f"round:{round_.round_id}", opened)
     items += [
@@ -121,6 +125,12 @@ def questions(
         for c in report.candidates
     )
     return Questions(round_, tuple(ballots), samples, tuple(items))
+
+
+def asleep_until(ask: AskSpec, quiet: Quiet, now: datetime) -> datetime | None:
+    """When the night is over on the team's clock, where a run goes on through it without asking; None: it may ask."""
+    wakes_at = quiet.until(now) if ask.at_night == "continue" else None
+    return wakes_at.astimezone(quiet.zone) if wakes_at else None
 
 
 def to_repeat(earlier: Sequence[Ballot], count: int, draw: str) -> list[Ballot]:
@@ -181,9 +191,10 @@ def _known_by(ballot: Ballot, experts: Mapping[str, Sequence[str]]) -> Sequence[
     return experts.get(ballot.subjects[0].label or "", ())
 
 
-def closing_time(round_: Round) -> str:
-    """The deadline on the wall clock of the bot's host."""
-    return round_.closes_at.astimezone().strftime("%H:%M %Z").strip()
+def closing_time(round_: Round, zone: ZoneInfo) -> str:
+    """The deadline on the team's clock; with its day, where that is another."""
+    opened, closes = (at.astimezone(zone) for at in (round_.opened_at, round_.closes_at))
+    return f"{closes:%H:%M %Z}" if opened.date() == closes.date() else f"{closes:%a %H:%M %Z}"
 
 
 def _sample_ballot(

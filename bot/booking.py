@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from bot import messages, outgoing
 from bot.wording import kind_of
-from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Run
+from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Run, Segment
 from trainer.marks import SelectionMark
 from trainer.segment import SegmentReport
 
@@ -37,6 +38,17 @@ def evaluations(arm: Arm, report: SegmentReport) -> list[Evaluation]:
         )
         for point in report.evaluations
     ]
+
+
+def asleep_items(
+    channels: Mapping[str, str], run: Run, segment: Segment, wakes_at: datetime
+) -> list[OutboxItem]:
+    """Why a pause at night asked nobody."""
+    said = (
+        f"Quiet hours until {wakes_at:%H:%M %Z}: nobody is asked at this pause and training goes on; "
+        "pauses by day ask."
+    )
+    return outgoing.in_thread(channels, run.run_id, f"night:{segment.segment_id}", said)
 
 
 def thread_items(

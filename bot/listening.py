@@ -65,7 +65,7 @@ class Listening:
             key = f"hint:{ballot.ballot_id}:{event.user}"  # once per voter and card
             await house.office.queue(outgoing.whisper(key, event.user, event.ref, heard.hint))
         is_open = round_.state is RoundState.OPEN
-        if heard.events and is_open and await self._is_answered(round_):
+        if heard.events and is_open and await self.is_answered(round_):
             self._news(round_.run_id)  # its run closes it: here we must not wait for ourselves
 
     def _is_seen_by_all(self, ballot: Ballot, platform: str, mark: str) -> bool:
@@ -82,10 +82,10 @@ class Listening:
                     await self.close(round_, round_.closed_by)
                 elif house.now() >= round_.closes_at:
                     await self.close(round_, "deadline")
-                elif await self._is_answered(round_):
+                elif await self.is_answered(round_):
                     await self.close(round_, "quorum")
 
-    async def _is_answered(self, round_: Round) -> bool:
+    async def is_answered(self, round_: Round) -> bool:
         """Whether every card has its quorum; the watchers are told how many have."""
         house = self._house
         answered = await house.call(house.store.votes.answered, round_.round_id)
@@ -98,7 +98,7 @@ class Listening:
     def new_deadline(self, run: Run, round_: Round) -> list[OutboxItem]:
         """What is said once an open round has another deadline."""
         house, spec = self._house, RunSpec.model_validate(run.spec)
-        closes = ask.closing_time(round_)
+        closes = ask.closing_time(round_, house.settings.zone)
         said = (
             f"Round {round_.n + 1} has the time back that the run was held: it closes by {closes}."
         )
@@ -222,9 +222,11 @@ class Listening:
             mine = f"{posting.platform}:"
             standing = await house.call(house.store.votes.standing, ballot.ballot_id)
             here = [mark for mark in standing if mark.voter.startswith(mine)]
+            undone = await house.call(house.store.votes.undone, ballot.ballot_id)
+            left = [mark for mark in undone if mark.voter.startswith(mine)]
             missed = [
                 event
-                for event in votes.reconcile(snapshot, ballot, here, house.now())
+                for event in votes.reconcile(snapshot, ballot, here, house.now(), left)
                 if self._access.may_vote(event.voter)
             ]
             if missed:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot import outgoing, weighing
 from bot.access import Access
@@ -137,7 +137,8 @@ class Rounds:
         held = house.now() - moves[-1].at
         for round_ in await house.call(house.store.votes.open_rounds):
             if round_.run_id == run.run_id:
-                later = round_.model_copy(update={"closes_at": round_.closes_at + held})
+                closes_at = house.settings.quiet.after(round_.closes_at + held, timedelta(0))
+                later = round_.model_copy(update={"closes_at": closes_at})
                 items = await house.call(self.listening.new_deadline, run, later)
                 await house.call(
                     house.store.votes.extend, round_.round_id, later.closes_at, house.now(), items

@@ -247,8 +247,11 @@ class Segments:
         if report.outcome == "refused":
             await self._failed(segment, report.message, report=report.model_dump(mode="json"))
             return
-        asked = None
-        if plan.questions is not None:
+        asked, items = None, booking.thread_items(house.channels, run, arm, report)
+        wakes_at = ask.asleep_until(spec.ask, house.settings.quiet, now)
+        if plan.questions is not None and wakes_at is not None:
+            items += booking.asleep_items(house.channels, run, segment, wakes_at)
+        elif plan.questions is not None:
             asked = await self._asked(run, arm, spec, report, now)
             if asked and not await self._may_ask(run):
                 # taken up again, it asks then: the same segment is cheap to repeat
@@ -256,8 +259,7 @@ class Segments:
                 return
         if asked:  # before its cards can go out; drawn again after a crash, to the same file
             await asyncio.to_thread(sheets.draw_for, asked.ballots)
-        items = list(asked.items) if asked else []
-        items += booking.thread_items(house.channels, run, arm, report)
+        items = [*(asked.items if asked else ()), *items]
         await house.call(
             runs.book_report,
             segment,
@@ -288,6 +290,7 @@ class Segments:
             channels=house.channels,
             experts=await house.call(self._experts, run, report.labels),
             earlier=await house.call(house.store.votes.ballots, run_id=run.run_id),
+            quiet=house.settings.quiet,
         )
         if asked is None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -9,7 +10,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot import quiet
 from bot.energy.prices import Prices
+from bot.quiet import Quiet
 
 
 class SettingsError(Exception):
@@ -33,6 +36,12 @@ def _zone(name: str) -> str:
     except (LookupError, OSError, ValueError) as err:  # none, a folder of zones, no name at all
         raise ValueError("no time zone is called so; give an IANA name") from err
     return name
+
+
+def _hours(text: str) -> str:
+    if text:
+        quiet.parse(text)
+    return text
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -130,6 +139,11 @@ class Settings(BaseSettings):
     summary_hour: int = Field(
         9, ge=0, le=23, description="from this hour on the summary of the day before is posted"
     )
+    quiet_hours: Annotated[str, AfterValidator(_hours)] = Field(
+        "",
+        description="when nobody is reminded and no deadline passes, on the team's clock, e.g. 22-7; "
+        "empty = never",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
         Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")
     )
@@ -148,6 +162,12 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The team's time zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def quiet(self) -> Quiet:
+        """The team's quiet hours; without any, it is always day."""
+        begins, ends = quiet.parse(self.quiet_hours) if self.quiet_hours else (time(), time())
+        return Quiet(begins, ends, self.zone)
 
     @property
     def runs_dir(self) -> Path:

@@ -222,6 +222,11 @@ class AskSpec(_Part):
     feature_cards: int = Field(3, ge=0, le=50, description="feature cards per round, once trained")
     quorum: int = Field(2, ge=1, description="votes per card that end a round early")
     deadline: Seconds = Field(600.0, description="how long a round stays open, e.g. 10min")
+    at_night: Literal["extend", "continue"] = Field(
+        "extend",
+        description="what a pause in the team's quiet hours does. extend = ask, and let the deadline "
+        "count from the morning on; continue = train on, and ask at the next pause by day",
+    )
     style: Literal["reactions", "buttons", "both"] = Field(
         "reactions", description="how votes are given; buttons alone are blind"
     )

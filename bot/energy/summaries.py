@@ -43,6 +43,8 @@ class Summaries:
     async def look(self) -> None:
         """Post the summary of every day that lacks one; with nothing to say, say nothing."""
         house, settings = self._house, self._house.settings
+        if settings.quiet.until(house.now()) is not None:
+            return
         for day in due(house.now(), settings.zone, settings.summary_hour):
             keys = {
                 key(name, channel, day): (name, channel) for name, channel in house.channels.items()
