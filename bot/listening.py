@@ -141,15 +141,7 @@ class Listening:
         assert run is not None
         heard = opinions(ballots, current)
         answers = counted(ballots, current)
-        outcome: dict[str, Any] = {
-            "votes": heard.tally.votes,
-            "voters": heard.tally.voters,
-            "yes": heard.tally.yes,
-            "no": heard.tally.no,
-            "abstained": heard.tally.abstained,
-            "alpha": heard.tally.alpha,
-            "is_complete": is_complete,
-        }
+        outcome: dict[str, Any] = {**heard.tally.as_json(), "is_complete": is_complete}
         items = self._closing_items(run, round_, closed_by, ballots, answers, heard.tally)
         told = [messages.round_closed(round_.n + 1, heard.tally, closed_by, kind_of(run.spec))]
         liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from storage.consensus import (
     GIVEN,
@@ -53,6 +54,17 @@ class Tally:
     def is_silent(self) -> bool:
         """True when nobody said anything."""
         return self.votes == 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As a round's outcome keeps it."""
+        return {
+            "votes": self.votes,
+            "voters": self.voters,
+            "yes": self.yes,
+            "no": self.no,
+            "abstained": self.abstained,
+            "alpha": self.alpha,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,10 +86,9 @@ def is_too_late(
 
 def changes(events: Iterable[VoteEvent], standing: Sequence[VoteEvent]) -> bool:
     """Whether anything would stand otherwise: late news of what we know changes nothing."""
-    known = {(m.voter, m.subject, m.mark): m.answer for m in standing}
+    known = {_name(m): m.answer for m in standing}
     return any(
-        known.get((e.voter, e.subject, e.mark), ...) != (e.answer if e.op is VoteOp.CAST else ...)
-        for e in events
+        known.get(_name(e), ...) != (e.answer if e.op is VoteOp.CAST else ...) for e in events
     )
 
 
@@ -188,20 +187,28 @@ class _Maker:
 
 
 def reconcile(
-    snapshot: base.Snapshot, ballot: Ballot, standing: Sequence[VoteEvent], now: datetime
+    snapshot: base.Snapshot,
+    ballot: Ballot,
+    standing: Sequence[VoteEvent],
+    now: datetime,
+    undone: Sequence[VoteEvent] = (),
 ) -> tuple[VoteEvent, ...]:
     """What events we missed: the difference between what stands on the card and what we know.
 
     An incomplete snapshot adds marks, never withdraws them; a mark that came in after the snapshot
     was asked for is left alone. Somebody found with two different answers and no order between them
     abstains under the mark `conflict`.
+
+    Args:
+        snapshot: what stands on the card.
+        ballot: what was asked.
+        standing: the marks that we know of.
+        now: aware UTC.
+        undone: marks that a command took back. One that still stands says nothing, until its
+            person takes it away or changes it; from then on it is a mark like others.
     """
-    known = {
-        (m.voter, m.subject, m.mark): m
-        for m in standing
-        if m.mark.startswith(("r:", "reply:")) or m.mark == CONFLICT
-    }
-    wanted = {(e.voter, e.subject, e.mark): e for e in _standing_in(snapshot, ballot, known, now)}
+    known = {_name(m): m for m in (*standing, *undone) if _is_on_platform(m)}
+    wanted = {_name(e): e for e in _standing_in(snapshot, ballot, known, now)}
     new = [e for key, e in wanted.items() if key not in known]
     changed = [
         e
@@ -218,7 +225,22 @@ def reconcile(
     return (*gone, *changed, *new)
 
 
-Known = Mapping[tuple[str, str, str], VoteEvent]
+def undo(marks: Iterable[VoteEvent], now: datetime) -> tuple[VoteEvent, ...]:
+    """The events by which a command takes marks back, whatever stands on the platform."""
+    return tuple(_gone(mark, now, now).model_copy(update={"source": "undo"}) for mark in marks)
+
+
+Name = tuple[str, str, str]
+Known = Mapping[Name, VoteEvent]
+
+
+def _name(mark: VoteEvent) -> Name:
+    return mark.voter, mark.subject, mark.mark
+
+
+def _is_on_platform(mark: VoteEvent) -> bool:
+    """Whether a snapshot can tell of it; what was pressed or filled in stands nowhere."""
+    return mark.mark.startswith(("r:", "reply:")) or mark.mark == CONFLICT
 
 
 def _standing_in(
@@ -229,7 +251,9 @@ def _standing_in(
         emoji = base.Emoji(raw=raw, canonical=snapshot.canonical.get(raw))
         for user in sorted(users):
             for event in _Maker(ballot, user, snapshot.asked_at, now).reaction(emoji):
-                if event.is_rest == ballot.is_sheet:  # numbers contradict nothing
+                before = known.get(_name(event))
+                counts = before is None or not before.is_undone
+                if counts and event.is_rest == ballot.is_sheet:  # numbers contradict nothing
                     given.setdefault(user, []).append(event)
                 yield event.model_copy(update={"source": "snapshot"})
     for user, marks in sorted(given.items()):
@@ -248,7 +272,7 @@ def _contradict(marks: Sequence[VoteEvent]) -> bool:
 
 def _are_in_order(marks: Sequence[VoteEvent], known: Known) -> bool:
     """Whether we saw the newest of these marks come; one found standing may be older than it."""
-    seen = [known.get((mark.voter, mark.subject, mark.mark)) for mark in marks]
+    seen = [known.get(_name(mark)) for mark in marks]
     when = [mark for mark in seen if mark is not None]
     return len(when) == len(seen) and max(when, key=lambda mark: mark.at).source == "event"
 

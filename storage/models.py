@@ -321,6 +321,11 @@ class VoteEvent(Value):
     is_rest: bool = False
     is_late: bool = False  # after the ballot closed: kept, not counted
 
+    @property
+    def is_undone(self) -> bool:
+        """Whether this takes a mark back that may still stand on the platform."""
+        return self.op is VoteOp.WITHDRAWN and self.source == "undo"
+
 
 class Vote(Value):
     """The current vote of one person on one subject: a row of the view `current_vote`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -97,6 +97,17 @@ class VoteStore:
             mail.put(connection, items, now)
             return True
 
+    def recount(
+        self, round_id: str, counts: Mapping[str, Any], items: Sequence[OutboxItem], now: datetime
+    ) -> None:
+        """Correct the counts in a closed round's outcome, and say so; what was decided stays."""
+        same = col(RoundRow.round_id) == round_id
+        with self._transactions.write() as connection:
+            found = find(connection, Round, RoundRow, same)
+            if found and found[0].outcome is not None:
+                change(connection, RoundRow, same, outcome={**found[0].outcome, **counts})
+            mail.put(connection, items, now)
+
     # --- votes ----------------------------------------------------------------------------------
 
     def add(self, events: Sequence[VoteEvent]) -> None:
@@ -114,19 +125,27 @@ class VoteStore:
 
     def standing(self, ballot_id: str) -> list[VoteEvent]:
         """Every mark that stands on a ballot: the last event of each, if it was not withdrawn."""
-        marks = ("voter", "subject", "mark")
+        return [mark for mark in self.marks([ballot_id]) if mark.op is VoteOp.CAST]
+
+    def undone(self, ballot_id: str) -> list[VoteEvent]:
+        """The marks that a command took back, and that nobody touched since."""
+        return [mark for mark in self.marks([ballot_id]) if mark.is_undone]
+
+    def marks(self, ballot_ids: Sequence[str]) -> list[VoteEvent]:
+        """The last event of every mark that was ever put on some ballots, late ones left out."""
+        of_mark = ("ballot_id", "voter", "subject", "mark")
         newest = func.row_number().over(
-            partition_by=[getattr(VoteEventRow, name) for name in marks],
+            partition_by=[getattr(VoteEventRow, name) for name in of_mark],
             order_by=[col(VoteEventRow.at).desc(), col(VoteEventRow.id).desc()],
         )
         ranked = (
             select(VoteEventRow.__table__, newest.label("newest"))  # type: ignore[attr-defined]
-            .where(col(VoteEventRow.ballot_id) == ballot_id, ~col(VoteEventRow.is_late))
+            .where(col(VoteEventRow.ballot_id).in_(list(ballot_ids)), ~col(VoteEventRow.is_late))
             .subquery()
         )
-        standing = select(ranked).where(ranked.c.newest == 1, ranked.c.op == VoteOp.CAST)
+        last = select(ranked).where(ranked.c.newest == 1).order_by(ranked.c.id)
         with self._transactions.read() as connection:
-            return query(connection, VoteEvent, standing.order_by(ranked.c.id))
+            return query(connection, VoteEvent, last)
 
     def events(self, ballot_id: str) -> list[VoteEvent]:
         """All that ever happened on a ballot, late marks too."""
@@ -212,8 +231,11 @@ def _ends(
 
 
 def _is_late(event: VoteEvent, state: RoundState, closing_at: datetime | None) -> bool:
-    """While a round closes, what was received before still counts, and the last look does."""
-    if state is RoundState.OPEN:
+    """While a round closes, what was received before still counts, and the last look does.
+
+    What a command takes back is never too late: the next segment trains on what is left.
+    """
+    if state is RoundState.OPEN or event.source == "undo":
         return False
     if state is RoundState.CLOSED or closing_at is None:
         return True

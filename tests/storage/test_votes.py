@@ -451,3 +451,42 @@ def test_a_microsecond_decides(store, ballot):
     store.votes.add([cast(ballot, ANA, -1.0, at=later), cast(ballot, ANA, 1.0, at=early)])
 
     assert current(store, ballot) == [(ANA, "1", -1.0)]
+
+
+def test_what_a_command_takes_back_counts_no_more_even_of_a_closed_round(store):
+    (ballot,) = ask(store)
+    mark = cast(ballot, "memory:ana")
+    store.votes.add([mark, cast(ballot, "memory:bo")])
+    store.votes.begin_closing(ballot.round_id, "quorum", at(5))
+    store.votes.close(ballot.round_id, {"votes": 2}, at(6), [])
+
+    back = {"op": VoteOp.WITHDRAWN, "source": "undo", "at": at(9), "received_at": at(9)}
+    store.votes.add([mark.model_copy(update=back)])
+
+    assert [v.voter for v in store.votes.current([ballot.ballot_id])] == ["memory:bo"]
+    assert [m.voter for m in store.votes.undone(ballot.ballot_id)] == ["memory:ana"]
+
+
+def test_a_mark_that_was_put_again_is_undone_no_more(store):
+    (ballot,) = ask(store)
+    mark = cast(ballot, "memory:ana")
+    back = {"op": VoteOp.WITHDRAWN, "source": "undo", "at": at(3), "received_at": at(3)}
+    store.votes.add([mark, mark.model_copy(update=back)])
+
+    store.votes.add([cast(ballot, "memory:ana", second=4)])
+
+    assert store.votes.undone(ballot.ballot_id) == []
+    assert len(store.votes.standing(ballot.ballot_id)) == 1
+
+
+def test_a_recount_corrects_the_counts_and_keeps_what_was_decided(store):
+    (ballot,) = ask(store)
+    store.votes.recount(ballot.round_id, {"votes": 0}, [item("too-early")], at(1))
+    store.votes.begin_closing(ballot.round_id, "quorum", at(5))
+    store.votes.close(ballot.round_id, {"votes": 2, "decision": "go"}, at(6), [])
+
+    store.votes.recount(ballot.round_id, {"votes": 1}, [item("recounted")], at(9))
+
+    (round_,) = store.votes.rounds(ballot.run_id)
+    assert round_.outcome == {"votes": 1, "decision": "go"}
+    assert store.mail.pending() == 2
