@@ -62,6 +62,11 @@ class ImageBackbone(CutModel):
         """Last hidden states of the whole model."""
         return self.whole(pixel_values=pixels)
 
+    @property
+    def pooling(self) -> str:
+        """Which of the last hidden states `pool` takes: the `first`, or the `mean` of all."""
+        return "first" if self._has_class_token else "mean"
+
     def pool(self, hidden: Tensor) -> Tensor:
         """One vector per picture, float32 (batch, width): its class token, else the mean."""
         hidden = hidden.float()
