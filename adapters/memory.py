@@ -103,6 +103,7 @@ class MemoryChat:
         self.whispers: list[Whisper] = []
         self.boards: dict[str, Board] = {}
         self.homes: dict[str, Home] = {}
+        self.unreachable: set[str] = set()  # who takes no direct messages
         self.is_complete = True
         self._now = now
         self._sink: Sink | None = None
@@ -152,7 +153,7 @@ class MemoryChat:
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
         """Tell one person something; False for people of other platforms."""
         self._maybe_fail()
-        if not user.startswith("memory:"):
+        if not user.startswith("memory:") or user in self.unreachable:
             return False
         self.whispers.append(Whisper(user, where, text))
         self._changed.set()

@@ -31,12 +31,21 @@ class Access:
     granted: Mapping[str, Role] = field(default_factory=dict)
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
-    def may_command(self, member_id: str, verb: str) -> str:
-        """Empty when allowed, else the reason in one sentence."""
-        who = BY_NAME[verb].who
+    def may_command(self, member_id: str, verb: str, about: str | None = None) -> str:
+        """Empty when allowed, else the reason in one sentence.
+
+        Args:
+            member_id: who asks for it.
+            verb: a verb there is.
+            about: the other person it is about; None where it is about nobody else.
+        """
+        spoken = BY_NAME[verb]
+        who = (spoken.others or "admins") if about else spoken.who
         if who == "all" or self._is(member_id, "admin"):
             return ""
         if who == "admins":
+            if about and self.all("admin"):
+                return f"only admins may {verb} what is somebody else's; ask one of them"
             if self.all("admin"):
                 return "only admins may say who may do what; ask one of them"
             return f"there is no admin yet: put your id {member_id} into JOULERY_ADMINS"
@@ -52,6 +61,13 @@ class Access:
     def may_vote(self, member_id: str) -> bool:
         """Whether votes of this member count."""
         return not self.all("voter") or self._is(member_id, "voter")
+
+    def named_voters(self) -> frozenset[str]:
+        """The members that are listed as voters, by id or with their group; patterns name nobody."""
+        listed = self.all("voter")
+        grouped = {who for entry in listed for who in self.groups.get(entry, ())}
+        alone = {who for who in listed if who not in self.groups and not set("*?[") & set(who)}
+        return frozenset(grouped | alone)
 
     def all(self, role: Role) -> tuple[str, ...]:
         """Everybody listed under a role, by the settings and in chat."""

@@ -38,6 +38,7 @@ from bot.energy.summaries import Summaries
 from bot.home import show_home
 from bot.house import House
 from bot.post import NotYet, PostOffice
+from bot.reminders import Reminders
 from bot.rounds import Rounds
 from bot.schedule import Job, Schedule
 from bot.settings import Settings, SettingsError
@@ -57,6 +58,7 @@ LEASE_S = 30.0
 RENEW_S = 10.0
 SNAPSHOT_S = 300.0
 SUMMARY_S = 30.0
+REMIND_S = 10.0
 
 
 @dataclass(slots=True)
@@ -206,6 +208,8 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             await bot.look_at_open_cards()
             bot.schedule.every(1.0, "deadlines", bot.while_under_way(bot.close_due_rounds))
             bot.schedule.every(1.0, "budgets", bot.while_under_way(rounds.budgets.look))
+            reminders = Reminders(house, access)
+            bot.schedule.every(REMIND_S, "reminders", bot.while_under_way(reminders.look))
             summaries = Summaries(house)
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)

@@ -49,12 +49,17 @@ def say(
     )  # fmt: skip
 
 
-def whisper(key: str, user: str, where: Ref, text: str, ctx: ReplyCtx | None = None) -> OutboxItem:
-    """A text only one person sees."""
+def whisper(
+    key: str, user: str, where: Ref, text: str, ctx: ReplyCtx | None = None,
+    otherwise: OutboxItem | None = None,
+) -> OutboxItem:  # fmt: skip
+    """A text only one person sees; `otherwise` is said where they cannot be reached."""
     payload = {
         "text": text, "where": where.model_dump(mode="json"),
         "ctx": ctx.model_dump(mode="json") if ctx else None,
     }  # fmt: skip
+    if otherwise is not None:
+        payload["otherwise"] = otherwise.model_dump(mode="json")
     return OutboxItem(
         key=key, platform=where.platform, channel=where.channel, kind=OutboxKind.WHISPER,
         target=user, payload=payload,

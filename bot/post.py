@@ -119,12 +119,15 @@ class Sender:
                 return await platform.say(where, payload["text"], item.key, pictures=pictures)
             case OutboxKind.WHISPER:
                 assert item.target is not None
-                await platform.whisper(
+                is_heard = await platform.whisper(
                     item.target,
                     Ref.model_validate(payload["where"]),
                     payload["text"],
                     ReplyCtx.model_validate(payload["ctx"]) if payload["ctx"] else None,
                 )
+                if not is_heard and "otherwise" in payload:
+                    said = [OutboxItem.model_validate(payload["otherwise"])]
+                    await asyncio.to_thread(self._store.mail.enqueue, said, self._now())
         return None
 
 
