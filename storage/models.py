@@ -29,9 +29,9 @@ class Value(SQLModel):
 
 
 class RunState(StrEnum):
-    """Where a run stands; `storage.store.Store.set_run_state` keeps every transition."""
+    """Where a run stands; `RunStore.move` keeps every transition."""
 
-    QUEUED = "queued"
+    QUEUED = "queued"  # it waits for the device, or for cleaner electricity
     TRAINING = "training"
     ASKING = "asking"
     PAUSED = "paused"
@@ -46,8 +46,8 @@ class RunState(StrEnum):
 
     @property
     def is_moving(self) -> bool:
-        """True while the run trains or asks; held and ended runs do neither."""
-        return self in (RunState.TRAINING, RunState.ASKING)
+        """True while the run trains, asks or waits for its turn; held and ended runs do not."""
+        return self in (RunState.QUEUED, RunState.TRAINING, RunState.ASKING)
 
 
 class ArmState(StrEnum):
@@ -57,6 +57,13 @@ class ArmState(StrEnum):
     ACTIVE = "active"
     DONE = "done"
     FAILED = "failed"
+
+
+class Wish(Value):
+    """What somebody wants of a run as soon as its training reaches a place where that can be done."""
+
+    what: Literal["stop", "ask"]  # end it at its next pause; open a round at its next step
+    who: str
 
 
 class Run(Value):
@@ -71,6 +78,7 @@ class Run(Value):
     folder: str  # plans, reports, checkpoints and pictures
     comparison_id: str | None = None  # groups the seeds of one `joulery compare`
     budget: str = ""  # what it may cost at most, e.g. "0.5kWh"; empty: as much as it takes
+    wish: Wish | None = None
     created_by: str
     created_at: datetime
     ended_at: datetime | None = None
@@ -106,6 +114,7 @@ class SegmentState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    UNDONE = "undone"  # the run went back to a checkpoint before it; what it cost stays booked
 
 
 class Segment(Value):

@@ -46,6 +46,7 @@ class RunRow(m.Run, Row, table=True):
     run_id: str = Field(primary_key=True)
     spec: dict[str, Any] = _json()
     state: m.RunState = _text(index=True)
+    wish: m.Wish | None = _json(nullable=True)
     comparison_id: str | None = Field(default=None, index=True)
 
 

@@ -60,7 +60,7 @@ def test_a_vote_beyond_the_scale_is_refused(value):
 @pytest.mark.parametrize(
     ("state", "is_final", "is_moving"),
     [
-        ("queued", False, False),
+        ("queued", False, True),
         ("training", False, True),
         ("asking", False, True),
         ("paused", False, False),
