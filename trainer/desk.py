@@ -30,6 +30,7 @@ from trainer.selection import (
 from trainer.signals import Array, signals, standardised
 from trainer.surrogate import Evidence, VoteModel
 from trainer.tasks.base import Learner
+from trainer.verdicts import Looked
 
 T = TypeVar("T")
 
@@ -197,6 +198,20 @@ class Desk:
             )
             for i in self.rows
         }
+
+    def looked_at(self) -> Looked:
+        """The samples that were looked at, with what people said of them."""
+        splits, rows = self._learner.splits, self.rows
+        return Looked(
+            rows=rows,
+            ids=[splits.pool[i].sample_id for i in rows],
+            names=splits.labels,
+            given=self._learner.labels[rows],
+            group=self._learner.group(rows),
+            voted=self._here(self._voted),
+            out=tuple(self._here(self._out)),
+            is_two_sided=self._learner.is_two_sided,
+        )
 
     def can_grow(self) -> bool:
         """Whether there is more of the pool than was looked at."""

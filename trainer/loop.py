@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from storage.models import FeatureView, SampleView
-from trainer import checkpoint, compute
+from trainer import checkpoint, compute, verdicts
 from trainer.batches import batches_of
 from trainer.data.read import read_splits
 from trainer.data.samples import Splits
@@ -83,6 +83,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     marks.enter("score")
     if plan.until > 0:
         write_whole(folder / SELECTION_FILE, json.dumps(desk.sample_by_sample(loop.selection)))
+        verdicts.write(Path(plan.folder) / verdicts.FILE, desk.looked_at(), loop.selection)
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
     generations: tuple[SampleView, ...] = ()
