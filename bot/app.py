@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,6 +22,7 @@ from adapters.base import (
     ThreadReply,
 )
 from bot.access import Access
+from bot.alerts import Alerts
 from bot.commands.grammar import bare
 from bot.commands.hearing import Commands
 from bot.completing import complete
@@ -37,6 +35,7 @@ from bot.energy.spending import Spending
 from bot.energy.summaries import Summaries
 from bot.home import show_home
 from bot.house import House
+from bot.lease import LOST, RENEW_S, Lease
 from bot.post import NotYet, PostOffice
 from bot.reminders import Reminders
 from bot.rounds import Rounds
@@ -53,12 +52,12 @@ from trainer.launch import LocalLauncher
 
 log = logging.getLogger(__name__)
 
-LEASE = "bot"
-LEASE_S = 30.0
-RENEW_S = 10.0
+WRITTEN_DOWN_S = 30.0
+"""So long after an event a card may stand in the chat that our books do not have yet."""
 SNAPSHOT_S = 300.0
 SUMMARY_S = 30.0
 REMIND_S = 10.0
+ALERT_S = 60.0
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ class Bot:
     commands: Commands
     door: Doorkeeper
     schedule: Schedule
-    holder: str
+    lease: Lease
     started_at: datetime
 
     async def hear(self, event: Inbound, received_at: datetime) -> None:
@@ -105,7 +104,7 @@ class Bot:
         if posting is None and await self.house.call(mail.pending, event.ref.platform) > 0:
             # maybe a card of ours whose place is not written down yet
             waited = self.house.now() - max(event.at, self.started_at)
-            if waited < timedelta(seconds=LEASE_S):
+            if waited < timedelta(seconds=WRITTEN_DOWN_S):
                 raise NotYet
         return posting
 
@@ -135,10 +134,14 @@ class Bot:
             if run is not None and run.state is not RunState.PAUSED:  # it gets its time back
                 await self.rounds.listening.check(round_.round_id)
 
-    async def keep_lease(self) -> None:
-        """Renew the lease; without it another bot may take over."""
-        if not await _take_lease(self.house.store, self.holder):
-            log.error("the lease is lost: another bot holds this database")
+    async def stop_acting(self) -> None:
+        """Another bot has taken over: no more ticks, and our children leave the work to its own."""
+        self.schedule.close()
+        with suppress(StoreError):
+            await Alerts(self.house).tell(
+                f"lease:{self.lease.holder}", f"The bot {self.lease.holder} stopped: {LOST}."
+            )
+        await self.rounds.close()
 
 
 @asynccontextmanager
@@ -153,12 +156,8 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     grid = await grid_of(settings)
     intensity = provider(settings.carbon_forecast)
     store = await asyncio.to_thread(Store.open, settings.database)
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    if not await _take_lease(store, holder):
-        raise StoreError(
-            "another bot is running on this database; stop it first, "
-            f"or wait {LEASE_S:.0f} s if it was killed"
-        )
+    lease = Lease(store, lambda: datetime.now(UTC))
+    await lease.take()
     found = await asyncio.to_thread(probe, settings.watts_per_core)
     grams = None if grid is None else grid.g_per_kwh * (settings.pue or 1.0)
     spending = Spending(store.ledger, grams)
@@ -167,7 +166,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     try:
         await asyncio.to_thread(cap.check)
     except CapError as err:
-        await _give_up_lease(store, holder)
+        await lease.give_up()
         raise SettingsError(str(err)) from err
     house = House(
         settings=settings,
@@ -185,7 +184,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     access = Access(settings.operators, settings.voters, settings.admins)
     door, rounds = Doorkeeper(house, access), Rounds(house, access)
     commands = Commands(house, rounds, access, door)
-    bot = Bot(house, rounds, commands, door, Schedule(), holder, house.now())
+    bot = Bot(house, rounds, commands, door, Schedule(), lease, house.now())
     left = await asyncio.to_thread(metering.left_off, store.ledger, house.meter.boot_id)
     house.meter.take_up(left)
     house.meter.start()
@@ -197,11 +196,12 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         await house.office.connect()
         await door.refresh()
         bot.schedule.start()
-        bot.schedule.every(RENEW_S, "lease", bot.keep_lease)
+        bot.schedule.every(RENEW_S, "lease", lease.keep)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(house.office.run(bot.hear)),
                 group.create_task(rounds.live.run()),
+                group.create_task(lease.until_lost()),
             ]
             # what people did before a crash counts before any round may close
             await house.office.settled()
@@ -211,12 +211,18 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             reminders = Reminders(house, access)
             bot.schedule.every(REMIND_S, "reminders", bot.while_under_way(reminders.look))
             summaries = Summaries(house)
+            bot.schedule.every(ALERT_S, "alerts", Alerts(house).look)
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)
             bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
             bot.schedule.every(SNAPSHOT_S, "groups", door.refresh)
             await rounds.recover()
-            yield bot
+            try:
+                yield bot
+            except asyncio.CancelledError:
+                if lease.is_lost:
+                    await bot.stop_acting()
+                raise
             await rounds.close()
             is_all_ended = True
             for task in tasks:
@@ -227,7 +233,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
         await asyncio.to_thread(house.meter.close)
         if is_all_ended:
             await asyncio.to_thread(_leave_counters, house)
-        await _give_up_lease(store, holder)
+        await lease.give_up()
 
 
 def _leave_counters(house: House) -> None:
@@ -242,16 +248,3 @@ def _channel(platform: str, settings: Settings) -> str:
     """Where the bot talks on a platform."""
     own = {"slack": settings.slack_channel, "discord": settings.discord_channel}
     return own.get(platform, settings.channel)
-
-
-async def _give_up_lease(store: Store, holder: str) -> None:
-    try:
-        await asyncio.to_thread(store.upkeep.give_up_lease, LEASE, holder)
-    except StoreError as err:  # it runs out by itself, and must not hide why we leave
-        log.warning("lease not given up", extra={"reason": str(err)})
-
-
-async def _take_lease(store: Store, holder: str) -> bool:
-    return await asyncio.to_thread(
-        store.upkeep.take_lease, LEASE, holder, datetime.now(UTC), timedelta(seconds=LEASE_S)
-    )

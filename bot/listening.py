@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.base import Inbound, ReactionsCleared, Ref, ReplyDeleted
-from bot import ask, messages, outgoing, pleased, post, votes, weighing
+from bot import alerts, ask, messages, outgoing, pleased, post, votes, weighing
 from bot.access import Access
 from bot.house import House
 from bot.opinions import Tally, counted, opinions
@@ -143,6 +143,9 @@ class Listening:
         answers = counted(ballots, current)
         outcome: dict[str, Any] = {**heard.tally.as_json(), "is_complete": is_complete}
         items = self._closing_items(run, round_, closed_by, ballots, answers, heard.tally)
+        if not is_complete:
+            key = f"snapshot:{round_.round_id}"
+            items += alerts.items_of(house, key, messages.not_all_seen(run.run_id, round_.n + 1))
         told = [messages.round_closed(round_.n + 1, heard.tally, closed_by, kind_of(run.spec))]
         liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)
         if liked is not None:

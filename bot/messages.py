@@ -355,6 +355,14 @@ def round_closed(n: int, tally: Tally, closed_by: str, kind: Kind) -> str:
     return f"{text}; agreement α {tally.alpha:.2f}." if tally.alpha is not None else f"{text}."
 
 
+def not_all_seen(run_id: str, n: int) -> str:
+    """Told to operators of a round whose last look at the platforms failed in part."""
+    return (
+        f"Round {n} of run {run_id} closed, but not every card could be looked at once more: votes "
+        "given while the chat was away may not count."
+    )
+
+
 def pleased_said(now: Pleased, before: Pleased | None) -> str:
     """How the team finds what the model answers by itself, and what may follow from it."""
     text = f"The model's own answers: the team finds {_good(now)} good"

@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     operators: Names = Field(
         (), description="who may start and stop runs: member ids or patterns such as web:*"
     )
+    operators_channel: str = Field(
+        "",
+        pattern=r"^([a-z]+:\S+)?$",
+        description="where operators are told of trouble, as platform:channel, such as slack:C045AB6CD; "
+        "empty = where the bot talks",
+    )
     voters: Names = Field((), description="whose votes count; empty = every human member")
     web_host: str = Field("127.0.0.1", description="address the web chat listens on")
     web_port: int = Field(8642, ge=0, le=65535, description="its port; 0 = any free one")

@@ -35,7 +35,8 @@ def put(connection: Connection, items: Sequence[OutboxItem], now: datetime) -> N
                 payload=item.payload, version=OUTBOX.c.version + 1, attempts=0,
             )  # fmt: skip
             # whoever is sending it sees the new version and sends again
-            change(connection, OutboxRow, same, col(OutboxRow.state) != "sending", state="new")
+            is_over = col(OutboxRow.state).in_(("done", "failed"))
+            change(connection, OutboxRow, same, is_over, state="new", created_at=now)
 
 
 class MailStore:
@@ -155,6 +156,16 @@ class MailStore:
             statement = statement.where(OUTBOX.c.platform == platform)
         with self._transactions.read() as connection:
             return int(connection.execute(statement).scalar_one())
+
+    def oldest(self, platform: str, *, without: str) -> datetime | None:
+        """Since when the longest-waiting item waits, but for those whose keys begin with `without`."""
+        statement = select(func.min(col(OutboxRow.created_at))).where(
+            OUTBOX.c.platform == platform,
+            OUTBOX.c.state.in_(("new", "sending")),
+            ~col(OutboxRow.key).startswith(without),
+        )
+        with self._transactions.read() as connection:
+            return connection.execute(statement).scalar_one()
 
     # --- where things stand ---------------------------------------------------------------------
 

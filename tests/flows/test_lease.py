@@ -1,0 +1,69 @@
+"""Two bots on one database: one acts, the other stops or does not begin."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.memory import MemoryChat
+from bot.app import running
+from bot.lease import NAME, Lease, LeaseError
+from storage.models import RunState, SegmentState
+from tests.flows.people import open_cards, vote_until_ended
+
+
+def take_over(store):
+    """Another bot takes the lease, as if ours had run out."""
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert store.upkeep.take_lease(NAME, "another", later, timedelta(minutes=1))
+
+
+async def test_a_second_bot_does_not_begin(open_bot, settings):
+    async with open_bot():
+        with pytest.raises(LeaseError, match="another bot is running on this database"):
+            async with running(settings, {"memory": MemoryChat()}):
+                pass
+
+
+async def test_a_bot_that_is_stopped_lets_the_next_one_begin_at_once(open_bot):
+    for _ in range(2):
+        async with open_bot():
+            pass
+
+
+async def test_a_bot_that_lost_its_lease_stops_and_operators_hear_of_it(open_bot, tiny_spec, chat):
+    """Its child saves its work; the run goes on with the bot that holds the database now."""
+    with pytest.raises(ExceptionGroup) as stopped:  # noqa: PT012 -- it stops within
+        async with open_bot() as bot:
+            run = await bot.rounds.begin(tiny_spec(ask={"at": [0.5]}), who="memory:ana")
+            await open_cards(chat, 6)
+            take_over(bot.house.store)
+            await bot.lease.keep()
+            await asyncio.sleep(60)
+    posts = len(chat.posts)
+    assert stopped.group_contains(LeaseError, match="this bot stops: another one has taken over")
+    assert not asyncio.all_tasks() - {asyncio.current_task()}  # nothing of it works on
+
+    bot.house.store.upkeep.give_up_lease(NAME, "another")
+    async with open_bot() as bot:
+        assert (await vote_until_ended(chat, bot, run)).state is RunState.FINISHED
+        assert len(chat.posts) > posts
+        [alert] = [p.text for p in chat.posts.values() if (p.key or "").startswith("alert:lease:")]
+        assert "stopped: another one has taken over its database" in alert
+        segments = bot.house.store.runs.segments("r1.human")
+        assert [s.state for s in segments] == [SegmentState.DONE] * 2
+
+
+async def test_a_lease_that_was_lost_is_not_taken_back(store):
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    ours = Lease(store, lambda: now)
+    await ours.take()
+    take_over(store)
+    await ours.keep()
+    store.upkeep.give_up_lease(NAME, "another")
+
+    await ours.keep()
+
+    assert ours.is_lost
+    with pytest.raises(LeaseError):
+        await ours.until_lost()
