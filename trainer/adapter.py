@@ -11,10 +11,10 @@ import json
 import sys
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from peft import LoraConfig, TaskType, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -52,8 +52,9 @@ def write_adapter(plan: SegmentPlan, folder: Path) -> dict[str, Any]:
     _put_best(Path(plan.checkpoint or ""), learner.trainable())
     model = loaded if isinstance(loaded, CutModel) else loaded[0]
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"base": base_name(plan.spec, model), "revision": plan.spec.revision}
-    _write_lora(folder, model, told["base"] or "", plan.spec.revision)
+    base = base_name(plan.spec, model)
+    told: dict[str, Any] = {"base": base, "revision": plan.spec.revision}
+    _write_lora(folder, model, base, plan.spec.revision)
     head = getattr(learner, "head", None)
     if isinstance(head, CosineHead):
         told["head"] = _write_head(folder, head, model, learner.splits.labels, plan.spec)
@@ -78,12 +79,13 @@ def _put_best(checkpoint: Path, groups: dict[str, dict[str, nn.Parameter]]) -> N
 
 def _write_lora(folder: Path, model: CutModel, base: str, revision: str | None) -> None:
     """As `PeftModel.save_pretrained` would, under the names of the model as others load it."""
-    config: LoraConfig = deepcopy(model.peft.peft_config["default"])  # type: ignore[union-attr, index]
-    tensors: dict[str, Tensor] = get_peft_model_state_dict(model.peft)
+    wrapped = cast(PeftModel, model.peft)
+    config = cast(LoraConfig, deepcopy(wrapped.peft_config["default"]))
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(wrapped)
     # ours wraps the layers alone, others the language model with its head
     prefix = f"{model.base.base_model_prefix}." if isinstance(model, LanguageModel) else ""
     root = "base_model.model."
-    config.target_modules = {prefix + name for name in config.target_modules or ()}
+    config.target_modules = sorted(prefix + name for name in config.target_modules or ())
     config.task_type = _task_type(model)
     if config.task_type is None:  # AutoPeftModel then goes by the class
         kind = type(model.base)

@@ -1,11 +1,11 @@
-"""The command line: `joulery demo`, `compare SPEC`, `serve`, `status`, `energy`, `doctor`, `bench`, `study`.
+"""The command line: `joulery --help` lists its commands; those of one kind stand in one file here.
 
 Exit codes: 0 fine, 2 bad input, 1 failure. Errors go to stderr as one plain sentence with the
 remedy; tracebacks go to the log.
 """
 
 # in the order in which --help lists their commands
-from bot.cli import comparing, serving, benching  # noqa: F401, I001
+from bot.cli import comparing, serving, export, benching  # noqa: F401, I001
 from bot.cli.base import BAD_INPUT, FAILURE, app
 from bot.cli.main import run
 

@@ -38,12 +38,19 @@ def as_csv(readings: Sequence[EnergyReading]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
+    writer.writerows(as_rows(readings))
+    return out.getvalue()
+
+
+def as_rows(readings: Sequence[EnergyReading]) -> list[dict[str, Any]]:
+    """The rows of `as_csv`, by column."""
+    rows = []
     for r in readings:
         row = r.model_dump(mode="json", include=set(COLUMNS))
         known = r.energy_j is not None
         row["u_j"] = energy.RELATIVE_U[r.provenance] * (r.energy_j or 0.0) if known else None
-        writer.writerow(row)
-    return out.getvalue()
+        rows.append(row)
+    return rows
 
 
 def as_json(account: Account) -> str:
@@ -90,10 +97,21 @@ def as_model_card(account: Account, hardware: str) -> str:
     Raises:
         ExportError: no country is set, or nothing is booked.
     """
+    block = {"co2_eq_emissions": emissions(account, hardware)}
+    front = yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=1e9)
+    return f"---\n{front}---\n"
+
+
+def emissions(account: Account, hardware: str) -> dict[str, Any]:
+    """The block itself.
+
+    Raises:
+        ExportError: no country is set, or nothing is booked.
+    """
     grid, (grams, u_g) = _carbon(account)
     total, pue = account.costs.total, account.costs.place.pue
     how = f"{total.measured_share:.0%} of the energy measured, sampled {total.coverage:.1%} of the time"
-    block = {
+    return {
         "emissions": float(f"{grams:.4g}"),  # of a small run, too, it is not 0
         "source": (
             f"Joulery, component-level metering ({how}): {words.energy(total.energy_j, total.u_j)}, "
@@ -104,10 +122,6 @@ def as_model_card(account: Account, hardware: str) -> str:
         "geographical_location": grid.place,
         "hardware_used": hardware,
     }
-    front = yaml.safe_dump(
-        {"co2_eq_emissions": block}, sort_keys=False, allow_unicode=True, width=1e9
-    )
-    return f"---\n{front}---\n"
 
 
 def as_sci(account: Account, report: Mapping[str, Any] | None) -> str:

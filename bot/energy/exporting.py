@@ -28,7 +28,7 @@ def export_energy(settings: Settings, run_id: str | None, form: Format | None) -
     """
     grid = asyncio.run(grid_of(settings))
     store = Store.open(settings.database)
-    run = _run(store, run_id)
+    run = run_named(store, run_id)
     if form == "csv":
         return energy_export.as_csv(store.ledger.of_run(run.run_id))
     account = accounts.account(store, settings, grid, run)
@@ -36,13 +36,18 @@ def export_energy(settings: Settings, run_id: str | None, form: Format | None) -
         return joules.run_said(account) + "\n"
     if form == "json":
         return energy_export.as_json(account)
-    report = _report(run)
+    report = report_of(run)
     if form == "sci":
         return energy_export.as_sci(account, report)
-    return energy_export.as_model_card(account, _hardware(account, report))
+    return energy_export.as_model_card(account, hardware(account, report))
 
 
-def _run(store: Store, run_id: str | None) -> Run:
+def run_named(store: Store, run_id: str | None) -> Run:
+    """A run by its id; the newest one where none is named.
+
+    Raises:
+        ExportError: there is none; the text names those there are.
+    """
     runs = store.runs.all()
     if run_id is None and runs:
         return runs[-1]
@@ -55,7 +60,7 @@ def _run(store: Store, run_id: str | None) -> Run:
     return found
 
 
-def _report(run: Run) -> dict[str, Any] | None:
+def report_of(run: Run) -> dict[str, Any] | None:
     """What the run left behind, if it has ended."""
     try:
         return conclusion.read_report(run)
@@ -63,7 +68,7 @@ def _report(run: Run) -> dict[str, Any] | None:
         return None
 
 
-def _hardware(account: Account, report: dict[str, Any] | None) -> str:
+def hardware(account: Account, report: dict[str, Any] | None) -> str:
     """What was metered, as the run's first message had it; else the devices of the ledger."""
     if report is not None:
         sources = report["provenance"]["sources"]

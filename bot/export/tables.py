@@ -50,7 +50,7 @@ def _whole(row: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, A
 
 def _write_csv(path: Path, table: Table) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # ends lines as RFC 4180 does: else a cell with \r is not quoted
         writer.writerow(map(_cell, table.columns))
         writer.writerows([_cell(row.get(name)) for name in table.columns] for row in table.rows)
 
@@ -59,12 +59,17 @@ def _cell(value: object) -> object:
     """A list as JSON; a text that a spreadsheet would run is quoted as a spreadsheet quotes it."""
     if isinstance(value, list):
         value = json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
+
+
+def _is_formula(text: str) -> bool:
+    """Also one that was defused before: so that nothing is lost on the way back."""
+    return text.lstrip("'").startswith(FORMULA)
 
 
 def plain(cell: str) -> str:
     """What stood in a csv cell before it was defused."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 
 def _write_parquet(path: Path, table: Table) -> None:
