@@ -73,6 +73,7 @@ def selection_items(
         return []
     said = mark.report
     what = f"{said.votes}-{said.dropped}-{said.reweighted}-{said.relabelled}"
+    what += "-undone" if said.undone else ""
     key = f"selection:{arm.arm_id}:{what}"
     text = messages.selection_said(said, kind_of(run.spec))
     return outgoing.in_thread(channels, run.run_id, key, text)

@@ -417,6 +417,13 @@ def ignored_said(right: int, asked: int) -> str:
 
 def selection_said(report: SelectionReport, kind: Kind) -> str:
     """What the votes did to the pool."""
+    if report.undone:
+        return (
+            f"The last round did harm: {report.undone}. Its effect is undone: all "
+            f"{words.count(report.kept)} samples are trained on again, all alike, from the best weights "
+            "there were. The answers are kept, and count for nothing unless the next round brings "
+            "better ones."
+        )
     if report.note:
         return (
             f"{words.plural(report.votes, 'vote')}: {report.note}. They count for the samples that "

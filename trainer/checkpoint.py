@@ -19,7 +19,7 @@ from trainer.progress import Progress
 from trainer.sampler import Cursor
 from trainer.segment import CheckpointReport, Refusal
 
-FORMAT = 2
+FORMAT = 3
 REMEDY = "remove that folder and say resume: the one before it is taken"
 
 
@@ -35,6 +35,8 @@ class LoopState:
         openings: how often more samples were let in.
         rows: how many samples of the pool, in the pool's seeded order, were embedded.
         opinions: digest of what people had said.
+        undone: why what they had said has no effect; empty while it has.
+        worse: evaluations in a row that were surely worse than before they had said it.
     """
 
     samples: int
@@ -44,6 +46,8 @@ class LoopState:
     openings: int = 0
     rows: int = 0
     opinions: str = ""
+    undone: str = ""
+    worse: int = 0
 
 
 class CheckpointError(Refusal):
@@ -58,9 +62,11 @@ def save(
     best: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     names: list[str],
-    tuned: np.ndarray | None = None,
+    seen: Mapping[str, np.ndarray],
 ) -> CheckpointReport:
     """Write a checkpoint under `folder/<samples>`, whole or not at all.
+
+    `seen` has what was seen of samples by now, under names that the loop gives.
 
     Raises:
         OSError: the disk is full; checkpoints that stood there before are whole.
@@ -73,8 +79,8 @@ def save(
         activations.save(temporary / "weights.safetensors", dict(weights))
         activations.save(temporary / "averages.safetensors", dict(averages))
         activations.save(temporary / "best.safetensors", dict(best))
-        if tuned is not None:
-            activations.save(temporary / "tuned.safetensors", {"tuned": torch.from_numpy(tuned)})
+        arrays = {name: torch.from_numpy(values) for name, values in seen.items()}
+        activations.save(temporary / "seen.safetensors", arrays)
         activations.save(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer, names))
         meta = {"format": FORMAT, **asdict(state)}
         with (temporary / "meta.json").open("w", encoding="utf-8") as file:
@@ -96,10 +102,10 @@ def load(
     best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     names: list[str],
-) -> tuple[LoopState, np.ndarray | None]:
+) -> tuple[LoopState, dict[str, np.ndarray]]:
     """Put the checkpoint at `path` into the given tensors and optimizer.
 
-    Returns where the loop stood, and what its model then thought of the samples if it was asked.
+    Returns where the loop stood, and what had been seen of samples by then.
 
     Raises:
         CheckpointError: the folder is missing, damaged, or of another model.
@@ -111,13 +117,12 @@ def load(
         state = LoopState(
             int(meta["samples"]), int(meta["step"]), Cursor(**meta["cursor"]),
             Progress(**meta["progress"]), int(meta["openings"]), int(meta["rows"]),
-            str(meta["opinions"]),
+            str(meta["opinions"]), str(meta["undone"]), int(meta["worse"]),
         )  # fmt: skip
         stored = activations.load(path / "weights.safetensors")
         averaged = activations.load(path / "averages.safetensors")
         best_so_far = activations.load(path / "best.safetensors")
-        asked = path / "tuned.safetensors"
-        tuned = activations.load(asked)["tuned"].numpy() if asked.exists() else None
+        seen = {n: t.numpy() for n, t in activations.load(path / "seen.safetensors").items()}
         moments = activations.load(path / "optimizer.safetensors")
         rng = moments.pop("rng")
     except Exception as err:  # a damaged file can raise anything: all of it means unreadable
@@ -136,7 +141,7 @@ def load(
         _restore_optimizer(optimizer, names, moments)
     except (KeyError, ValueError, RuntimeError, TypeError) as err:
         raise CheckpointError(f"{path} has another optimizer's state ({err}); {REMEDY}") from err
-    return state, tuned
+    return state, seen
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

@@ -68,6 +68,8 @@ class Desk:
         self._order = np.random.default_rng([plan.seed, 5]).permutation(n)
         self._tuned: Array | None = None
         self.openings = 0
+        self.undone = ""
+        """Why what people said has no effect; empty while it has."""
         # without votes on samples all of them stay: the stated default
         is_unheard = plan.arm == "human" and not self._has_votes
         self._choose = ARMS["control"] if is_unheard else ARMS.get(plan.arm)
@@ -147,6 +149,8 @@ class Desk:
     def select(self) -> Selection:
         """What the arm trains on; over the whole pool, nothing of what is not embedded."""
         opinions = self._plan.opinions
+        if self.undone:
+            return self._spread(ARMS["control"](self._case()))
         lean = self._learner.lean(opinions.features)
         if self._choose is not None:
             tilt = lean if self._plan.arm == "human" else None
@@ -213,6 +217,11 @@ class Desk:
             is_two_sided=self._learner.is_two_sided,
         )
 
+    def undo(self, why: str) -> None:
+        """What people said does harm: from now on the whole pool is trained on, all samples alike."""
+        self.undone = why
+        self.embed(len(self._order))
+
     def can_grow(self) -> bool:
         """Whether there is more of the pool than was looked at."""
         return self.n_rows < len(self._order)
@@ -223,7 +232,7 @@ class Desk:
 
     def openings_ahead(self) -> tuple[int, ...]:
         """What `openings` may become next: one more, or all; none where there is nothing to let in."""
-        if self._choose is not None or self.openings == EVERYTHING:
+        if self._choose is not None or self.undone or self.openings == EVERYTHING:
             return ()
         return tuple(n for n in (self.openings + 1, EVERYTHING) if self._lets_in_more(n))
 
@@ -323,6 +332,7 @@ class Desk:
             votes=sum(o.votes for o in opinions.samples) + sum(o.votes for o in opinions.features),
             auc=selection.auc,
             note=selection.note,
+            undone=self.undone,
             impurity=selection.impurity,
             impurity_after=after,
         )
@@ -330,7 +340,7 @@ class Desk:
     def _n_relabelled(self, selection: Selection) -> int:
         """Samples that are trained on under another label than the given one."""
         if not self._learner.is_two_sided:
-            return len(self._relabelled)
+            return 0 if self.undone else len(self._relabelled)
         return int(((selection.label != self._learner.labels) & (selection.weight > 0)).sum())
 
 

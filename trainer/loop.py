@@ -22,6 +22,7 @@ from trainer.data.read import read_splits
 from trainer.data.samples import Splits
 from trainer.desk import Desk
 from trainer.files import write_whole
+from trainer.guard import Guard
 from trainer.marks import Marks
 from trainer.progress import Progress
 from trainer.sampler import Cursor
@@ -46,10 +47,14 @@ GAIN = 0.02
 """What more data has to take off the dev loss of the head start, as a share, to be worth it."""
 TRAIN_COST = 2.2
 """Forwards that training on a sample costs: forward, and backward to the activations alone."""
+HARM = "since it the held-out samples are got surely worse, one evaluation after the other"
 GENERATIONS = 3
 """Answers of the model that people see at a checkpoint."""
 TRUTH_FILE = "truth.json"
 DATA_FILE = "data.json"
+TUNED, SCORES, BEFORE = "tuned", "scores", "before"
+"""What a checkpoint keeps of samples: what its model thought of the pool's, and how the dev set's were
+got when they were evaluated last, and before people spoke last."""
 SELECTION_FILE = "selection.json"
 """Sample -> how sure we are of it, what it weighs in training, under which label."""
 
@@ -162,6 +167,8 @@ class Loop:
         self.evaluations: list[EvaluationPoint] = []
         self.saved: CheckpointReport | None = None
         self.was_stopped = self.is_flat = False
+        self._scores: np.ndarray | None = None  # of the dev samples, when they were evaluated last
+        self._guard = Guard()
         self.selected: SelectionReport | None = None
         cursor = self._take_up() if plan.checkpoint is not None else None
         self.samples_before = self.samples
@@ -171,21 +178,25 @@ class Loop:
         """Stand where the checkpoint stood."""
         desk = self._desk
         assert self._plan.checkpoint is not None
-        state, tuned = checkpoint.load(
+        state, seen = checkpoint.load(
             Path(self._plan.checkpoint),
             self._weights, self._averages, self._best, self._optimizer, list(self._weights),
         )  # fmt: skip
         self.samples, self._step, self.progress = state.samples, state.step, state.progress
         desk.openings = state.openings
+        self._scores = seen.get(SCORES)
         if state.rows > desk.n_rows:
             desk.embed(state.rows)
         if state.opinions == desk.opinions:
-            if tuned is not None:
-                desk.hear_model(tuned)
+            desk.undone = state.undone
+            self._guard = Guard(seen.get(BEFORE), state.worse)
+            if TUNED in seen:
+                desk.hear_model(seen[TUNED])
         else:  # people said something since: the model, too, is asked what it thinks by now
             # what the best weights lean on may be just what people said misleads
             is_void = self._learner.is_covering
             self.progress = Progress() if is_void else state.progress.afresh()
+            self._guard = Guard(None if is_void else self._scores)
             self._ask_model()
         return state.cursor
 
@@ -217,7 +228,11 @@ class Loop:
             self._train_step()
             if self._is_due(before):
                 self._evaluate()
-                self._go_on_or_end()
+                self._guard = self._guard.after(self._learner.dev_scores)
+                if self._guard.sees_harm:
+                    self._undo()
+                else:
+                    self._go_on_or_end()
                 self._marks.enter("train")
             self._marks.progress("training", self.samples, self.planned)
             self.was_stopped = self._plan.stop_path.exists()
@@ -253,6 +268,8 @@ class Loop:
             self._widen_start(start)
             self._learner.set_out()  # from further back
             self._averages = self._now()
+        elif self._plan.arm == "human" and self._plan.opinions.samples:
+            self._guard = Guard(self._scores)
         self.progress = self.progress.afresh()  # nothing was trained on yet
 
     def _widen_start(self, start: HeadStart) -> None:
@@ -306,6 +323,16 @@ class Loop:
         else:
             self.is_flat = True
 
+    def _undo(self) -> None:
+        """Votes did harm: on with the best weights there were and the whole pool, all samples alike."""
+        self._marks.enter("score")
+        self._desk.undo(HARM)
+        self._guard = Guard()
+        self._put(self._best)
+        self._averages = self._now()
+        self.progress = self.progress.afresh()
+        self._take(self._desk.select(), self._sampler.cursor)
+
     def _train_step(self) -> None:
         self._step += 1
         for group in self._optimizer.param_groups:
@@ -347,6 +374,7 @@ class Loop:
         marks.enter("evaluate")
         with self._averaged():
             dev = learner.evaluate("dev")
+            self._scores = learner.dev_scores
             metric = learner.evaluate("test") if learner.splits.test else dev
         is_better = dev > self.progress.best
         self.progress = self.progress.after(dev, self.samples)
@@ -387,8 +415,10 @@ class Loop:
         desk = self._desk
         state = checkpoint.LoopState(
             self.samples, self._step, self._sampler.cursor,
-            self.progress, desk.openings, desk.n_rows, desk.opinions,
+            self.progress, desk.openings, desk.n_rows, desk.opinions, desk.undone,
+            self._guard.worse,
         )  # fmt: skip
+        seen = {TUNED: desk.tuned, BEFORE: self._guard.before, SCORES: self._scores}
         self.saved = checkpoint.save(
             Path(self._plan.arm_folder) / "checkpoints",
             state,
@@ -397,7 +427,7 @@ class Loop:
             self._best,
             self._optimizer,
             list(self._weights),
-            desk.tuned,
+            {name: values for name, values in seen.items() if values is not None},
         )
 
 

@@ -171,6 +171,7 @@ class SelectionReport(_Plain):
     impurity: float | None = None  # expected share of dirt in what is trained on
     impurity_after: float | None = None  # the same, expected after another round of cards
     note: str = ""  # why the votes count for what was voted on alone, when they do
+    undone: str = ""  # why the votes count for nothing, where they did harm
 
 
 class CheckpointReport(_Plain):

@@ -27,6 +27,7 @@ def played(monkeypatch, *metrics: float) -> None:
     def evaluate(learner: TextClassification, split: str) -> float:
         if split == "dev":
             last[0] = next(course, last[0])
+            learner.dev_scores = np.zeros(len(learner.splits.dev))
         return last[0]
 
     monkeypatch.setattr(TextClassification, "evaluate", evaluate)
@@ -120,9 +121,9 @@ def test_new_opinions_give_new_patience_and_ask_the_model_too(tiny_spec, tmp_pat
     assert ended.is_flat
     assert len(again.evaluations) > 1
     assert n == 1 + 3
-    tuned = activations.load(Path(again.checkpoint.path) / "tuned.safetensors")["tuned"]
+    tuned = activations.load(Path(again.checkpoint.path) / "seen.safetensors")["tuned"]
     assert tuned.shape == (again.pool_size, 3)
-    assert not (Path(ended.checkpoint.path) / "tuned.safetensors").exists()
+    assert "tuned" not in activations.load(Path(ended.checkpoint.path) / "seen.safetensors")
 
 
 def started(monkeypatch, *told):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -12,13 +11,11 @@ from torch import Tensor, nn
 
 from storage.models import FeatureView, SampleView
 from trainer.data.samples import Splits
+from trainer.guard import surely_worse
 from trainer.marks import Marks
 from trainer.segment import FeatureOpinion, Leaning
 from trainer.selection import Selection
 from trainer.signals import PoolView
-
-SURE = 1.64
-"""Standard errors: one in twenty by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +31,11 @@ class HeadStart:
     is_right: np.ndarray
 
     def is_surely_better_than(self, other: HeadStart) -> bool:
-        """Whether chance alone would hardly ever make it so much better (McNemar 1947, one-sided).
+        """Whether chance alone would hardly ever make it so much better.
 
         Counts what only one of the two gets right: their losses would favour the more timid one.
         """
-        gained = int((self.is_right & ~other.is_right).sum())
-        lost = int((other.is_right & ~self.is_right).sum())
-        return gained - lost > SURE * math.sqrt(gained + lost)
+        return surely_worse(other.is_right, self.is_right)
 
 
 def below(importance: float, opinions: Sequence[FeatureOpinion]) -> frozenset[str]:
@@ -79,6 +74,8 @@ class Learner(Protocol):
     less."""
     are_features_learnt: bool
     """Whether features are what the model has learnt; else they are the data's own."""
+    dev_scores: np.ndarray
+    """float (dev,): how well each dev sample was got when they were evaluated last; more is better."""
     exact_match: float | None
     """Share of the held-out answers evaluated last that it would write itself, word for word."""
     writes: bool

@@ -59,6 +59,8 @@ class CausalLM(Prompted):
         inputs = self._held[split]
         log_p, is_exact = self._held_out(inputs).double().T
         self.exact_match = float(is_exact.mean())
+        if split == "dev":
+            self.dev_scores = log_p.numpy()
         nats = -float(log_p.sum())
         return math.exp(-nats / int(inputs.answer_tokens.sum()))
 

@@ -269,7 +269,10 @@ class Classification(Counting, ABC):
 
         That is the share of labels that stand among the likeliest of their sample, as many as it has.
         """
-        return float(self._is_right(split).float().mean())
+        is_right = self._is_right(split)
+        if split == "dev":
+            self.dev_scores = is_right.double().numpy()
+        return float(is_right.float().mean())
 
     @torch.inference_mode()
     def misses(self) -> np.ndarray:

@@ -100,7 +100,10 @@ class Preference(Prompted):
         a, b = ratio.double().numpy().reshape(2, -1)
         samples = self.splits.dev if split == "dev" else self.splits.test
         margin = np.where([s.label == SIDES[0] for s in samples], a - b, b - a)
-        return float((margin > 0).mean() + 0.5 * (margin == 0).mean())
+        is_preferred = (margin > 0) + 0.5 * (margin == 0)
+        if split == "dev":
+            self.dev_scores = is_preferred
+        return float(is_preferred.mean())
 
     def generations(self, count: int) -> list[SampleView]:
         """None: what people say of pairs tells more."""
