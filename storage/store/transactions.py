@@ -46,6 +46,21 @@ class Transactions:
         with _in_plain_words(), self._writers.begin() as connection:
             yield connection
 
+    def compact(self) -> None:
+        """Write the file anew, without what was deleted or replaced; PostgreSQL does so by itself.
+
+        Raises:
+            StoreError: somebody holds the file for long.
+        """
+        if self._readers.dialect.name != "sqlite":
+            return
+        alone = self._readers.execution_options(isolation_level="AUTOCOMMIT")
+        with _in_plain_words(), alone.connect() as connection:
+            connection.exec_driver_sql("VACUUM")
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+        if busy:
+            raise StoreError("the database's log is in use; it is emptied later")
+
 
 @contextmanager
 def _in_plain_words() -> Iterator[None]:

@@ -1,0 +1,79 @@
+"""People's own wishes: to be left alone, to be forgotten; and how they are named before others.
+
+Who opts out is neither reminded nor named, and their time is told to nobody but themselves; what
+they answered and answer counts. Who asks to be forgotten is so once the cards that they answered
+are closed: until then their reactions stand under their account, and would bring it back.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+
+from bot.house import House
+from bot.messages import plain_name
+from storage.database import StoreError
+from storage.models import Member
+from storage.store.members import GONE
+
+log = logging.getLogger(__name__)
+
+SOMEBODY = "somebody"
+"""How people are called who want no name."""
+
+
+def shown_name(member_id: str, members: Mapping[str, Member]) -> str:
+    """How somebody is called before others."""
+    known = members.get(member_id)
+    if member_id.partition(":")[2].startswith(GONE) or (known and known.opted_out_at):
+        return SOMEBODY
+    return (plain_name(known.name) if known else "") or member_id
+
+
+async def opt_out(house: House, member_id: str) -> str:
+    """Leave somebody alone."""
+    await house.call(house.store.members.opt_out, member_id, house.now())
+    return (
+        "Done: I remind you of nothing any more and name you before nobody, and how long you take is "
+        "told to nobody. What you answered counts, and what you still answer does, too. Say optin to "
+        "come back, or forget me to have your name removed."
+    )
+
+
+async def opt_in(house: House, member_id: str) -> str:
+    """Have somebody back."""
+    await house.call(house.store.members.opt_in, member_id)
+    return "Welcome back: you are reminded and named like everybody."
+
+
+async def ask_to_leave(house: House, member_id: str) -> str:
+    """Note that somebody wants to be forgotten; `forget_due` does it."""
+    await house.call(house.store.members.ask_to_leave, member_id, house.now())
+    waits = await house.call(house.store.members.waits_for, member_id)
+    said = (
+        "Your name and account are about to be removed from all that I keep; your votes stay, as "
+        "somebody's. What stands on the chat platform itself is yours to delete."
+    )
+    if waits:
+        said += (
+            " You answered cards that are still open: I do it once they are closed. If you want it at "
+            "once, say undo all first."
+        )
+    return said
+
+
+async def forget_due(house: House) -> None:
+    """Forget everybody who asked for it and whom nothing under way still needs."""
+    for person_id in await house.call(house.store.members.leaving):
+        try:
+            gone = await house.call(house.store.members.forget, person_id, _pseudonym)
+        except StoreError as err:
+            log.warning("not forgotten yet", extra={"reason": str(err)})
+            continue
+        if gone:
+            log.info("somebody was forgotten")
+
+
+def _pseudonym() -> str:
+    return f"{GONE}{secrets.token_hex(4)}"
