@@ -401,6 +401,9 @@ class ChatPlatform(Protocol):
     ) -> Ref:
         """Say something in a channel, or in the thread of a message."""
 
+    async def edit_text(self, ref: Ref, text: str) -> None:
+        """Replace something said in place; its pictures stay as they were posted."""
+
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
         """Tell one person something only they can see; False when there is no way to."""
 

@@ -150,6 +150,12 @@ class MemoryChat:
         channel = where.channel if isinstance(where, Ref) else where
         return self._add(channel, None, key, text, None, pictures)
 
+    async def edit_text(self, ref: Ref, text: str) -> None:
+        """Replace something said in place."""
+        self._maybe_fail()
+        self._find(ref).text = text
+        self._changed.set()
+
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
         """Tell one person something; False for people of other platforms."""
         self._maybe_fail()

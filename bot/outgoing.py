@@ -49,6 +49,14 @@ def say(
     )  # fmt: skip
 
 
+def reword(target: str, platform: str, channel: str, text: str) -> OutboxItem:
+    """The new wording of what was said under `target`; only the newest one is sent."""
+    return OutboxItem(
+        key=f"edit:{platform}:{target}", platform=platform, channel=channel,
+        kind=OutboxKind.EDIT, target=target, payload={"said": text},
+    )  # fmt: skip
+
+
 def whisper(
     key: str, user: str, where: Ref, text: str, ctx: ReplyCtx | None = None,
     otherwise: OutboxItem | None = None,
@@ -64,6 +72,14 @@ def whisper(
         key=key, platform=where.platform, channel=where.channel, kind=OutboxKind.WHISPER,
         target=user, payload=payload,
     )  # fmt: skip
+
+
+def reworded(channels: Mapping[str, str], key: str, text: str) -> list[OutboxItem]:
+    """The new wording of what `in_thread` said under the same key."""
+    return [
+        reword(f"{key}:{platform}", platform, channel, text)
+        for platform, channel in channels.items()
+    ]
 
 
 def in_thread(

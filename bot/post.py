@@ -112,7 +112,11 @@ class Sender:
                 return await platform.post_card(item.channel, card, item.key)
             case OutboxKind.EDIT:
                 assert item.target_ref is not None
-                await platform.edit_card(Ref.parse(item.target_ref), await _showable(payload))
+                ref = Ref.parse(item.target_ref)
+                if "said" in payload:
+                    await platform.edit_text(ref, payload["said"])
+                else:
+                    await platform.edit_card(ref, await _showable(payload))
             case OutboxKind.SAY:
                 where = Ref.parse(item.target_ref) if item.target_ref else item.channel
                 pictures = [Picture.model_validate(p) for p in payload["pictures"]]

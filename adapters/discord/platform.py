@@ -208,6 +208,23 @@ class DiscordChat:
         self._up()
         card = await named_in(card, self._people.named)
         self._keep_menu(ref, card)
+        menu = None if card.is_closed else card.menu
+        await self._edit(ref, lambda url: embeds.card(card, url), menu, controls.view(card))
+
+    async def edit_text(self, ref: Ref, text: str) -> None:
+        """Replace something said in place; its pictures stay as they were posted."""
+        self._up()
+        shown = await self._people.named(text)
+        await self._edit(ref, lambda url: embeds.said(shown, url))
+
+    async def _edit(
+        self,
+        ref: Ref,
+        draw: Callable[[str], discord.Embed],
+        menu: Menu | None = None,
+        view: discord.ui.View | None = None,
+    ) -> None:
+        """Draw a message anew, under the mark it was posted with."""
         place = self._posting.place(int(ref.thread or ref.channel))
         async with speaking():
             marked = self._posting.mark_of(int(ref.message))
@@ -215,12 +232,9 @@ class DiscordChat:
                 message = await place.fetch_message(int(ref.message))
                 self._posting.note(message)
                 marked = self._posting.mark_of(message.id) or ""
-            menu = None if card.is_closed else card.menu
             url = marks.address(self._posting.address(place.id), marked, menu)
             await place.get_partial_message(int(ref.message)).edit(
-                embed=embeds.card(card, url),
-                view=controls.view(card),
-                allowed_mentions=discord.AllowedMentions.none(),
+                embed=draw(url), view=view, allowed_mentions=discord.AllowedMentions.none()
             )
 
     async def say(

@@ -209,6 +209,20 @@ class SlackChat:
             await slack.posting.pictures(channel, thread or ref.message, pictures, key)
         return ref
 
+    async def edit_text(self, ref: Ref, text: str) -> None:
+        """Replace something said in place; its pictures stay as they were posted."""
+        slack = self._up()
+        await slack.posted.shelf(ref.channel, ref.thread)
+        key = slack.posted.key_at(ref.channel, ref.message)
+        await said(
+            slack.calls.again.chat_update(
+                channel=ref.channel,
+                ts=ref.message,
+                text=escaped(await slack.people.named(text), MAX_SAID),
+                metadata=metadata(key) if key else None,
+            )
+        )
+
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
         """Tell one person something: as an answer, in the channel for their eyes only, or directly."""
         if not user.startswith("slack:"):

@@ -196,6 +196,12 @@ class WebChat:
         kept = [self._pictures.keep(picture) for picture in pictures]
         return self._add(key, text, self._root(where), pictures=kept)
 
+    async def edit_text(self, ref: Ref, text: str) -> None:
+        """Replace something said in place; its pictures stay as they were posted."""
+        post = self._find(ref)
+        self._state.change(post.id, text=clean(text))
+        self._hub.publish(post.id)
+
     async def whisper(self, user: str, where: str | Ref, text: str, ctx: ReplyCtx | None) -> bool:
         """Tell one person something; it stands for them until they dismiss it."""
         person = user.removeprefix("web:")

@@ -82,6 +82,7 @@ class Driver(Protocol):
     async def stop_bot(self) -> None: ...
     async def start_bot(self) -> None: ...
     async def react_while_stopped(self, who: str, ref: Ref, emoji: str) -> None: ...
+    async def text_of(self, ref: Ref) -> str: ...
 
 
 class MemoryDriver(Driver):
@@ -98,6 +99,9 @@ class MemoryDriver(Driver):
         await driver.start_bot()
         yield driver
         await driver.stop_bot()
+
+    async def text_of(self, ref: Ref) -> str:
+        return self.chat.posts[ref].text
 
     def user(self, who: str) -> str:
         return f"memory:{who}"
@@ -160,6 +164,11 @@ class WebDriver(Driver):
             await driver.start_bot()
             yield driver
             await driver.stop_bot()
+
+    async def text_of(self, ref: Ref) -> str:
+        post = self.chat._state.post(int(ref.message))
+        assert post is not None
+        return post.text
 
     def user(self, who: str) -> str:
         return f"web:{who}"
@@ -267,6 +276,9 @@ class SlackDriver(Driver):
         assert name is not None
         return name
 
+    async def text_of(self, ref: Ref) -> str:
+        return self.slack.workspace.message(ref.channel, ref.message).text
+
     def user(self, who: str) -> str:
         return f"slack:{self.slack.workspace.user(who)}"
 
@@ -361,6 +373,9 @@ class DiscordDriver(Driver):
         found = glyph(emoji)
         assert found is not None
         return found
+
+    async def text_of(self, ref: Ref) -> str:
+        return str(self.discord.find(ref.message).embeds[0]["description"])
 
     def user(self, who: str) -> str:
         return f"discord:{self.discord.world.user(who)}"

@@ -118,6 +118,17 @@ async def test_the_same_key_posts_once(driver: Driver) -> None:
     assert len({first, said, other}) == 3
 
 
+async def test_what_was_said_in_a_thread_is_reworded_in_place(driver: Driver) -> None:
+    card = await driver.chat.post_card(driver.channel, QUESTION, "k")
+    said = await driver.chat.say(card, "Round 1 closed", "closed")
+
+    await driver.chat.edit_text(said, "Round 1 closed with 5 < 6 votes")
+
+    assert "Round 1 closed with 5 " in await driver.text_of(said)
+    assert await driver.chat.say(card, "Round 1 closed", "closed") == said  # under the same key
+    assert (await driver.chat.snapshot(card)).replies == ()
+
+
 async def test_posts_from_many_tasks_under_one_key_are_one(driver: Driver) -> None:
     posts = [driver.chat.post_card(driver.channel, QUESTION, "k") for _ in range(5)]
 
