@@ -10,10 +10,21 @@ from sqlalchemy import Connection, column, func, select, table
 from sqlmodel import col
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from storage.models import Ballot, Member, OutboxItem, Round, RoundState, Vote, VoteEvent, VoteOp
+from storage.database import StoreError
+from storage.models import (
+    Ballot,
+    Member,
+    OutboxItem,
+    Round,
+    RoundState,
+    Sample,
+    Vote,
+    VoteEvent,
+    VoteOp,
+)
 from storage.store import mail
 from storage.store.transactions import Transactions, add_new, change, find, query
-from storage.tables import BallotRow, MemberRow, RoundRow, VoteEventRow
+from storage.tables import BallotRow, MemberRow, RoundRow, SampleRow, VoteEventRow
 
 CURRENT_VOTE = table(
     "current_vote",
@@ -122,6 +133,27 @@ class VoteStore:
                     for e in events
                 ],
             )
+
+    def take_in(
+        self,
+        round_: Round,
+        ballots: Sequence[Ballot],
+        samples: Sequence[Sample],
+        events: Sequence[VoteEvent],
+    ) -> None:
+        """A closed round with the votes that were given on it elsewhere, in one transaction.
+
+        Raises:
+            StoreError: somebody opened a round of that name meanwhile.
+        """
+        with self._transactions.write() as connection:
+            if add_new(connection, RoundRow, [round_]) == 0:
+                raise StoreError(
+                    f"round {round_.round_id} was just made by somebody else; try again"
+                )
+            add_new(connection, BallotRow, ballots)
+            add_new(connection, SampleRow, samples)
+            add_new(connection, VoteEventRow, [event.model_dump() for event in events])
 
     def standing(self, ballot_id: str) -> list[VoteEvent]:
         """Every mark that stands on a ballot: the last event of each, if it was not withdrawn."""
