@@ -34,6 +34,18 @@ def took(store: Store, settings: Settings, run: Run) -> People:
     return found.of_votes(len(store.votes.current([b.ballot_id for b in ballots])))
 
 
+def took_on(store: Store, settings: Settings, run: Run, ballots: Sequence[Ballot]) -> People:
+    """What voting on some ballots of a run took of people."""
+    members = store.votes.members()
+    return people(
+        ballots,
+        [event for b in ballots for event in store.votes.events(b.ballot_id)],
+        [posting for b in ballots for posting in store.mail.postings(b.ballot_id)],
+        {m: known.person_id for m, known in members.items()},
+        assumed_s=settings.seconds_per_vote, machines=machines([run], members),
+    )  # fmt: skip
+
+
 def took_between(
     store: Store, settings: Settings, runs: Sequence[Run], start: datetime, end: datetime
 ) -> People:
@@ -58,7 +70,7 @@ def _people(
             postings += store.mail.postings(ballot.ballot_id)
     found = people(
         ballots, events, postings, {m: known.person_id for m, known in members.items()},
-        assumed_s=settings.seconds_per_vote, machines=_machines(runs, members),
+        assumed_s=settings.seconds_per_vote, machines=machines(runs, members),
     )  # fmt: skip
     return ballots, found
 
@@ -69,7 +81,7 @@ def _is_in(event: VoteEvent, start: datetime | None, end: datetime | None) -> bo
     )
 
 
-def _machines(runs: Sequence[Run], members: Mapping[str, Member]) -> frozenset[str]:
+def machines(runs: Sequence[Run], members: Mapping[str, Member]) -> frozenset[str]:
     """Simulated colleagues: the terminal calls them in, and they vote at a pace of their own."""
     if all(":" in run.created_by for run in runs):
         return frozenset()

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot import metrics
+from bot import metrics, words
+from bot.history import ArmHistory
 from bot.report import is_mostly_estimated
 from bot.wording import arm_said, kind_of
 
@@ -46,20 +47,43 @@ def metric_over_energy(report: Mapping[str, Any], title: str) -> dict[str, Any]:
     }
 
 
+def live(arms: Sequence[ArmHistory], spec: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """The chart of a run under way: each arm so far. Pure."""
+    is_estimated = any(words.sign(arm.total) for arm in arms)
+    points = {arm.name: [(p.energy_j, p.metric) for p in arm.points] for arm in arms}
+    return {
+        "title": title,
+        "lines": [_line(name, shown, spec, is_faint=False) for name, shown in points.items()],
+        "target": None,
+        "x_label": f"machine energy so far, J{' (estimated)' if is_estimated else ''}",
+        "y_label": metrics.axis(kind_of(spec)),
+    }
+
+
 def _lines(
     report: Mapping[str, Any], spec: Mapping[str, Any], *, is_faint: bool
 ) -> list[dict[str, Any]]:
     return [
-        {
-            "name": arm_said(name, spec),
-            "colour": COLOURS.get(name, "#5b6abf"),
-            "is_dashed": name != "human",
-            "is_faint": is_faint,
-            "x": [p["energy_j"] for p in arm["history"] or []],
-            "y": [metrics.on_axis(p["metric"], kind_of(spec)) for p in arm["history"] or []],
-        }
+        _line(
+            name, [(p["energy_j"], p["metric"]) for p in arm["history"] or []], spec,
+            is_faint=is_faint,
+        )
         for name, arm in report["arms"].items()
-    ]
+    ]  # fmt: skip
+
+
+def _line(
+    name: str, points: Sequence[tuple[float, float]], spec: Mapping[str, Any], *, is_faint: bool
+) -> dict[str, Any]:
+    """An arm's curve: joules and metric of its points."""
+    return {
+        "name": arm_said(name, spec),
+        "colour": COLOURS.get(name, "#5b6abf"),
+        "is_dashed": name != "human",
+        "is_faint": is_faint,
+        "x": [energy_j for energy_j, _ in points],
+        "y": [metrics.on_axis(metric, kind_of(spec)) for _, metric in points],
+    }
 
 
 async def draw(chart: Mapping[str, Any], path: Path) -> bool:

@@ -29,6 +29,8 @@ class Spoken:
         is_bare: whether it is understood in a run's thread without `/joulery`.
         is_private: whether its answer is nobody else's business.
         confirms: what is asked back before it is done, with {run} and {words}; `--yes` skips it.
+        others: who may say it of somebody else; nobody where it is about nobody.
+        confirms_others: what is asked back where it is about somebody else, with {who}, too.
     """
 
     shown: Verb
@@ -40,6 +42,8 @@ class Spoken:
     is_bare: bool = False
     is_private: bool = False
     confirms: str = ""
+    others: Who | None = None
+    confirms_others: str = ""
 
 
 RUN: Final = Option(
@@ -113,6 +117,61 @@ ALL: Final = (
     ),
     Spoken(
         Verb(
+            name="why",
+            about="why a sample is kept or set aside, and by whose votes",
+            options=(Option(name="sample", about="its id, as its card shows it"), ANY_RUN),
+        ),
+        help="SAMPLE [RUN] – why it is kept or set aside; in a card's thread alone",
+        who="all",
+        of="any run",
+        has_words=True,
+        most_names=2,
+    ),
+    Spoken(
+        Verb(name="votes", about="who voted how often, and how far they agree", options=(ANY_RUN,)),
+        help="[RUN] – who voted how often, and how far they agree",
+        who="all",
+        of="any run",
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(name="me", about="what your own votes are worth; only you see it", options=(ANY_RUN,)),
+        help="[RUN] – what your own votes are worth; only you see it",
+        who="all",
+        of="any run",
+        is_bare=True,
+        is_private=True,
+    ),
+    Spoken(
+        Verb(
+            name="undo",
+            about="take your last answer back, or all on a card, or all of a run",
+            options=(
+                Option(name="what", about="how much", choices=("card", "all")),
+                Option(name="who", about="an admin may say of whom", kind="member"),
+                ANY_RUN,
+                YES,
+            ),
+        ),
+        help="[card or all] [RUN] – take your last answer back, or more; admins: undo @SOMEBODY [RUN]",
+        who="all",
+        of="any run",
+        has_words=True,
+        most_names=3,
+        is_bare=True,
+        is_private=True,
+        others="admins",
+        confirms_others="Take all votes of {who} in run {run} back?",
+    ),
+    Spoken(
+        Verb(name="plot", about="the metric over energy, as a picture", options=(ANY_RUN,)),
+        help="[RUN] – the metric over energy, as a picture",
+        who="all",
+        of="any run",
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(
             name="allow",
             about="say who may do what; alone it tells",
             options=(
@@ -136,6 +195,31 @@ ALL: Final = (
             options=(Option(name="code", about="what the other account was told"),),
         ),
         help="– make two accounts of yours one person",
+        who="all",
+        of="nothing",
+        is_private=True,
+    ),
+    Spoken(
+        Verb(name="optout", about="be neither reminded nor named; what you answer counts"),
+        help="– be neither reminded nor named; what you answer counts",
+        who="all",
+        of="nothing",
+        is_private=True,
+    ),
+    Spoken(
+        Verb(name="optin", about="be reminded and named again"),
+        help="– be reminded and named again",
+        who="all",
+        of="nothing",
+        is_private=True,
+    ),
+    Spoken(
+        Verb(
+            name="forget",
+            about="your name is removed, your votes stay without it",
+            options=(Option(name="who", about="me", choices=("me",)),),
+        ),
+        help="me – your name is removed everywhere, your votes stay without it",
         who="all",
         of="nothing",
         is_private=True,

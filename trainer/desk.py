@@ -18,6 +18,7 @@ from trainer.marks import Marks
 from trainer.segment import Candidate, SampleOpinion, SegmentPlan, SelectionReport
 from trainer.selection import (
     EVERYTHING,
+    KEEP_THRESHOLD,
     MIN_VOTES,
     Selection,
     by_group,
@@ -206,13 +207,17 @@ class Desk:
     def looked_at(self) -> Looked:
         """The samples that were looked at, with what people said of them."""
         splits, rows = self._learner.splits, self.rows
+        group, said = self._learner.group(rows), np.full(len(rows), np.nan)
+        for first, keep in by_group(self._here(self._voted), group).items():
+            said[group == first] = keep
         return Looked(
             rows=rows,
             ids=[splits.pool[i].sample_id for i in rows],
             names=splits.labels,
             given=self._learner.labels[rows],
-            group=self._learner.group(rows),
-            voted=self._here(self._voted),
+            group=group,
+            said=said,
+            least=KEEP_THRESHOLD,
             out=tuple(self._here(self._out)),
             is_two_sided=self._learner.is_two_sided,
         )

@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.selection import KEEP_THRESHOLD, Selection, by_group
+if TYPE_CHECKING:
+    from trainer.selection import Selection  # with all of scipy: the bot only reads
 
 FILE = "verdicts.npz"
 """Its name in the folder of the segment's attempt."""
@@ -80,7 +82,8 @@ class Looked:
         names: all labels.
         given: int64, the label each is filed under.
         group: int64, place of the first one that says the same.
-        voted: place -> posterior that it is good, by people's votes on it.
+        said: float, what people's votes on each, or on a copy of it, come to; nan: none.
+        least: what is thought good must be surer than this.
         out: places of those people threw out under whichever label.
         is_two_sided: whether a doubted sample is turned to the other label instead.
     """
@@ -90,7 +93,8 @@ class Looked:
     names: Sequence[str]
     given: Array
     group: Array
-    voted: Mapping[int, float]
+    said: Array
+    least: float
     out: Sequence[int]
     is_two_sided: bool
 
@@ -108,9 +112,6 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
     """
     rows = looked.rows
     keep, weight = chosen.keep[rows], chosen.weight[rows]
-    said = np.full(len(looked.ids), np.nan)
-    for first, posterior in by_group(looked.voted, looked.group).items():
-        said[looked.group == first] = posterior
     spelt = [sample_id.encode() for sample_id in looked.ids]
     about = {"names": list(looked.names), "note": chosen.note}
     held = io.BytesIO()
@@ -118,13 +119,13 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
         held,
         ids=np.frombuffer(b"".join(spelt), dtype=np.uint8),
         ends=np.cumsum([len(one) for one in spelt], dtype=np.int64),
-        fate=_fates(looked, keep, weight, said),
+        fate=_fates(looked, keep, weight),
         given=looked.given.astype(np.int32),
         label=chosen.label[rows].astype(np.int32),
         group=looked.group.astype(np.int32),
         keep=keep.astype(np.float32),
         weight=weight.astype(np.float32),
-        said=said.astype(np.float32),
+        said=looked.said.astype(np.float32),
         about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
     )
     temporary = path.with_name(f".{path.name}.tmp")
@@ -135,12 +136,12 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
     temporary.replace(path)
 
 
-def _fates(looked: Looked, keep: Array, weight: Array, said: Array) -> Array:
+def _fates(looked: Looked, keep: Array, weight: Array) -> Array:
     """uint8 (n,): the last reason that holds is the one told."""
     fate = np.full(len(looked.ids), Fate.SURPASSED, dtype=np.uint8)
-    fate[keep <= KEEP_THRESHOLD] = Fate.DOUBTED
+    fate[keep <= looked.least] = Fate.DOUBTED
     if not looked.is_two_sided:
-        fate[said < KEEP_THRESHOLD] = Fate.VOTED_OUT
+        fate[looked.said < looked.least] = Fate.VOTED_OUT
     thrown = looked.group[np.array(looked.out, dtype=np.int64)]
     fate[np.isin(looked.group, thrown)] = Fate.VOTED_OUT
     fate[looked.group != np.arange(len(looked.group))] = Fate.COPY

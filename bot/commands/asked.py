@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from adapters.base import Picture
 from bot.commands.grammar import Command
 from bot.doorkeeper import Doorkeeper
 from bot.house import House
@@ -31,11 +32,13 @@ class Asked:
         user: the member id of who said it.
         command: what they said.
         found: the run it is about; None where there is none, or the verb is about nothing.
+        ballot_id: the card in whose thread it was said.
     """
 
     user: str
     command: Command
     found: Run | None
+    ballot_id: str | None = None
 
     @property
     def run(self) -> Run:
@@ -44,5 +47,14 @@ class Asked:
         return self.found
 
 
-Do = Callable[[Desk, Asked], Awaitable[str]]
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer with pictures: it goes into the thread of its run."""
+
+    text: str
+    run_id: str
+    pictures: tuple[Picture, ...]
+
+
+Do = Callable[[Desk, Asked], Awaitable[str | Shown]]
 """Carries a verb out; the answer is one message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ FLAGS: Final = frozenset(o.name for s in ALL for o in s.shown.options if o.kind 
 OPTIONS: Final = frozenset(o.name for s in ALL for o in s.shown.options if o.is_named)
 DASHES: Final = "-–—"
 """Chats like to turn two hyphens into a dash."""
+SOMEBODY: Final = re.compile(r"[a-z]+:[\w.-]{1,80}")
+"""A person, as platforms spell a mention."""
+ON_CARD: Final = re.compile(r"why(\s+#?\d{1,2})?|undo(\s+card)?", re.IGNORECASE)
 MAX_CONFIRMED: Final = 40
 """Characters of a run or an amount: a button that confirms them carries them in full."""
 
@@ -53,7 +57,7 @@ def parse(text: str) -> Command:
     options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
     names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
     too_long = next((name for name in names if len(name) > MAX_CONFIRMED), None)
-    if too_long is not None and spoken.confirms:
+    if too_long is not None and (spoken.confirms or spoken.confirms_others):
         raise CommandError(f"“{messages.cut(too_long, 30)}” is too long")
     unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
     if unknown:
@@ -78,6 +82,19 @@ def _joined(parts: Sequence[str]) -> list[str]:
         else:
             found.append(part)
     return found
+
+
+def somebody_else(command: Command, user: str) -> str | None:
+    """The other person a command is about; None where it is about nobody, or about who says it."""
+    if BY_NAME[command.verb].others is None:
+        return None
+    named = (name for name in command.names if SOMEBODY.fullmatch(name))
+    return next((name for name in named if name != user), None)
+
+
+def on_card(text: str) -> bool:
+    """Whether a whole message in a card's thread asks about the card: `why`, `why 3`, `undo`."""
+    return ON_CARD.fullmatch(text.strip()) is not None
 
 
 def first_word(text: str) -> str:

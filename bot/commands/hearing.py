@@ -9,12 +9,19 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.base import ButtonPressed, CommandInvoked, ThreadReply
+from adapters.base import ButtonPressed, CommandInvoked, Picture, ThreadReply
 from bot import confirming, messages, outgoing
 from bot.access import Access
-from bot.commands import life, people, telling
-from bot.commands.asked import Asked, Desk, Do
-from bot.commands.grammar import Command, CommandError, first_word, is_run, parse
+from bot.commands import life, people, telling, voting
+from bot.commands.asked import Asked, Desk, Do, Shown
+from bot.commands.grammar import (
+    Command,
+    CommandError,
+    first_word,
+    is_run,
+    parse,
+    somebody_else,
+)
 from bot.doorkeeper import AllowError, Doorkeeper
 from bot.energy.budget import BudgetError
 from bot.house import House
@@ -27,7 +34,7 @@ from trainer.spec import SpecError
 
 log = logging.getLogger(__name__)
 
-DOES: Final[Mapping[str, Do]] = {**life.DOES, **people.DOES, **telling.DOES}
+DOES: Final[Mapping[str, Do]] = {**life.DOES, **people.DOES, **voting.DOES, **telling.DOES}
 
 
 class Commands:
@@ -45,7 +52,8 @@ class Commands:
         if (asked := await self._to_confirm(event.user, text, run_id)) is not None:
             await self._ask(event, *asked)
             return
-        answer, is_allowed = await self._answer(event.user, text, run_id)
+        done, is_allowed = await self._answer(event.user, text, posting)
+        answer = done.text if isinstance(done, Shown) else done
         await self._audit(event.user, text, run_id, answer, is_allowed=is_allowed)
         key = f"answer:{event.ref.platform}:{event.event_id}"
         spoken = BY_NAME.get(first_word(text))
@@ -55,9 +63,16 @@ class Commands:
             items += [] if is_allowed else await self._denied_items(event, text, run_id)
             await house.office.queue(*items)
             return
-        thread = outgoing.head_key(run_id, event.ref.platform) if run_id else None
+        platform, thread = event.ref.platform, None
+        pictures: tuple[Picture, ...] = ()
+        if isinstance(done, Shown):
+            thread, pictures = outgoing.head_key(done.run_id, platform), done.pictures
+        elif posting is not None and posting.ballot_id is not None:
+            thread = posting.key  # where it was asked
+        elif run_id:
+            thread = outgoing.head_key(run_id, platform)
         await house.office.queue(
-            outgoing.say(key, event.ref.platform, event.ref.channel, answer, thread=thread)
+            outgoing.say(key, platform, event.ref.channel, answer, thread=thread, pictures=pictures)
         )
 
     async def confirm(self, event: ButtonPressed, posting: Posting) -> None:
@@ -77,7 +92,8 @@ class Commands:
         elif not wish.is_meant:
             answer = "Not done: you said no."
         else:
-            answer, is_allowed = await self._answer(wish.user, wish.words, posting.run_id)
+            done, is_allowed = await self._answer(wish.user, wish.words, posting)
+            answer = done.text if isinstance(done, Shown) else done
             await self._audit(wish.user, wish.words, posting.run_id, answer, is_allowed=is_allowed)
         card = confirming.answered(f"“{wish.words}”", answer)
         platform, channel = posting.platform, posting.channel
@@ -87,18 +103,19 @@ class Commands:
         """The command and its run, where it cannot be undone and is not asked for twice."""
         try:
             command = parse(text)
-            if "yes" in command.flags or self._access.may_command(user, command.verb):
+            spoken, other = BY_NAME[command.verb], somebody_else(command, user)
+            if "yes" in command.flags or self._access.may_command(user, command.verb, other):
                 return None
             if command.verb == "budget" and not self._desk.rounds.budgets.check(
                 life.amount_of(command.names)
             ):
                 return None
-            if not BY_NAME[command.verb].confirms:
+            if not (spoken.confirms_others if other else spoken.confirms):
                 return None
             run = await self._run(command, run_id)
         except (CommandError, BudgetError, StoreError):
             return None  # the answer says what is wrong with it
-        if run is None or run.state.is_final:
+        if run is None or (run.state.is_final and not other):
             return None
         words = [command.verb, run.run_id, *(n for n in command.names if not is_run(n))]
         return " ".join(words), run
@@ -106,7 +123,9 @@ class Commands:
     async def _ask(self, event: CommandInvoked | ThreadReply, words: str, run: Run) -> None:
         house, name = self._house, event.user_name or event.user
         wish = confirming.Wish(words, event.user, house.now() + confirming.LIFE)
-        asked = BY_NAME[words.partition(" ")[0]].confirms.format(run=run.run_id, words=words)
+        spoken, other = BY_NAME[first_word(words)], somebody_else(parse(words), event.user)
+        asked = spoken.confirms_others if other else spoken.confirms
+        asked = asked.format(run=run.run_id, words=words, who=other)
         await self._audit(event.user, words, run.run_id, "asked to confirm", is_allowed=True)
         key, card = confirming.key(event.event_id), confirming.question(asked, wish, name)
         platform, channel = event.ref.platform, event.ref.channel
@@ -145,14 +164,17 @@ class Commands:
         key = f"denied:{event.ref.platform}:{event.event_id}"
         return outgoing.in_thread(self._house.channels, about, key, said)
 
-    async def _answer(self, user: str, text: str, run_id: str | None) -> tuple[str, bool]:
+    async def _answer(
+        self, user: str, text: str, posting: Posting | None
+    ) -> tuple[str | Shown, bool]:
+        run_id, ballot_id = (posting.run_id, posting.ballot_id) if posting else (None, None)
         try:
             command = parse(text)
-            denied = self._access.may_command(user, command.verb)
+            denied = self._access.may_command(user, command.verb, somebody_else(command, user))
             if denied:
                 return f"Not done: {denied}.", False
             run = await self._run(command, run_id)
-            return await DOES[command.verb](self._desk, Asked(user, command, run)), True
+            return await DOES[command.verb](self._desk, Asked(user, command, run, ballot_id)), True
         except (CommandError, AllowError, BudgetError, LinkError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
         except Exception:  # people in chat get an answer, the log gets the traceback

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bot import members
 from bot.commands.asked import Asked, Desk, Do
+from bot.commands.grammar import CommandError
 
 
 async def allow(desk: Desk, asked: Asked) -> str:
@@ -27,4 +29,27 @@ async def link(desk: Desk, asked: Asked) -> str:
     return f"{other} and {user} are one person now: of their answers to a card the last counts."
 
 
-DOES: Final[Mapping[str, Do]] = {"allow": allow, "link": link}
+async def optout(desk: Desk, asked: Asked) -> str:
+    """Leave somebody alone."""
+    return await members.opt_out(desk.house, asked.user)
+
+
+async def optin(desk: Desk, asked: Asked) -> str:
+    """Have somebody back."""
+    return await members.opt_in(desk.house, asked.user)
+
+
+async def forget(desk: Desk, asked: Asked) -> str:
+    """Forget somebody who asks for it."""
+    if [name.lower() for name in asked.command.names] != ["me"]:
+        raise CommandError("say forget me; nobody else can say it for you")
+    return await members.ask_to_leave(desk.house, asked.user)
+
+
+DOES: Final[Mapping[str, Do]] = {
+    "allow": allow,
+    "link": link,
+    "optout": optout,
+    "optin": optin,
+    "forget": forget,
+}

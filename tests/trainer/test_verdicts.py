@@ -18,7 +18,7 @@ def looked(n=6, **changes):
     values = {
         "rows": np.arange(n) + 4, "ids": [f"pool:{i}" for i in range(n)], "names": ("fruit", "töols"),
         "given": np.array([0, 0, 0, 0, 1, 0]), "group": np.array([0, 1, 2, 3, 4, 0]),
-        "voted": {0: 0.9, 1: 0.2}, "out": (), "is_two_sided": False,
+        "said": np.array([0.9, 0.2, *[np.nan] * 3, 0.9]), "least": 0.5, "out": (), "is_two_sided": False,
     }  # fmt: skip
     return Looked(**(values | changes))
 
@@ -107,7 +107,7 @@ def test_a_large_pool_stays_cheap(tmp_path):
     n, rng = 100_000, np.random.default_rng(0)
     many = looked(
         rows=np.arange(n), ids=[f"pool:{i}" for i in range(n)], given=rng.integers(0, 2, n),
-        group=np.arange(n), voted=dict.fromkeys(range(300), 0.9),
+        group=np.arange(n), said=np.full(n, np.nan),
     )  # fmt: skip
     keep = rng.random(n)
     begun = time.perf_counter()
