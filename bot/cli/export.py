@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from bot.cli.base import app, out, settings_of
 from bot.export.exporting import What, export
+from bot.export.importing import import_votes
 from bot.export.tables import Form
 
 RunArgument = Annotated[str | None, typer.Argument(help="which run  [default: the newest]")]
@@ -30,3 +31,30 @@ def export_command(
     written = export(settings_of(None), what, run, form, folder, with_names=names)
     for line in written.lines:
         out.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command("import")
+def import_command(
+    what: Annotated[Literal["votes"], typer.Argument(help="what the file holds")],
+    file: Annotated[Path, typer.Argument(help="csv, jsonl or parquet")],
+    run: Annotated[str | None, typer.Option(help="which run  [default: the newest]")] = None,
+    preview: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be taken in, and take in nothing")
+    ] = False,
+) -> None:
+    """Let votes count that were given in another tool or an earlier run."""
+    found = import_votes(settings_of(None), file, run, is_preview=preview)
+    verb = "would be" if preview else "are"
+    out.print(
+        f"{found.new} votes on {found.samples} samples {verb} taken into run {found.run_id}; "
+        f"{found.known} stood already, {found.outrun} gave way to later ones, {found.others} rows "
+        "are no votes on samples",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    for voter, votes in found.by_voter.items():
+        out.print(f"• {voter}: {votes}", highlight=False)
+    if found.is_idle:
+        out.print(
+            f"Run {found.run_id} trains as if nobody had voted, as its audit said; votes change "
+            "nothing in it.", highlight=False, soft_wrap=True,
+        )  # fmt: skip

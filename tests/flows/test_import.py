@@ -1,0 +1,103 @@
+"""Votes that were given elsewhere count in a run, once."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+
+import pytest
+
+from bot.energy.export import ExportError
+from bot.export.exporting import export, pool_of
+from bot.export.importing import import_votes
+from tests.flows.people import open_cards, vote_until_ended
+
+
+async def take_in(settings, path, *, is_preview=False):
+    return await asyncio.to_thread(import_votes, settings, path, None, is_preview=is_preview)
+
+
+def write(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+async def test_votes_of_another_tool_are_learnt_from_and_the_same_file_again_is_nothing(
+    open_bot, settings, chat, tiny_spec, tmp_path
+):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
+        await open_cards(chat, 6)
+        pool = [row["sample_id"] for row in await asyncio.to_thread(lambda: list(pool_of(run)))]
+        rows = [
+            {"sample_id": one, "voter": who, "answer": "no", "at": "2026-01-01T12:00:00+01:00"}
+            for one in pool[:20] for who in ("ben", "eve")
+        ]  # fmt: skip
+        path = write(tmp_path / "votes.csv", rows)
+
+        preview = await take_in(settings, path, is_preview=True)
+        assert (preview.new, preview.samples) == (40, 20)
+        first, again = await take_in(settings, path), await take_in(settings, path)
+        assert (first.new, first.by_voter) == (40, {"import:ben": 20, "import:eve": 20})
+        assert (again.new, again.known) == (0, 40)
+        run = await vote_until_ended(chat, bot, run)
+
+        plan = json.loads((settings.runs_dir / "r1/human/segment-1-1/plan.json").read_text())
+        heard = {said["sample_id"] for said in plan["opinions"]["samples"]}
+        assert set(pool[:20]) <= heard
+        selection = json.loads((settings.runs_dir / "r1/human/selection.json").read_text())
+        assert all(selection[one][1] == 0 for one in pool[:20])
+        assert any(".q" in post.key for post in chat.posts.values())
+        assert not any(".i" in post.key for post in chat.posts.values())  # never posted
+
+    with pytest.raises(ExportError, match="r1 has finished; start another"):
+        await take_in(settings, path)
+
+
+async def votes_of(bot):
+    """Once there is any."""
+    store = bot.house.store.votes
+    async with asyncio.timeout(20):
+        while not store.current([ballot.ballot_id for ballot in store.ballots(run_id="r1")]):
+            await asyncio.sleep(0.05)  # noqa: ASYNC110 -- they come in by themselves
+
+
+async def test_an_export_of_ours_comes_home_to_the_same_people(
+    open_bot, settings, chat, tiny_spec, tmp_path
+):
+    async with open_bot() as bot:
+        await bot.rounds.begin(tiny_spec(ask={"quorum": 2}), who="memory:ana")
+        cards = await open_cards(chat, 6)
+        for post in cards:
+            if post.card.seeds:
+                await chat.react("ana", post.ref, post.card.seeds[0])
+        await votes_of(bot)
+        await asyncio.to_thread(export, settings, "votes", None, "jsonl", tmp_path / "out")
+
+        found = await take_in(settings, tmp_path / "out" / "votes.jsonl")
+
+        assert found.new == 0
+        assert found.known > 0
+
+
+async def test_one_bad_row_keeps_all_of_them_out(open_bot, settings, chat, tiny_spec, tmp_path):
+    async with open_bot() as bot:
+        await bot.rounds.begin(tiny_spec(), who="memory:ana")
+        await open_cards(chat, 6)
+        rows = [
+            {"sample_id": "pool-0", "voter": "ben", "answer": "no", "at": "2026-01-01T12:00:00Z"},
+            {"sample_id": "pool-0", "voter": "ben", "answer": "perhaps", "at": "2026-01-01"},
+        ]  # fmt: skip
+        path = write(tmp_path / "votes.csv", rows)
+
+        with pytest.raises(
+            ExportError, match=r"(?s)1 rows cannot be read.*line 3: answer 'perhaps'"
+        ):
+            await take_in(settings, path)
+
+        rounds = bot.house.store.votes.rounds("r1")
+        assert all(".q" in round_.round_id for round_ in rounds)
