@@ -62,8 +62,8 @@ async def votes_of(bot):
     """Once there is any."""
     store = bot.house.store.votes
     async with asyncio.timeout(20):
-        while not store.current([ballot.ballot_id for ballot in store.ballots(run_id="r1")]):
-            await asyncio.sleep(0.05)  # noqa: ASYNC110 -- they come in by themselves
+        while not store.current([b.ballot_id for b in store.ballots(run_id="r1")]):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_an_export_of_ours_comes_home_to_the_same_people(
