@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
 from bot import messages, metrics, outgoing, words
@@ -38,7 +38,8 @@ class Live:
         self._moved: set[str] = set()
         self._posted: set[str] = set()
         self._shown: dict[str, str] = {}
-        self.remark: Callable[[str], str] = lambda _: ""  # what holds up a run that is under way
+        self._drawing = asyncio.Lock()  # what is read later is shown later
+        self.remark: Callable[[str], Awaitable[str]] = _nothing  # what holds up a run under way
 
     # --- a watcher ------------------------------------------------------------------------------
 
@@ -74,6 +75,13 @@ class Live:
         outlook = self._foreteller.now(run)
         return outlook.left_s.value if outlook is not None else None
 
+    def forget_after(self, run_id: str, arm: str, samples: int) -> None:
+        """An arm went back: what was evaluated since did not happen."""
+        with self._lock:
+            known = self._points.get((run_id, arm), {})
+            self._points[run_id, arm] = {s: p for s, p in known.items() if s <= samples}
+            self._doing.pop((run_id, arm), None)
+
     # --- drawing --------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -82,7 +90,8 @@ class Live:
             await asyncio.sleep(EVERY_S)
             with self._lock:
                 moved, self._moved = self._moved, set()
-            for run_id in moved:
+            waiting = {place.run_id for place in self._house.slot.waiting}  # others move them up
+            for run_id in moved | waiting:
                 try:
                     await self.show(run_id)
                 except Exception:  # a drawing that fails must not stop training
@@ -90,6 +99,10 @@ class Live:
 
     async def show(self, run_id: str) -> None:
         """Draw a run as it stands now."""
+        async with self._drawing:
+            await self._show(run_id)
+
+    async def _show(self, run_id: str) -> None:
         house = self._house
         run = await house.call(house.store.runs.get, run_id)
         if run is None:
@@ -101,7 +114,8 @@ class Live:
         shown = [self._arm(run, arm, curve, unit) for arm, curve in zip(arms, curves, strict=True)]
         is_estimated = any(curve.total.measured_share < 0.5 for curve in curves)
         outlook = await self._foreteller.lines(run, is_estimated=is_estimated)
-        card = messages.head(run, spec, shown, self._note(run), outlook, house.probe.lines)
+        note = await self._note(run)
+        card = messages.head(run, spec, shown, note, outlook, house.probe.lines)
         text = card.model_dump_json()
         if self._shown.get(run_id) == text:
             return
@@ -114,7 +128,7 @@ class Live:
             items.append(outgoing.edit(key, platform, channel, card))
         self._posted.add(run_id)
         await house.office.queue(*items)
-        await self._draw_board(run, curves, unit)
+        await self._draw_board(run, curves, unit, note)
 
     async def _curves(self, run_id: str, arms: Sequence[Arm]) -> list[ArmHistory]:
         """Booked evaluations with their joules, and those of segments still under way."""
@@ -152,7 +166,7 @@ class Live:
         said.append(words.energy_total(curve.total, unit))
         return arm.name, share, " · ".join(said)
 
-    def _note(self, run: Run) -> str:
+    async def _note(self, run: Run) -> str:
         if run.state is not RunState.ASKING:
             self._votes.pop(run.run_id, None)  # the next round counts from nothing
         if run.state is RunState.ASKING:
@@ -161,11 +175,13 @@ class Live:
                 counted = f"{done} of {cards} cards answered, {words.plural(votes, 'vote')}"
                 return f"Your turn: {counted}."
             return "Your turn: please answer the cards below."
-        if run.state is RunState.TRAINING:
-            return self.remark(run.run_id) or "Training."
+        if run.state.is_moving:
+            return await self.remark(run.run_id) or f"{run.state.capitalize()}."
         return f"{run.state.capitalize()}: {run.reason}."
 
-    async def _draw_board(self, run: Run, curves: Sequence[ArmHistory], unit: words.Unit) -> None:
+    async def _draw_board(
+        self, run: Run, curves: Sequence[ArmHistory], unit: words.Unit, note: str
+    ) -> None:
         kind = kind_of(run.spec)
         board = Board(
             board_id=run.run_id,
@@ -182,7 +198,7 @@ class Live:
                 for c in curves
             ),
             facts=(
-                ("now", self._note(run)),
+                ("now", note),
                 *((arm_said(c.name, run.spec), words.energy_total(c.total, unit)) for c in curves),
             ),
         )
@@ -192,6 +208,10 @@ class Live:
                     await platform.show_board(board)
                 except ChatError as err:
                     log.warning("chart not drawn", extra={"reason": str(err)})
+
+
+async def _nothing(_: str) -> str:
+    return ""
 
 
 def _label(curves: Sequence[ArmHistory]) -> str:

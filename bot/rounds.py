@@ -1,7 +1,7 @@
 """The heart: train a segment, ask, listen, learn; go on after a restart as if nothing had been.
 
-Every arm of a run has one task that asks `bot.steps` what comes next and does it. All it needs to
-know stands in the database, so a killed bot loses nothing but the time until it is started again.
+All that is needed to go on stands in the database, so a killed bot loses nothing but the time until
+it is started again.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
-from bot import outgoing, weighing
+from bot import weighing
 from bot.access import Access
 from bot.conclusion import conclude
 from bot.energy.budgets import Budgets
@@ -20,21 +20,24 @@ from bot.energy.shift import Shift, require_forecast
 from bot.house import House
 from bot.listening import Listening
 from bot.live import Live
+from bot.moves import BOT, Moves
+from bot.news import News
 from bot.post import until
+from bot.reports import wants
 from bot.segments import Segments
-from bot.steps import Attend, Finish, GiveUp, Listen, Train, next_step
+from bot.steps import CUT_SHORT
+from bot.training import Training
+from bot.waiting import Queue
+from bot.wishes import Wishes
 from storage.database import StoreError
-from storage.models import Arm, ArmState, OutboxItem, Run, RunState, SegmentState
-from trainer.energy.track import Slot
+from storage.models import ArmState, Run, RunState, SegmentState, Wish
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
 
 FAIL_AGAIN_S = 5.0
-LOOK_AGAIN_S = 30.0
-"""News wakes whoever waits; a look now and then makes up for news that was missed."""
-BOT = "joulery"
-"""Who moved a run when nobody asked for it."""
+PLACED_S = 30.0
+"""How long a run may take to find its place in the queue before the next one looks for its own."""
 
 
 class Rounds:
@@ -42,15 +45,23 @@ class Rounds:
 
     def __init__(self, house: House, access: Access) -> None:
         self._house = house
-        self.segments = Segments(house)
-        self.listening = Listening(house, access, self.changed)
         self.live = Live(house)
+        self.moves = Moves(house, self.live)
+        self.queue = Queue(house, self.moves, self.live.left_s)
+        self.segments = Segments(house, self.queue.turn)
+        self.listening = Listening(house, access, self.changed)
         self.budgets = Budgets(house, lambda run_id, why: self.stop(run_id, BOT, why))
         self.shift = Shift(house, self.live.left_s)
-        self.live.remark = self.shift.note
+        self.live.remark = self.remark
+        self._wishes = Wishes(house, self.moves, self.listening, self.live)
+        self._news = News()
+        self._training = Training(
+            house, self.moves, self.segments, self.listening, self.shift, self.live,
+            self._news, self.stop,
+        )  # fmt: skip
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._placed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._again: set[str] = set()  # runs that were set going while they came to rest
-        self._news: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     # --- what people can ask for ----------------------------------------------------------------
 
@@ -87,7 +98,6 @@ class Rounds:
             budget=budget,
         )
         await self.live.show(run.run_id)  # the head message, before anything is said in its thread
-        await self._move(run.run_id, RunState.TRAINING, who, "started")
         self._drive(run.run_id)
         return run
 
@@ -97,9 +107,24 @@ class Rounds:
         Raises:
             StoreError: it cannot be stopped from where it stands.
         """
-        await self._move(run_id, RunState.STOPPED, who, why or f"stopped by {who}")
-        await self._halt(run_id)
+        await self.moves.move(run_id, RunState.STOPPED, who, why or f"stopped by {who}")
+        await self._training.halt(run_id)
         self._drive(run_id)  # its open questions are closed
+
+    async def stop_later(self, run_id: str, who: str) -> bool:
+        """End a run at its next pause; False where it does not train now and is stopped at once.
+
+        Raises:
+            StoreError: it cannot be stopped from where it stands.
+        """
+        holder = self._house.slot.holder
+        if holder is None or holder.run_id != run_id:
+            await self.stop(run_id, who)
+            return False
+        await self._wishes.keep(
+            run_id, Wish(what="stop", who=who), f"{who} wants it to stop at its next pause."
+        )
+        return True
 
     async def pause(self, run_id: str, who: str) -> None:
         """Checkpoint at the next step and hold.
@@ -107,34 +132,67 @@ class Rounds:
         Raises:
             StoreError: it cannot be paused from where it stands.
         """
-        await self._move(run_id, RunState.PAUSED, who, f"paused by {who}")
-        await self._halt(run_id)
+        await self.moves.move(run_id, RunState.PAUSED, who, f"paused by {who}")
+        await self._training.halt(run_id)
 
-    async def resume(self, run_id: str, who: str) -> None:
-        """Go on from the last checkpoint.
+    async def ask(self, run_id: str, who: str) -> None:
+        """Open a round as soon as training can be interrupted, at its next step.
+
+        Raises:
+            StoreError: that makes no sense where the run stands.
+        """
+        arm = await self._wishes.arm_that_asks(await self.moves.run(run_id))
+        await self._wishes.keep(run_id, Wish(what="ask", who=who), f"{who} wants questions now.")
+        self.segments.ask_to_stop([arm.arm_id])
+        self._house.slot.call_off(run_id)
+        self.changed(run_id)
+
+    async def resume(self, run_id: str, who: str, since: str | None = None) -> str:
+        """Go on: from the last checkpoint, or from an earlier one; what that means, in words.
+
+        Args:
+            run_id: which run.
+            who: who says so.
+            since: the checkpoint to go back to, by its samples, or `best`; None = the last.
 
         Raises:
             StoreError: it is under way already, or cannot be resumed from where it stands.
         """
-        run = await self._house.call(self._house.store.runs.get, run_id)
+        run = await self.moves.run(run_id)
         is_in_haste = self.shift.hurry(run_id)  # of a held run, too: once it goes on, then at once
-        if run is not None and run.state.is_moving and is_in_haste:
+        if run.state.is_moving and since is None and wants(run, "stop"):
+            await self._wishes.keep(run_id, None, f"{who} wants it to go on after its next pause.")
+            return f"Run {run_id} goes on after its next pause."
+        if run.state.is_moving and since is None and is_in_haste:
             self.changed(run_id)
-            return
-        if run is not None and run.state.is_moving:
+            return f"Run {run_id} goes on."
+        if run.state.is_moving:
             raise StoreError(f"run {run_id} is under way already; it is {run.state}")
-        if run is not None:
-            await self.budgets.refuse_used_up(run)
-        if run is not None and run.state is RunState.PAUSED:
+        if run.state is RunState.FINISHED:
+            raise StoreError(f"run {run_id} is finished; start a new one")
+        await self.budgets.refuse_used_up(run)
+        went_back = "" if since is None else await self._go_back(run, since)
+        if run.state is RunState.PAUSED:
             await self._give_back_time(run)
-        await self._move(run_id, RunState.TRAINING, who, f"resumed by {who}")
+        if wants(run, "stop"):
+            await self._house.call(
+                self._house.store.runs.set_wish, run_id, None, (), self._house.now()
+            )
+        await self.moves.move(run_id, RunState.QUEUED, who, f"resumed by {who}{went_back}")
         self._drive(run_id)
+        return f"Run {run_id} goes on{went_back}."
+
+    async def _go_back(self, run: Run, since: str) -> str:
+        if run.run_id in self._tasks:
+            raise StoreError(f"run {run.run_id} still saves its work; say it again in a moment")
+        arm, samples = await self._wishes.go_back(run, since)
+        self.live.forget_after(run.run_id, arm.name, samples)
+        return f" from its checkpoint at {samples} samples"
 
     async def _give_back_time(self, run: Run) -> None:
         """Open questions get the time that the run was held."""
         house = self._house
-        moves = await house.call(house.store.runs.transitions, run.run_id)
-        held = house.now() - moves[-1].at
+        held = house.now() - (await self.moves.all(run.run_id))[-1].at
         for round_ in await house.call(house.store.votes.open_rounds):
             if round_.run_id == run.run_id:
                 closes_at = house.settings.quiet.after(round_.closes_at + held, timedelta(0))
@@ -147,7 +205,7 @@ class Rounds:
     async def wait(self, run_id: str) -> Run:
         """The run once it has ended."""
         while True:
-            news = self._news[run_id]
+            news = self._news.of(run_id)
             run = await self._house.call(self._house.store.runs.get, run_id)
             assert run is not None
             if run.state.is_final and run_id not in self._tasks:
@@ -162,13 +220,26 @@ class Rounds:
     # --- life -----------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """Go on with every run a former bot left under way."""
-        for run in await self._house.call(self._house.store.runs.all, is_open=True):
-            if run.state is RunState.QUEUED:
-                await self._move(run.run_id, RunState.TRAINING, BOT, "started after a restart")
-            if run.state is not RunState.PAUSED:
-                log.info("run goes on", extra={"run": run.run_id})
-                self._drive(run.run_id)
+        """Go on with every run a former bot left under way, each at its place in the queue."""
+        runs = self._house.store.runs
+        left = await self._house.call(runs.left_behind)
+        for run_id in [*left, *await self._house.call(self._in_order)]:
+            log.info("run goes on", extra={"run": run_id})
+            self._drive(run_id)
+            await until(self._placed[run_id], timeout_s=PLACED_S)
+
+    def _in_order(self) -> list[str]:
+        """The runs that move: first who has the device, then who waited longest for it."""
+        store = self._house.store.runs
+        order = []
+        for run in store.all(is_open=True):
+            segments = [s for a in store.arms(run.run_id) for s in store.segments(a.arm_id)]
+            is_at_work = any(s.state is SegmentState.RUNNING for s in segments)
+            waits = run.state is RunState.QUEUED
+            since = store.transitions(run.run_id)[-1].at
+            if run.state.is_moving:
+                order.append((not is_at_work, waits, since, run.run_id))
+        return [run_id for *_, run_id in sorted(order)]
 
     async def close(self) -> None:
         """Let all children save their work, and leave."""
@@ -183,6 +254,7 @@ class Rounds:
             self._again.add(run_id)
             self.changed(run_id)
             return
+        self._placed[run_id].clear()
         self._tasks[run_id] = asyncio.create_task(self._look_after(run_id), name=f"run {run_id}")
 
     async def _look_after(self, run_id: str) -> None:
@@ -195,12 +267,16 @@ class Rounds:
                     break
         finally:
             del self._tasks[run_id]
+            self._placed[run_id].set()
             self.changed(run_id)
 
     async def _run(self, run_id: str) -> None:
+        placed = self._placed[run_id].set
         try:
-            if await self._may_go_on(run_id):
-                await self._run_arms(run_id)
+            if await self.moves.goes_on(run_id):
+                await self._training.run(run_id, placed)
+            if not await self.moves.goes_on(run_id):
+                await self._training.settle(run_id, placed)
             await self._conclude(run_id)
         except Exception as err:  # whatever a run dies of: it is marked failed, others go on
             log.exception("run failed")
@@ -212,187 +288,52 @@ class Rounds:
         """Mark a run as failed; a database that does not answer is waited for."""
         while True:
             try:
-                await self._move(run_id, RunState.FAILED, BOT, why)
+                await self.moves.move(run_id, RunState.FAILED, BOT, why)
                 return
             except StoreError:
                 log.exception("cannot say that a run failed; trying again")
                 await asyncio.sleep(FAIL_AGAIN_S)
-
-    async def _run_arms(self, run_id: str) -> None:
-        house = self._house
-        run = await house.call(house.store.runs.get, run_id)
-        assert run is not None
-        spec = RunSpec.model_validate(run.spec)
-        since = await self._since(run_id)
-        arms = await house.call(house.store.runs.arms, run_id)
-        await self.live.show(run_id)
-        todo = [arm for arm in arms if arm.state is not ArmState.DONE]
-        if not todo:
-            return
-        house.meter.charge_bot_to(run_id, arms[0].name)
-        await self._warm(run_id)
-        under_way = await self._under_way(todo)
-        # a child that outlived a bot has the device already; else people come first
-        first, *others = sorted(todo, key=lambda arm: (arm.arm_id not in under_way, arm.position))
-        is_settled = asyncio.Event()  # set once the first arm has the device or can do without it
-        async with asyncio.TaskGroup() as group:
-            leading = group.create_task(self._train(run, first, spec, since, is_settled.set))
-            leading.add_done_callback(lambda _: is_settled.set())
-            await is_settled.wait()
-            for arm in others:
-                group.create_task(self._train(run, arm, spec, since))
-
-    async def _under_way(self, arms: Sequence[Arm]) -> set[str]:
-        """The arms that a former bot left with a process at work."""
-        runs = self._house.store.runs
-        return {
-            arm.arm_id
-            for arm in arms
-            for segment in await self._house.call(runs.segments, arm.arm_id)
-            if segment.state is SegmentState.RUNNING
-        }
-
-    async def _warm(self, run_id: str) -> None:
-        """Start the fork server; what it costs is a line of its own, shared by all arms."""
-        house = self._house
-        async with house.slot.held(0):  # the meter works for one run at a time
-            house.meter.switch(Slot(run_id, None, None, "load"))
-            server = await house.launcher.warm()
-            if server is not None:
-                house.probe.training.watch(server)
-            house.meter.switch(Slot())
-
-    async def _train(
-        self,
-        run: Run,
-        arm: Arm,
-        spec: RunSpec,
-        since: datetime,
-        settled: Callable[[], None] = lambda: None,
-    ) -> None:
-        """One arm, step by step, until it is done, fails, or the run is held.
-
-        Args:
-            run: the run.
-            arm: which of its arms.
-            spec: what was asked for.
-            since: when a person last set the run going.
-            settled: called when the arm holds the device, or waits for people instead.
-        """
-        house = self._house
-        await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.ACTIVE)
-        while True:
-            news = self._news[
-                run.run_id
-            ]  # held before looking: what happens meanwhile is not missed
-            if not await self._may_go_on(run.run_id):
-                break
-            segments = await house.call(house.store.runs.segments, arm.arm_id)
-            rounds = await house.call(house.store.votes.rounds, run.run_id)
-            mine = [r for r in rounds if r.arm_id == arm.arm_id]
-            step = next_step(arm, spec.ask, segments, mine, since)
-            log.info("step", extra={"arm": arm.arm_id, "step": type(step).__name__})
-            match step:
-                case Listen(round=round_):
-                    settled()
-                    await self._move(run.run_id, RunState.ASKING, BOT, "questions are open")
-                    await self.segments.rest(run, arm)
-                    await self.listening.check(round_.round_id)
-                    await until(news, timeout_s=LOOK_AGAIN_S)
-                    continue
-                case Train():
-                    wait_s = await self.shift.wait_s(run, spec, mine) if step.attempt == 1 else 0.0
-                    if wait_s > 0:
-                        settled()
-                        await self._training_again(run.run_id, arm)
-                        await self.live.show(run.run_id)
-                        await self.segments.rest(run, arm)
-                        await until(news, timeout_s=min(wait_s, LOOK_AGAIN_S))
-                        continue
-                    await self._training_again(run.run_id, arm)
-                    await self.segments.begin(run, arm, spec, step, settled)
-                case Attend(segment=segment):
-                    await self._training_again(run.run_id, arm)
-                    await self.segments.attend(run, arm, spec, segment, settled)
-                case Finish():
-                    await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.DONE)
-                    break
-                case GiveUp(why=why):
-                    await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.FAILED, why)
-                    await self._move(run.run_id, RunState.FAILED, BOT, why)
-                    await self._halt(run.run_id)
-                    break
-            await self.live.show(run.run_id)
-
-    async def _training_again(self, run_id: str, arm: Arm) -> None:
-        if arm.position == 0:
-            await self._move(run_id, RunState.TRAINING, BOT, "training goes on")
 
     async def _conclude(self, run_id: str) -> None:
         """Move the run to its end, with its last words, once all its arms are done."""
         house = self._house
         house.meter.release(run_id)
         await asyncio.to_thread(house.meter.flush)
-        run = await house.call(house.store.runs.get, run_id)
-        assert run is not None
+        run = await self.moves.run(run_id)
         arms = await house.call(house.store.runs.arms, run_id)
         if run.state.is_moving and all(arm.state is ArmState.DONE for arm in arms):
             last_words = await conclude(house, run)
-            await self._move(run_id, RunState.FINISHED, BOT, "all arms are trained", last_words)
+            await self.moves.move(
+                run_id, RunState.FINISHED, BOT, "all arms are trained", last_words
+            )
         elif run.state.is_final:
             await self._close_rounds(run)
         await self.live.show(run_id)
 
     async def _close_rounds(self, run: Run) -> None:
-        """Nobody is to be asked about a run that has ended."""
-        for round_ in await self._house.call(self._house.store.votes.open_rounds):
+        """Nobody is to be asked about a run that has ended; taken up again, it asks anew."""
+        house = self._house
+        for round_ in await house.call(house.store.votes.open_rounds):
             if round_.run_id == run.run_id:
-                await self.listening.close(round_, f"the run is {run.state}")
+                await house.call(house.store.checkpoints.unask, round_.arm_id)
+                await self.listening.close(round_, f"{CUT_SHORT}{run.state}")
 
     # --- small things ---------------------------------------------------------------------------
 
-    async def _move(
-        self, run_id: str, to: RunState, who: str, why: str, also: Sequence[OutboxItem] = ()
-    ) -> None:
-        house = self._house
-        run = await house.call(house.store.runs.get, run_id)
-        if run is None:
-            raise StoreError(f"there is no run {run_id}; say: status")
-        is_own_idea = who == BOT
-        if run.state is to or (is_own_idea and run.state.is_final):
-            return
-        items: list[OutboxItem] = []
-        if to.is_final or not is_own_idea:
-            key = f"state:{run_id}:{len(await self._moves(run_id))}"
-            said = f"Run {run_id} is {to}: {why}."
-            items = outgoing.in_thread(house.channels, run_id, key, said)
-        await house.call(
-            house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=[*items, *also],
-            only_from=run.state if is_own_idea else None,
-        )  # fmt: skip
-        house.office.wake()
-        await self.live.show(run_id)
-
-    async def _moves(self, run_id: str) -> Sequence[object]:
-        return await self._house.call(self._house.store.runs.transitions, run_id)
-
-    async def _since(self, run_id: str) -> datetime:
-        """When a person last set the run going."""
-        moves = await self._house.call(self._house.store.runs.transitions, run_id)
-        return max(m.at for m in moves if m.who != BOT)
-
-    async def _may_go_on(self, run_id: str) -> bool:
-        run = await self._house.call(self._house.store.runs.get, run_id)
-        return run is not None and run.state.is_moving
-
-    async def _halt(self, run_id: str) -> None:
-        arms = await self._house.call(self._house.store.runs.arms, run_id)
-        self.segments.ask_to_stop([arm.arm_id for arm in arms])
-        self.changed(run_id)
+    async def remark(self, run_id: str) -> str:
+        """What holds a run up that is under way, or will; "" where nothing does."""
+        waits = self.shift.note(run_id) or await self.queue.note(run_id)
+        wish = (await self.moves.run(run_id)).wish
+        if waits or wish is None:
+            return waits
+        return {
+            "stop": "Training; it stops at its next pause.",
+            "ask": "Questions come in a moment.",
+        }[wish.what]
 
     def changed(self, run_id: str) -> None:
         """Something happened to a run: whoever waits for news looks again."""
-        self._news.pop(run_id, asyncio.Event()).set()
+        self._news.changed(run_id)
 
 
 def _innermost(error: BaseException) -> str:

@@ -11,42 +11,51 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
-from bot import ask, booking, messages, outgoing, sheets, weighing
-from bot.dirt import is_audit
+from bot import booking
 from bot.energy import metering
 from bot.house import House
-from bot.opinions import Heard, experts, opinions
-from bot.steps import Train, wanted
+from bot.reports import Reports, wants
+from bot.steps import Train, shown, wanted
+from bot.watchdog import Watchdog
 from bot.worth import is_like_control
 from storage.models import (
     Arm,
-    Ballot,
     Checkpoint,
     Run,
     Segment,
     SegmentState,
 )
 from trainer.energy.track import Slot
-from trainer.launch import Child, Handle, tail
+from trainer.launch import Child, Handle
 from trainer.marks import EndMark, Mark, PhaseMark, ProgressMark, SelectionMark
-from trainer.segment import SegmentError, SegmentPlan, SegmentReport
+from trainer.segment import SegmentError, SegmentPlan
 from trainer.spec import RunSpec
-from trainer.worker import DISK_TROUBLE, NO_ROOM, no_room
+from trainer.worker import no_room
 
 log = logging.getLogger(__name__)
 
 
-class Segments:
-    """Starts, attends to and books segments."""
+Hold = Callable[[Run, Arm, Callable[[], None]], AbstractAsyncContextManager[bool]]
+"""Hold the device for an arm; the callable hears when it stands in the queue. See `bot.waiting`."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+
+class Segments:
+    """Starts, attends to and books segments.
+
+    Args:
+        house: the bot's parts.
+        hold: takes the device, in turn.
+    """
+
+    def __init__(self, house: House, hold: Hold) -> None:
+        self._house, self._hold = house, hold
+        self.watchdog = Watchdog(house)
+        self.reports = Reports(house, self.watchdog)
         self._children: dict[str, Child] = {}  # arm_id -> the child at work
+        self._warm_for: set[str] = set()  # runs that found the fork server with torch loaded
 
     def ask_to_stop(self, arm_ids: Sequence[str]) -> None:
         """Ask the children of these arms for a checkpoint and an early end."""
@@ -56,9 +65,12 @@ class Segments:
                 child.ask_to_stop()
 
     async def begin(
-        self, run: Run, arm: Arm, spec: RunSpec, step: Train, has_device: Callable[[], None]
+        self, run: Run, arm: Arm, spec: RunSpec, step: Train, placed: Callable[[], None]
     ) -> None:
-        """Plan a segment and carry it out, as soon as the device is free."""
+        """Plan a segment and carry it out, once the device is free; nothing where that is called off.
+
+        `placed` is called when the arm stands in the queue.
+        """
         house = self._house
         segment = Segment(
             segment_id=f"{arm.arm_id}.{step.n}.{step.attempt}",
@@ -71,10 +83,11 @@ class Segments:
             planned_at=house.now(),
         )
         plan = await house.call(self._plan, run, arm, spec, step, segment)
-        async with house.slot.held(arm.position):
-            has_device()
-            if not await self._may_train(run):  # stopped while it waited for the device
+        async with self._hold(run, arm, placed) as has_device:
+            if not has_device or not await self._may_train(run):  # stopped while it waited
                 return
+            await self._charge_bot(run)
+            await self._warm(run)
             await house.call(
                 metering.keep_baselines,
                 house.meter,
@@ -88,17 +101,17 @@ class Segments:
             try:
                 child = await house.launcher.start(plan, lambda m: self._mark(run, arm, segment, m))
             except OSError as err:
-                await self._failed(segment, no_room(err), is_final=True)
+                await self.reports.failed(segment, no_room(err), is_final=True)
                 return
             house.probe.training.watch(child.handle.pid)
             await house.call(
                 house.store.runs.started, segment.segment_id, child.handle.model_dump()
             )
             status = await self._until_end(run, arm, segment, plan, child)
-        await self._book(run, arm, spec, segment, plan, status)
+        await self.reports.book(run, arm, spec, segment, plan, status)
 
     async def attend(
-        self, run: Run, arm: Arm, spec: RunSpec, segment: Segment, has_device: Callable[[], None]
+        self, run: Run, arm: Arm, spec: RunSpec, segment: Segment, placed: Callable[[], None]
     ) -> None:
         """Go on with a segment a former bot planned: wait for its child, or book its report."""
         house = self._house
@@ -113,12 +126,12 @@ class Segments:
             child = house.launcher.adopt(handle, plan) if handle else None
             if child is not None:
                 log.info("child adopted", extra={"segment": segment.segment_id})
-                async with house.slot.held(arm.position):
-                    has_device()
+                async with self._hold(run, arm, placed):  # called off or not: it is at work
+                    await self._charge_bot(run)
                     house.probe.training.watch(child.handle.pid, from_now=True)
                     house.meter.switch(Slot(run.run_id, arm.name, segment.segment_id))
                     status = await self._until_end(run, arm, segment, plan, child)
-        await self._book(run, arm, spec, segment, plan, status)
+        await self.reports.book(run, arm, spec, segment, plan, status)
 
     # --- before ---------------------------------------------------------------------------------
 
@@ -127,9 +140,10 @@ class Segments:
     ) -> SegmentPlan:
         store = self._house.store
         checkpoints = store.runs.checkpoints(arm.arm_id)
-        is_heard = arm.name == "human" and not is_like_control(store.votes.rounds(run.run_id))
-        said = {"opinions": self.heard(run).opinions} if is_heard else {}
-        shown = [s for b in store.votes.ballots(run_id=run.run_id) for s in b.subjects]
+        ballots, rounds = store.votes.ballots(run_id=run.run_id), store.votes.rounds(run.run_id)
+        answered = {vote.ballot_id for vote in store.votes.current([b.ballot_id for b in ballots])}
+        is_heard = arm.name == "human" and not is_like_control(rounds)
+        said = {"opinions": self.reports.heard(run).opinions} if is_heard else {}
         folder = self._folder(run, arm, step.n, step.attempt)
         return SegmentPlan(
             run_id=run.run_id,
@@ -143,18 +157,32 @@ class Segments:
             arm_folder=str(folder.parent),
             checkpoint=_newest(checkpoints),
             until=step.until,
-            questions=wanted(step, spec.ask, shown),
+            questions=wanted(step, spec.ask, shown(ballots, rounds, answered)),
             **said,
         )
 
-    def heard(self, run: Run, ballots: Sequence[Ballot] | None = None) -> Heard:
-        """What the team has said so far, on all cards of the run or on some."""
-        votes = self._house.store.votes
-        chosen = votes.ballots(run_id=run.run_id) if ballots is None else ballots
-        return opinions(chosen, votes.current([b.ballot_id for b in chosen]))
-
     def _folder(self, run: Run, arm: Arm, n: int, attempt: int) -> Path:
         return Path(run.folder) / arm.name / f"segment-{n}-{attempt}"
+
+    async def _charge_bot(self, run: Run) -> None:
+        """The bot works for this run, too, from when it first has the device until it ends."""
+        arms = await self._house.call(self._house.store.runs.arms, run.run_id)
+        self._house.meter.charge_bot_to(run.run_id, arms[0].name)
+
+    async def _warm(self, run: Run) -> None:
+        """Start the fork server; what it costs is a line of its own, shared by all arms."""
+        if run.run_id in self._warm_for:
+            return
+        house = self._house
+        house.meter.switch(Slot(run.run_id, None, None, "load"))
+        server = await house.launcher.warm()
+        if server is not None:
+            house.probe.training.watch(server)
+        self._warm_for.add(run.run_id)
+
+    def let_cool(self, run_id: str) -> None:
+        """A run is taken up: who knows whether its fork server still stands."""
+        self._warm_for.discard(run_id)
 
     # --- meanwhile ------------------------------------------------------------------------------
 
@@ -167,7 +195,7 @@ class Segments:
         if not await self._may_train(run):  # stopped while the child started
             child.ask_to_stop()
         try:
-            with house.cap.held():
+            with house.cap.held(), self.watchdog.watching(run, arm, segment, child):
                 return await child.wait()
         except asyncio.CancelledError:  # the bot is leaving: let the child save its work
             await child.end(grace_s=30)
@@ -178,11 +206,12 @@ class Segments:
 
     async def _may_train(self, run: Run) -> bool:
         now = await self._house.call(self._house.store.runs.get, run.run_id)
-        return now is not None and now.state.is_moving
+        return now is not None and now.state.is_moving and not wants(now, "stop")
 
     async def rest(self, run: Run, arm: Arm) -> None:
         """An arm waits, for people or for the grid: unless another trains, so does the machine."""
-        if not self._house.slot.is_taken:
+        await self._charge_bot(run)
+        if self._house.slot.holder is None:
             self._house.meter.switch(Slot(run.run_id, arm.name, None, "wait"))
 
     async def _idle_slot(self, run: Run) -> Slot:
@@ -195,6 +224,7 @@ class Segments:
     def _mark(self, run: Run, arm: Arm, segment: Segment, mark: Mark) -> None:
         """A mark of the child; called from the thread that hears it."""
         house = self._house
+        self.watchdog.heard(segment.segment_id)
         match mark:
             case PhaseMark() | EndMark():
                 child = self._children.get(arm.arm_id)
@@ -208,127 +238,10 @@ class Segments:
                     if mark.metric is not None:
                         watcher.evaluated(run, arm.name, mark.done, mark.metric)
             case SelectionMark():
-                items = booking.selection_items(house.channels, run, arm, mark)
+                rounds = house.store.votes.rounds(run.run_id)
+                items = booking.selection_items(house.channels, run, arm, mark.report, rounds)
                 house.store.mail.enqueue(items, house.now())
                 house.office.wake_from_thread()
-
-    # --- after ----------------------------------------------------------------------------------
-
-    async def _book(
-        self,
-        run: Run,
-        arm: Arm,
-        spec: RunSpec,
-        segment: Segment,
-        plan: SegmentPlan | None,
-        status: int | None,
-    ) -> None:
-        house = self._house
-        runs, now = house.store.runs, house.now()
-        try:
-            if plan is None:
-                raise SegmentError("the bot stopped before the training process was started")
-            report = await house.call(SegmentReport.read, plan.report_path)
-        except SegmentError as err:
-            log_tail = tail(plan) if plan else ""
-            log.error(
-                "segment died",
-                extra={"segment": segment.segment_id, "why": str(err), "log": log_tail},
-            )
-            has_report = plan is not None and plan.report_path.exists()
-            why = str(err)[:300] if plan is None or has_report else _how_it_ended(status, log_tail)
-            await self._failed(segment, why, is_final=status == DISK_TROUBLE)
-            return
-        if status is None:  # for a while nobody metered it
-            slot, books = Slot(run.run_id, arm.name, segment.segment_id), house.store.ledger
-            watts, sources = house.probe.watts_per_core, house.probe.sources
-            await house.call(metering.fill_from_report, house.meter, books, watts, slot, report)
-            await house.call(metering.mark_unmetered, house.meter, books, sources, slot, report)
-        if report.outcome == "refused":
-            await self._failed(segment, report.message, report=report.model_dump(mode="json"))
-            return
-        asked, items = None, booking.thread_items(house.channels, run, arm, report)
-        wakes_at = ask.asleep_until(spec.ask, house.settings.quiet, now)
-        if plan.questions is not None and wakes_at is not None:
-            items += booking.asleep_items(house.channels, run, segment, wakes_at)
-        elif plan.questions is not None:
-            asked = await self._asked(run, arm, spec, report, now)
-            if asked and not await self._may_ask(run):
-                # taken up again, it asks then: the same segment is cheap to repeat
-                await self._failed(segment, "the run was stopped before it could ask")
-                return
-        if asked:  # before its cards can go out; drawn again after a crash, to the same file
-            await asyncio.to_thread(sheets.draw_for, asked.ballots)
-        items = [*(asked.items if asked else ()), *items]
-        await house.call(
-            runs.book_report,
-            segment,
-            report.model_dump(mode="json"),
-            planned_samples=report.planned_samples,
-            checkpoint=booking.checkpoint(arm, report),
-            evaluations=booking.evaluations(arm, report),
-            now=now,
-            asked=asked.round if asked else None,
-            ballots=asked.ballots if asked else (),
-            samples=asked.samples if asked else (),
-            items=items,
-        )
-        house.office.wake()
-
-    async def _asked(
-        self, run: Run, arm: Arm, spec: RunSpec, report: SegmentReport, now: datetime
-    ) -> ask.Questions | None:
-        """The round a segment ends in; a closed one without cards where asking would not pay."""
-        house = self._house
-        asked = ask.questions(
-            run,
-            arm,
-            spec,
-            report,
-            number=len(await house.call(house.store.votes.rounds, run.run_id)),
-            now=now,
-            channels=house.channels,
-            experts=await house.call(self._experts, run, report.labels),
-            earlier=await house.call(house.store.votes.ballots, run_id=run.run_id),
-            quiet=house.settings.quiet,
-        )
-        if asked is None:
-            return None
-        decision = await house.call(weighing.before_ballot, house, run, arm.arm_id, report, asked)
-        if decision is not None and not decision.go:
-            return weighing.not_asked(house, run, asked, decision, now)
-        if is_audit(asked.ballots):
-            key = f"audit:{asked.round.round_id}"
-            first = outgoing.in_thread(house.channels, run.run_id, key, messages.audit_opened())
-            return replace(asked, items=(*first, *asked.items))
-        return asked
-
-    def _experts(self, run: Run, labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Label -> names of people whose votes show that they know it well."""
-        consensus = self.heard(run).consensus
-        members = self._house.store.votes.members().values()
-        names = {member.person_id: member.name for member in members}
-        return {label: experts(consensus, label, names) for label in labels}
-
-    async def _may_ask(self, run: Run) -> bool:
-        now = await self._house.call(self._house.store.runs.get, run.run_id)
-        return now is not None and not now.state.is_final
-
-    async def _failed(
-        self,
-        segment: Segment,
-        why: str,
-        *,
-        is_final: bool = False,
-        report: dict[str, Any] | None = None,
-    ) -> None:
-        """The segment brought nothing; `is_final`: trying again by ourselves would not help."""
-        if is_final:
-            report = {"outcome": "refused"}
-        runs = self._house.store.runs
-        await self._house.call(
-            runs.segment_failed, segment.segment_id, why, self._house.now(), report
-        )
 
 
 async def _handle(folder: Path, segment: Segment) -> Handle | None:
@@ -342,22 +255,7 @@ async def _handle(folder: Path, segment: Segment) -> Handle | None:
     return None
 
 
-def _how_it_ended(status: int | None, log_tail: str) -> str:
-    """Why a training process left no report, in one plain sentence."""
-    if status is not None and status < 0:
-        return f"the training process was killed (signal {-status}), maybe for want of memory"
-    if status == DISK_TROUBLE:
-        return NO_ROOM
-    said = _last_line(log_tail)
-    return f"the training process broke off: {said}" if said else "the training process broke off"
-
-
 def _newest(checkpoints: Sequence[Checkpoint]) -> str | None:
     """Where the newest checkpoint that is still there lies; None = from the start."""
     there = [c.path for c in checkpoints if Path(c.path).is_dir()]
     return there[-1] if there else None
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""

@@ -3,51 +3,97 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
-from collections.abc import AsyncIterator
+import bisect
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an arm stands in the queue; lower goes first.
+
+    Attributes:
+        rank: 0 where people wait for their votes to count; arms that only compare come after.
+        since: since when it waits.
+        number: the run's, where several came at once.
+        arm_id: which arm.
+        run_id: of which run.
+    """
+
+    rank: int
+    since: datetime
+    number: int
+    arm_id: str
+    run_id: str = field(compare=False)
 
 
 class DeviceSlot:
-    """A lock with priorities: people who wait for their votes to count go before control arms."""
+    """A lock with an order: whoever waits stands in a queue that can be looked at."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-        self._is_taken = False
+        self._waiting: list[tuple[Place, asyncio.Future[bool]]] = []
+        self._holder: Place | None = None
 
     @property
-    def is_taken(self) -> bool:
-        """Whether somebody holds the device."""
-        return self._is_taken
+    def holder(self) -> Place | None:
+        """Who holds the device."""
+        return self._holder
+
+    @property
+    def waiting(self) -> Sequence[Place]:
+        """Who waits for it, first come first."""
+        return [place for place, _ in self._waiting]
 
     @asynccontextmanager
-    async def held(self, priority: int) -> AsyncIterator[None]:
-        """Hold the device; lower numbers go first, equal ones in the order they came."""
-        await self._take(priority)
+    async def held(
+        self, place: Place, placed: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[bool]:
+        """Hold the device; False where the wait was called off.
+
+        Args:
+            place: who wants it.
+            placed: called at once, when the place in the queue is taken.
+        """
+        if not await self._take(place, placed):
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             self._pass_on()
 
-    async def _take(self, priority: int) -> None:
-        if not self._is_taken:
-            self._is_taken = True
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, next(self._order), turn))
+    def call_off(self, run_id: str) -> None:
+        """Let all arms of a run that wait come back without the device, to look what to do now."""
+        for place, turn in [*self._waiting]:
+            if place.run_id == run_id and not turn.done():
+                turn.set_result(False)
+
+    async def _take(self, place: Place, placed: Callable[[], None]) -> bool:
+        if self._holder is None:
+            self._holder = place
+            placed()
+            return True
+        entry = (place, asyncio.get_running_loop().create_future())
+        bisect.insort(self._waiting, entry, key=lambda waiting: waiting[0])
+        placed()
+        has_it = False
         try:
-            await turn
+            has_it = await entry[1]
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was our turn already
+            if not entry[1].cancelled() and entry[1].result():  # it was our turn already
                 self._pass_on()
             raise
+        finally:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+        return has_it
 
     def _pass_on(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
+        self._holder = None
+        for place, turn in self._waiting:
             if not turn.done():
-                turn.set_result(None)
+                self._holder = place
+                turn.set_result(True)
                 return
-        self._is_taken = False

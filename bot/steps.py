@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.worth import asks_no_more
-from storage.models import Arm, Round, RoundState, Segment, SegmentState, Subject, SubjectKind
+from storage.models import (
+    Arm,
+    Ballot,
+    Round,
+    RoundState,
+    Segment,
+    SegmentState,
+    Subject,
+    SubjectKind,
+)
 from trainer.segment import Questions
 from trainer.spec import AskSpec
 
 MAX_ATTEMPTS = 3
 """A segment whose process died is repeated from its checkpoint, at most twice."""
+CUT_SHORT = "the run is "
+"""How the reason begins why a round was closed, where its run ended under it."""
 AUDIT_GOLD = 0.1
 """Share of gold cards in an audit; all others are random."""
 
@@ -77,6 +88,25 @@ def cards_ahead(ask: AskSpec) -> int:
     )
 
 
+def shown(
+    ballots: Sequence[Ballot], rounds: Sequence[Round], answered: Collection[str]
+) -> list[Subject]:
+    """What stood on a card; not what nobody answered before its run ended: that may be asked again.
+
+    Args:
+        ballots: all of the run.
+        rounds: all of the run.
+        answered: the ids of ballots with a vote.
+    """
+    cut = {r.round_id for r in rounds if r.closed_by.startswith(CUT_SHORT)}
+    return [
+        s
+        for ballot in ballots
+        if ballot.round_id not in cut or ballot.ballot_id in answered
+        for s in ballot.subjects
+    ]
+
+
 def wanted(step: Train, ask: AskSpec, shown: Sequence[Subject]) -> Questions | None:
     """The questions to be chosen at the end of a segment; None = none.
 
@@ -112,6 +142,7 @@ def next_step(
     segments: Sequence[Segment],
     rounds: Sequence[Round],
     since: datetime,
+    asked_at: float | None = None,
 ) -> Step:
     """What the arm does next.
 
@@ -121,6 +152,7 @@ def next_step(
         segments: all its attempts so far, in order.
         rounds: all its rounds so far; once one says that asking on does not pay, none follows.
         since: when a person last set the run going; attempts before that do not count against it.
+        asked_at: the share of its training at which it stands, where somebody wants to be asked now.
     """
     for round_ in rounds:
         if round_.state is not RoundState.CLOSED:
@@ -128,11 +160,15 @@ def next_step(
     ends = pauses(arm.name, ask)
     done = [s for s in segments if s.state is SegmentState.DONE]
     whole = [s for s in done if (s.report or {}).get("outcome") == "done"]
-    reached = len(whole)
+    reached = sum(not is_extra(s.until, ends) for s in whole)
     if reached >= len(ends) or any(s.until >= 1 for s in whole):
         return Finish()
     until = 1.0 if asks_no_more(rounds) else ends[reached]
-    number = max((s.n for s in done), default=-1) + 1
+    is_now = False
+    if asked_at is not None and asked_at < until:
+        until, is_now = asked_at, True
+    gone = (SegmentState.DONE, SegmentState.UNDONE)
+    number = max((s.n for s in segments if s.state in gone), default=-1) + 1
     attempts = [s for s in segments if s.n == number]
     if attempts and attempts[-1].state in (SegmentState.PLANNED, SegmentState.RUNNING):
         return Attend(attempts[-1])
@@ -148,5 +184,10 @@ def next_step(
         attempt=len(attempts) + 1,
         until=until,
         asks=asks,
-        is_audit=asks and reached == 0 and ask.has_audit,
+        is_audit=asks and reached == 0 and ask.has_audit and not is_now,
     )
+
+
+def is_extra(until: float, ends: Sequence[float]) -> bool:
+    """Whether a segment ends between the planned pauses: somebody wanted to be asked there."""
+    return until < 1 and until not in ends

@@ -19,12 +19,14 @@ from storage.models import (
     Evaluation,
     OutboxItem,
     Round,
+    RoundState,
     Run,
     RunState,
     Sample,
     Segment,
     SegmentState,
     Transition,
+    Wish,
 )
 from storage.store import mail
 from storage.store.transactions import Transactions, add_new, change, find
@@ -42,12 +44,28 @@ from storage.tables import (
 
 _ENDINGS = {RunState.STOPPED, RunState.FAILED}
 LEGAL: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.TRAINING, *_ENDINGS}),
-    RunState.TRAINING: frozenset({RunState.ASKING, RunState.PAUSED, RunState.FINISHED, *_ENDINGS}),
-    RunState.ASKING: frozenset({RunState.TRAINING, RunState.PAUSED, *_ENDINGS}),
-    RunState.PAUSED: frozenset({RunState.TRAINING, RunState.ASKING, *_ENDINGS}),
-    RunState.FAILED: frozenset({RunState.TRAINING}),  # resumed by a person, from its checkpoint
-    RunState.STOPPED: frozenset({RunState.TRAINING}),
+    RunState.QUEUED: frozenset(
+        {
+            RunState.TRAINING,
+            RunState.ASKING,  # taken up again with its questions still open
+            RunState.PAUSED,
+            RunState.FINISHED,  # taken up again with nothing left to do
+            *_ENDINGS,
+        }
+    ),
+    RunState.TRAINING: frozenset(
+        {
+            RunState.ASKING,
+            RunState.QUEUED,  # another run has the device
+            RunState.PAUSED,
+            RunState.FINISHED,
+            *_ENDINGS,
+        }
+    ),
+    RunState.ASKING: frozenset({RunState.TRAINING, RunState.QUEUED, RunState.PAUSED, *_ENDINGS}),
+    RunState.PAUSED: frozenset({RunState.QUEUED, *_ENDINGS}),
+    RunState.FAILED: frozenset({RunState.QUEUED}),  # resumed by a person, from a checkpoint
+    RunState.STOPPED: frozenset({RunState.QUEUED}),
     RunState.FINISHED: frozenset(),
 }
 """From each state the states a run may go to."""
@@ -157,11 +175,10 @@ class RunStore:
                 return False
             if to not in LEGAL[before]:
                 raise StoreError(f"run {run_id} is {before}; it cannot become {to}")
-            ended_at = now if to.is_final else None
-            unmoved = col(RunRow.state) == before
-            if not change(
-                connection, RunRow, same, unmoved, state=to, reason=why, ended_at=ended_at
-            ):
+            values: dict[str, Any] = {"state": to, "reason": why, "ended_at": None}
+            if to.is_final:
+                values |= {"ended_at": now, "wish": None}
+            if not change(connection, RunRow, same, col(RunRow.state) == before, **values):
                 if only_from is not None:
                     return False
                 raise StoreError(f"run {run_id} was moved by somebody else just now; try again")
@@ -173,6 +190,30 @@ class RunStore:
         """What a run may cost at most from now on."""
         with self._transactions.write() as connection:
             change(connection, RunRow, col(RunRow.run_id) == run_id, budget=budget)
+
+    def set_wish(
+        self, run_id: str, wish: Wish | None, items: Sequence[OutboxItem], now: datetime
+    ) -> None:
+        """What is to be done at the run's next pause or step, and what is said of it; None = no more."""
+        with self._transactions.write() as connection:
+            kept = wish.model_dump() if wish is not None else None
+            change(connection, RunRow, col(RunRow.run_id) == run_id, wish=kept)
+            mail.put(connection, items, now)
+
+    def left_behind(self) -> list[str]:
+        """Runs that do not move, with a segment or a round that a bot which died left unfinished."""
+        is_at_work = col(SegmentRow.state).in_([SegmentState.PLANNED, SegmentState.RUNNING])
+        begun = select(col(ArmRow.run_id)).join(SegmentRow).where(is_at_work)
+        is_open = col(RoundRow.state) != RoundState.CLOSED
+        asking = select(col(RoundRow.run_id)).where(is_open)
+        ended = [state for state in RunState if state.is_final]
+        still = [state for state in RunState if not state.is_moving]
+        left = select(col(RunRow.run_id)).where(
+            (col(RunRow.run_id).in_(begun) & col(RunRow.state).in_(still))
+            | (col(RunRow.run_id).in_(asking) & col(RunRow.state).in_(ended))
+        )
+        with self._transactions.read() as connection:
+            return sorted(connection.execute(left).scalars())
 
     def transitions(self, run_id: str) -> list[Transition]:
         """All changes of a run's state, oldest first."""
@@ -241,10 +282,12 @@ class RunStore:
         ballots: Sequence[Ballot] = (),
         samples: Sequence[Sample] = (),
         items: Sequence[OutboxItem] = (),
+        fulfils: bool = False,
     ) -> bool:
         """Book what a segment brought, and what is asked now, in one transaction.
 
-        False when the report was booked before, or carries another lease token.
+        `fulfils`: whether that was what somebody wished for. False when the report was booked
+        before, or carries another lease token.
         """
         with self._transactions.write() as connection:
             booked = change(
@@ -257,6 +300,9 @@ class RunStore:
                 return False
             arm = col(ArmRow.arm_id) == segment.arm_id
             change(connection, ArmRow, arm, planned_samples=planned_samples)
+            if fulfils:
+                mine = select(col(ArmRow.run_id)).where(arm).scalar_subquery()
+                change(connection, RunRow, col(RunRow.run_id) == mine, wish=None)
             add_new(connection, CheckpointRow, [checkpoint] if checkpoint else [])
             add_new(connection, EvaluationRow, evaluations)
             add_new(connection, SampleRow, samples)

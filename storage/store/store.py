@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from storage.database import open_engine, upgrade
 from storage.ledger import Ledger
+from storage.store.checkpoints import CheckpointStore
 from storage.store.mail import MailStore
+from storage.store.members import MemberStore
 from storage.store.runs import RunStore
 from storage.store.transactions import Transactions
 from storage.store.upkeep import UpkeepStore
@@ -18,7 +20,9 @@ class Store:
     """All tables, by topic."""
 
     runs: RunStore
+    checkpoints: CheckpointStore
     votes: VoteStore
+    members: MemberStore
     mail: MailStore
     upkeep: UpkeepStore
     ledger: Ledger
@@ -39,7 +43,9 @@ class Store:
         transactions = Transactions(engine)
         return cls(
             RunStore(transactions),
+            CheckpointStore(transactions),
             VoteStore(transactions),
+            MemberStore(transactions),
             MailStore(transactions),
             UpkeepStore(transactions),
             Ledger(open_engine(url)),

@@ -14,12 +14,12 @@ from tests.storage.records import at, card, in_threads, item, new_run, question,
 
 S = RunState
 ALLOWED = {
-    "queued": {"training", "stopped", "failed"},
-    "training": {"asking", "paused", "finished", "stopped", "failed"},
-    "asking": {"training", "paused", "stopped", "failed"},
-    "paused": {"training", "asking", "stopped", "failed"},
-    "failed": {"training"},
-    "stopped": {"training"},
+    "queued": {"training", "asking", "paused", "finished", "stopped", "failed"},
+    "training": {"asking", "queued", "paused", "finished", "stopped", "failed"},
+    "asking": {"training", "queued", "paused", "stopped", "failed"},
+    "paused": {"queued", "stopped", "failed"},
+    "failed": {"queued"},
+    "stopped": {"queued"},
     "finished": set(),
 }
 WAY = {
@@ -183,7 +183,7 @@ def test_every_move_is_kept_with_who_and_why(store, run):
 def test_the_end_has_a_time_until_the_run_is_resumed(store, run):
     move(store, run, S.STOPPED, now=at(7))
     ended = store.runs.get(run.run_id).ended_at
-    move(store, run, S.TRAINING, now=at(8))
+    move(store, run, S.QUEUED, now=at(8))
 
     assert ended == at(7)
     assert store.runs.get(run.run_id).ended_at is None
