@@ -37,6 +37,7 @@ class LoopState:
         opinions: digest of what people had said.
         undone: why what they had said has no effect; empty while it has.
         worse: evaluations in a row that were surely worse than before they had said it.
+        loss: running training loss, nats; None before the first step.
     """
 
     samples: int
@@ -48,6 +49,7 @@ class LoopState:
     opinions: str = ""
     undone: str = ""
     worse: int = 0
+    loss: float | None = None
 
 
 class CheckpointError(Refusal):
@@ -117,7 +119,7 @@ def load(
         state = LoopState(
             int(meta["samples"]), int(meta["step"]), Cursor(**meta["cursor"]),
             Progress(**meta["progress"]), int(meta["openings"]), int(meta["rows"]),
-            str(meta["opinions"]), str(meta["undone"]), int(meta["worse"]),
+            str(meta["opinions"]), str(meta["undone"]), int(meta["worse"]), meta["loss"],
         )  # fmt: skip
         stored = activations.load(path / "weights.safetensors")
         averaged = activations.load(path / "averages.safetensors")

@@ -183,6 +183,7 @@ class Loop:
             self._weights, self._averages, self._best, self._optimizer, list(self._weights),
         )  # fmt: skip
         self.samples, self._step, self.progress = state.samples, state.step, state.progress
+        self._loss = state.loss
         desk.openings = state.openings
         self._scores = seen.get(SCORES)
         if state.rows > desk.n_rows:
@@ -416,7 +417,7 @@ class Loop:
         state = checkpoint.LoopState(
             self.samples, self._step, self._sampler.cursor,
             self.progress, desk.openings, desk.n_rows, desk.opinions, desk.undone,
-            self._guard.worse,
+            self._guard.worse, self._loss,
         )  # fmt: skip
         seen = {TUNED: desk.tuned, BEFORE: self._guard.before, SCORES: self._scores}
         self.saved = checkpoint.save(

@@ -47,8 +47,8 @@ def test_three_segments_end_like_one(tiny_spec, tmp_path, seed, precision):
 
     assert paused.weights == straight.weights
     assert sum(r.samples_trained for r in paused.reports) == straight.reports[0].samples_trained
-    assert [e.metric for r in paused.reports for e in r.evaluations] == [
-        e.metric for e in straight.reports[0].evaluations
+    assert [(e.metric, e.loss) for r in paused.reports for e in r.evaluations] == [
+        (e.metric, e.loss) for e in straight.reports[0].evaluations
     ]
 
 
