@@ -23,7 +23,7 @@ async def status(desk: Desk, asked: Asked) -> str:
         return "No runs yet. Say start SPEC."
     store, kind = desk.house.store.runs, kind_of(run.spec)
     lines = [f"Run {run.run_id} ({run.name}) is {run.state}: {run.reason or 'just created'}."]
-    lines += filter(None, [desk.rounds.shift.note(run.run_id) if run.state.is_moving else ""])
+    lines += filter(None, [await desk.rounds.remark(run.run_id) if run.state.is_moving else ""])
     for arm in await desk.house.call(store.arms, run.run_id):
         evaluations = await desk.house.call(store.evaluations, arm.arm_id)
         said = arm.state.value

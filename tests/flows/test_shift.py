@@ -19,7 +19,7 @@ async def test_training_waits_for_the_cleanest_hour_or_for_a_word(
         run = await bot.rounds.begin(spec, who="memory:ana")
         voting = asyncio.create_task(vote_until_ended(chat, bot, run))
         async with asyncio.timeout(60):
-            await chat.until(lambda: "75% less than now" in said(chat, run))
+            await chat.until(lambda: any("75% less than now" in text for text in chat.said()))
         segments = bot.house.store.runs.segments(f"{run.run_id}.human")
         assert [s.report["outcome"] for s in segments] == ["done"]
 
