@@ -37,7 +37,8 @@ class Alerts:
         await self._look_at_mail()
         free_b = await asyncio.to_thread(self._free_b)
         if free_b < TOO_FULL_B:
-            await self.tell(
+            await tell(
+                self._house,
                 f"disk:{self._today()}",
                 f"Only {free_b / 1e9:.1f} GB are left on the disk of {platform.node()}, where runs are "
                 "kept: please make room, training needs it for its checkpoints.",
@@ -51,22 +52,23 @@ class Alerts:
                 continue
             waiting = await house.call(house.store.mail.pending, name)
             since = words.duration((house.now() - found).total_seconds())
-            await self.tell(
+            await tell(
+                house,
                 f"outbox:{name}:{self._today()}",
                 f"On {name} {words.plural(waiting, 'message')} could not be posted for {since}; what "
                 "waits goes out as soon as it can. The bot's log says why.",
             )
 
-    async def tell(self, key: str, text: str) -> None:
-        """Tell operators of a trouble, if it was not told yet."""
-        house = self._house
-        items = items_of(house, key, text)
-        if await house.call(house.store.upkeep.once, f"{PREFIX}{key}", house.now(), items):
-            log.error("operators are told", extra={"alert": key, "text": text})
-            house.office.wake()
-
     def _today(self) -> str:
         return str(LocalDay.of(self._house.now(), self._house.settings.zone).date)
+
+
+async def tell(house: House, key: str, text: str) -> None:
+    """Tell operators of a trouble, if it was not told yet."""
+    items = items_of(house, key, text)
+    if await house.call(house.store.upkeep.once, f"{PREFIX}{key}", house.now(), items):
+        log.error("operators are told", extra={"alert": key, "text": text})
+        house.office.wake()
 
 
 def items_of(house: House, key: str, text: str) -> list[OutboxItem]:

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot import messages, outgoing
+from bot.dirt import is_audit
 from bot.quiet import ALWAYS_DAY, Quiet
 from bot.together import drawn, options, together
 from bot.wording import FITS, HAPPY, WORTH, prefer
@@ -110,6 +111,8 @@ def questions(
     ]
     closes = f"closes by {closing_time(round_, quiet.zone)}"
     opened = messages.round_opened(ballots, round_, closes, kind)
+    if is_audit(ballots):
+        opened = f"{messages.audit_opened()}\n{opened}"
     items = outgoing.in_thread(channels, run.run_id, f"round:{round_.round_id}", opened)
     items += [
         outgoing.post(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot import messages, outgoing
+from bot import digest, messages, outgoing
 from bot.wording import kind_of
-from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Run, Segment
-from trainer.marks import SelectionMark
-from trainer.segment import SegmentReport
+from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Round, Run, Segment
+from trainer.segment import SegmentReport, SelectionReport
 
 
 def checkpoint(arm: Arm, report: SegmentReport) -> Checkpoint | None:
@@ -52,7 +51,11 @@ def asleep_items(
 
 
 def thread_items(
-    channels: Mapping[str, str], run: Run, arm: Arm, report: SegmentReport
+    channels: Mapping[str, str],
+    run: Run,
+    arm: Arm,
+    report: SegmentReport,
+    rounds: Sequence[Round],
 ) -> list[OutboxItem]:
     """What was left out of the data, said once a run, and what the votes did."""
     items: list[OutboxItem] = []
@@ -60,20 +63,27 @@ def thread_items(
         said = messages.skipped_said(report.skipped)
         items += outgoing.in_thread(channels, run.run_id, f"skipped:{run.run_id}", said)
     if report.selection is not None:
-        mark = SelectionMark(report=report.selection, segment=report.segment)
-        items += selection_items(channels, run, arm, mark)
+        items += selection_items(channels, run, arm, report.selection, rounds)
     return items
 
 
 def selection_items(
-    channels: Mapping[str, str], run: Run, arm: Arm, mark: SelectionMark
+    channels: Mapping[str, str],
+    run: Run,
+    arm: Arm,
+    found: SelectionReport,
+    rounds: Sequence[Round],
 ) -> list[OutboxItem]:
-    """What the votes did; said when the child decides, and once more (no-op) at its end."""
-    if arm.name != "human" or mark.report.votes == 0:
+    """What the votes did; told when the child decides, and once more (no-op) at its end.
+
+    It is added to the digest of the last round; only what undoes votes is a message of its own.
+    """
+    if arm.name != "human" or found.votes == 0:
         return []
-    said = mark.report
-    what = f"{said.votes}-{said.dropped}-{said.reweighted}-{said.relabelled}"
-    what += "-undone" if said.undone else ""
-    key = f"selection:{arm.arm_id}:{what}"
-    text = messages.selection_said(said, kind_of(run.spec))
-    return outgoing.in_thread(channels, run.run_id, key, text)
+    if found.undone:
+        what = f"{found.votes}-{found.dropped}-{found.reweighted}-{found.relabelled}"
+        text = messages.selection_said(found, kind_of(run.spec))
+        key = f"selection:{arm.arm_id}:{what}-undone"
+        return outgoing.in_thread(channels, run.run_id, key, text)
+    told = digest.with_effect(rounds, found, kind_of(run.spec))
+    return outgoing.reworded(channels, *told) if told else []

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from adapters.base import Inbound, ReactionsCleared, Ref, ReplyDeleted
-from bot import alerts, ask, messages, outgoing, pleased, post, votes, weighing
+from bot import ask, closing, messages, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
-from bot.opinions import Tally, counted, opinions
-from bot.wording import kind_of
-from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run, Vote
+from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -136,59 +132,13 @@ class Listening:
         await house.office.settled()
         ballots = await house.call(store.ballots, round_id=round_.round_id)
         is_complete = await self.look(ballots)
-        current = await house.call(store.current, [b.ballot_id for b in ballots])
-        run = await house.call(house.store.runs.get, round_.run_id)
-        assert run is not None
-        heard = opinions(ballots, current)
-        answers = counted(ballots, current)
-        outcome: dict[str, Any] = {**heard.tally.as_json(), "is_complete": is_complete}
-        items = self._closing_items(run, round_, closed_by, ballots, answers, heard.tally)
-        if not is_complete:
-            key = f"snapshot:{round_.round_id}"
-            items += alerts.items_of(house, key, messages.not_all_seen(run.run_id, round_.n + 1))
-        told = [messages.round_closed(round_.n + 1, heard.tally, closed_by, kind_of(run.spec))]
-        liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)
-        if liked is not None:
-            outcome[pleased.OUTCOME] = liked.as_json()
-            earlier = pleased.before(await house.call(store.rounds, run.run_id), round_.n)
-            told.append(messages.pleased_said(liked, earlier))
-            key = f"pleased:{round_.round_id}"
-            items += outgoing.in_thread(house.channels, run.run_id, key, told[-1])
-        decision = await house.call(
-            weighing.after_audit, house, run, round_, ballots, current, heard.consensus
-        )
-        if decision is not None:
-            outcome["decision"] = decision.as_json()
-            key = f"decision:{round_.round_id}"
-            items += outgoing.in_thread(house.channels, run.run_id, key, messages.decided(decision))
-        items += await house.call(self._more_items, run, round_, current)
-        if await house.call(store.close, round_.round_id, outcome, house.now(), items):
+        found = await house.call(closing.sum_up, house, round_, closed_by, is_complete=is_complete)
+        now = house.now()
+        if await house.call(store.close, round_.round_id, found.outcome, now, found.items):
             house.office.wake()
-            told += [messages.decided(decision)] if decision is not None else []
             for watcher in house.watchers:
-                for text in told:
-                    watcher.news(run.run_id, text)
-
-    def _more_items(self, run: Run, round_: Round, current: Sequence[Vote]) -> list[OutboxItem]:
-        """By all votes of the run: what matters, for all to see; who is not counted, in private."""
-        store, channels = self._house.store, self._house.channels
-        ballots = store.votes.ballots(run_id=run.run_id)
-        heard = opinions(ballots, store.votes.current([b.ballot_id for b in ballots]))
-        importance = {b.ballot_id for b in ballots if b.ask == "importance"}
-        items = []
-        if any(vote.ballot_id in importance for vote in current):
-            said = messages.ranking_said(heard.ranking, kind_of(run.spec))
-            items += outgoing.in_thread(channels, run.run_id, f"ranking:{round_.round_id}", said)
-        ignored = {vote.person: vote for vote in current if vote.person in heard.ignored}
-        for person, vote in sorted(ignored.items()):
-            text = messages.ignored_said(*heard.ignored[person])
-            platform = vote.voter.partition(":")[0]
-            refs = [p.ref for p in store.mail.postings(vote.ballot_id) if p.platform == platform]
-            items += [
-                outgoing.whisper(f"ignored:{run.run_id}:{person}", vote.voter, Ref.parse(ref), text)
-                for ref in refs[:1]
-            ]
-        return items
+                for text in found.told:
+                    watcher.news(found.run_id, text)
 
     async def look(self, ballots: Sequence[Ballot]) -> bool:
         """Compare what stands on the cards with what we know; True when all could be seen."""
@@ -227,30 +177,6 @@ class Listening:
             if missed:
                 await house.call(house.store.votes.add, missed)
         return is_complete
-
-    def _closing_items(
-        self,
-        run: Run,
-        round_: Round,
-        closed_by: str,
-        ballots: Sequence[Ballot],
-        answers: dict[str, Counter[str]],
-        tally: Tally,
-    ) -> list[OutboxItem]:
-        spec = RunSpec.model_validate(run.spec)
-        channels = self._house.channels
-        items = []
-        for ballot in ballots:
-            card = messages.question(ballot, spec, closes="closed")
-            card = messages.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
-            items += [
-                outgoing.edit(
-                    outgoing.card_key(ballot.ballot_id, platform), platform, channel, card
-                )
-                for platform, channel in channels.items()
-            ]
-        said = messages.round_closed(round_.n + 1, tally, closed_by, kind_of(run.spec))
-        return items + outgoing.in_thread(channels, run.run_id, f"closed:{round_.round_id}", said)
 
 
 def _member(event: Inbound) -> Member:

@@ -50,6 +50,11 @@ class Child:
         self._stop_path = stop_path
 
     @property
+    def is_heard(self) -> bool:
+        """Whether its marks come to us: not those of a child that was another bot's."""
+        return self._process is not None
+
+    @property
     def is_alive(self) -> bool:
         """False once the process has ended."""
         if self._process is not None:
