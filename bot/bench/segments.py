@@ -8,12 +8,13 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bot.bench.figures import BenchError
 from trainer.launch import LocalLauncher
+from trainer.marks import Mark
 from trainer.segment import Opinions, Questions, SegmentError, SegmentPlan, SegmentReport
 from trainer.spec import RunSpec
 
@@ -30,13 +31,20 @@ class ArmInTraining:
         spec: of its run.
         folder: its own; checkpoints stay there.
         launcher: of the children.
+        hear: hears their marks.
     """
 
     def __init__(
-        self, name: str, arm: str, spec: RunSpec, folder: Path, launcher: LocalLauncher
+        self,
+        name: str,
+        arm: str,
+        spec: RunSpec,
+        folder: Path,
+        launcher: LocalLauncher,
+        hear: Callable[[Mark], None] = lambda _: None,
     ) -> None:
         self._name, self._arm, self.spec, self.folder = name, arm, spec, folder
-        self._launcher = launcher
+        self._launcher, self._hear = launcher, hear
         self.plans: list[SegmentPlan] = []
         self.reports: list[SegmentReport] = []
         self.checkpoint: str | None = None
@@ -66,7 +74,7 @@ class ArmInTraining:
             checkpoint=self.checkpoint, until=until, opinions=opinions or Opinions(),
             questions=questions,
         )  # fmt: skip
-        child = await self._launcher.start(plan, lambda _: None)
+        child = await self._launcher.start(plan, self._hear)
         await child.wait()
         try:
             report = await asyncio.to_thread(SegmentReport.read, plan.report_path)
