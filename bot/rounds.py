@@ -99,6 +99,7 @@ class Rounds:
         )
         await self.live.show(run.run_id)  # the head message, before anything is said in its thread
         self._drive(run.run_id)
+        await until(self._placed[run.run_id], PLACED_S)  # it can be said where it stands
         return run
 
     async def stop(self, run_id: str, who: str, why: str = "") -> None:

@@ -70,8 +70,12 @@ ALL: Final = (
         of="nothing",
     ),
     Spoken(
-        Verb(name="stop", about="end a run; its last checkpoint stays", options=(RUN, YES)),
-        help="[RUN] – end it, its last checkpoint stays",
+        Verb(
+            name="stop",
+            about="end a run; its last checkpoint stays",
+            options=(RUN, Option(name="later", about="at its next pause", kind="flag"), YES),
+        ),
+        help="[RUN] [--later] – end it, its last checkpoint stays; at its next pause with --later",
         is_bare=True,
         confirms="Stop run {run} for good?",
     ),
@@ -81,8 +85,29 @@ ALL: Final = (
         is_bare=True,
     ),
     Spoken(
-        Verb(name="resume", about="let a run go on", options=(RUN,)),
-        help="[RUN] – go on",
+        Verb(
+            name="resume",
+            about="let a run go on",
+            options=(
+                RUN,
+                Option(
+                    name="from", about="an earlier checkpoint: its samples, or best", is_named=True
+                ),
+            ),
+        ),
+        help="[RUN] [from=600] – go on; from an earlier checkpoint: by its samples, or from=best",
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(name="ask", about="open a round of questions now", options=(RUN,)),
+        help="[RUN] – open a round of questions now, at its next step",
+        is_bare=True,
+    ),
+    Spoken(
+        Verb(name="queue", about="who trains and who waits for the device"),
+        help="– who trains, and who waits for the device and for how long",
+        who="all",
+        of="nothing",
         is_bare=True,
     ),
     Spoken(

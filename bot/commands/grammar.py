@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bot import messages
+from bot.energy.budget import KINDS as UNITS
 from bot.verbs import ALL, BY_NAME
 
 FLAGS: Final = frozenset(o.name for s in ALL for o in s.shown.options if o.kind == "flag")
@@ -18,6 +19,8 @@ DASHES: Final = "-–—"
 SOMEBODY: Final = re.compile(r"[a-z]+:[\w.-]{1,80}")
 """A person, as platforms spell a mention."""
 ON_CARD: Final = re.compile(r"why(\s+#?\d{1,2})?|undo(\s+card)?", re.IGNORECASE)
+AMOUNT: Final = re.compile(r"\W*budget=[\d.,]+", re.IGNORECASE)
+"""A budget whose unit comes after a space."""
 MAX_CONFIRMED: Final = 40
 """Characters of a run or an amount: a button that confirms them carries them in full."""
 
@@ -59,12 +62,14 @@ def parse(text: str) -> Command:
     too_long = next((name for name in names if len(name) > MAX_CONFIRMED), None)
     if too_long is not None and (spoken.confirms or spoken.confirms_others):
         raise CommandError(f"“{messages.cut(too_long, 30)}” is too long")
-    unknown = [*(flags - FLAGS), *(options.keys() - OPTIONS)]
+    known_flags = {o.name for o in spoken.shown.options if o.kind == "flag"}
+    known_options = {o.name for o in spoken.shown.options if o.is_named}
+    unknown = [*(flags - known_flags - {"yes"}), *(options.keys() - known_options)]
     if unknown:
-        known = ", ".join(
-            [*(f"--{flag}" for flag in sorted(FLAGS)), *(f"{o}=..." for o in sorted(OPTIONS))]
-        )
-        raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; there is {known}")
+        there_is = [f"--{f}" for f in sorted(known_flags)]
+        there_is += [f"{o}=..." for o in sorted(known_options)]
+        there = f"there is {', '.join(there_is)}" if there_is else f"{verb.lower()} takes none"
+        raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; {there}")
     if len(names) > spoken.most_names:
         extra = names[spoken.most_names]
         hint = f"; did you mean --{extra}?" if extra.lower() in FLAGS else ""
@@ -73,12 +78,14 @@ def parse(text: str) -> Command:
 
 
 def _joined(parts: Sequence[str]) -> list[str]:
-    """`--seed 1` as `seed=1`, which means the same."""
+    """`--seed 1` as `seed=1` and `budget=1 kWh` as `budget=1kWh`, which mean the same."""
     found: list[str] = []
     for part in parts:
         before = found[-1].lstrip(DASHES).lower() if found and found[-1][0] in DASHES else ""
         if before in OPTIONS:
             found[-1] = f"{before}={part}"
+        elif found and AMOUNT.fullmatch(found[-1]) and part.lower() in UNITS:
+            found[-1] += part
         else:
             found.append(part)
     return found

@@ -104,7 +104,8 @@ class Commands:
         try:
             command = parse(text)
             spoken, other = BY_NAME[command.verb], somebody_else(command, user)
-            if "yes" in command.flags or self._access.may_command(user, command.verb, other):
+            is_sure = {"yes", "later"} & command.flags  # what comes later can be taken back
+            if is_sure or self._access.may_command(user, command.verb, other):
                 return None
             if command.verb == "budget" and not self._desk.rounds.budgets.check(
                 life.amount_of(command.names)
@@ -118,6 +119,7 @@ class Commands:
         if run is None or (run.state.is_final and not other):
             return None
         words = [command.verb, run.run_id, *(n for n in command.names if not is_run(n))]
+        words += [f"--{flag}" for flag in sorted(command.flags)]
         return " ".join(words), run
 
     async def _ask(self, event: CommandInvoked | ThreadReply, words: str, run: Run) -> None:

@@ -27,13 +27,20 @@ async def start(desk: Desk, asked: Asked) -> str:
     arms = ("human", "control") if with_control else ("human",)
     budget = command.options.get("budget")
     run = await desk.rounds.begin(spec, who=asked.user, seed=seed, arms=arms, budget=budget)
-    return f"Run {run.run_id} of {spec.name} started by {asked.user}."
+    place = await desk.rounds.queue.note(run.run_id)
+    return " ".join(
+        filter(None, [f"Run {run.run_id} of {spec.name} started by {asked.user}.", place])
+    )
 
 
 async def stop(desk: Desk, asked: Asked) -> str:
-    """End it."""
-    await desk.rounds.stop(asked.run.run_id, asked.user)
-    return f"Run {asked.run.run_id} stops at its next step; its last checkpoint stays."
+    """End it, now or at its next pause."""
+    run_id, rounds = asked.run.run_id, desk.rounds
+    if "later" in asked.command.flags and await rounds.stop_later(run_id, asked.user):
+        return f"Run {run_id} stops at its next pause. Say resume to take that back."
+    if "later" not in asked.command.flags:
+        await rounds.stop(run_id, asked.user)
+    return f"Run {run_id} stops at its next step; its last checkpoint stays."
 
 
 async def pause(desk: Desk, asked: Asked) -> str:
@@ -44,8 +51,13 @@ async def pause(desk: Desk, asked: Asked) -> str:
 
 async def resume(desk: Desk, asked: Asked) -> str:
     """Let it go on."""
-    await desk.rounds.resume(asked.run.run_id, asked.user)
-    return f"Run {asked.run.run_id} goes on."
+    return await desk.rounds.resume(asked.run.run_id, asked.user, asked.command.options.get("from"))
+
+
+async def ask(desk: Desk, asked: Asked) -> str:
+    """Ask people now."""
+    await desk.rounds.ask(asked.run.run_id, asked.user)
+    return f"Run {asked.run.run_id} asks at its next step, then training goes on."
 
 
 async def budget(desk: Desk, asked: Asked) -> str:
@@ -61,6 +73,7 @@ DOES: Final[Mapping[str, Do]] = {
     "stop": stop,
     "pause": pause,
     "resume": resume,
+    "ask": ask,
     "budget": budget,
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from bot import accounts, messages, metrics, words
 from bot.commands.asked import Asked, Desk, Do
@@ -11,9 +13,14 @@ from bot.commands.grammar import CommandError, is_run
 from bot.energy import summaries
 from bot.verbs import HELP
 from bot.wording import arm_said, kind_of
+from storage.models import RunState
 
 PERIODS: Final = frozenset({"run", "day", "week"})
 """What energy may be asked of instead of a run by name."""
+
+
+MOVES: Final = 3
+"""How many of the last changes of a run's state its status tells."""
 
 
 async def status(desk: Desk, asked: Asked) -> str:
@@ -34,7 +41,26 @@ async def status(desk: Desk, asked: Asked) -> str:
                 f"{kind.metric} {metrics.said(last.metric, kind)}"
             )
         lines.append(f"• {arm_said(arm.name, run.spec)}: {said}")
+    moves = await desk.house.call(store.transitions, run.run_id)
+    zone = desk.house.settings.zone
+    lines += [f"{_when(m.at, zone)} {m.after}, by {m.who}: {m.why}" for m in moves[-MOVES:]]
     return "\n".join(lines)
+
+
+def _when(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%a %d %b %H:%M}"
+
+
+async def queue(desk: Desk, asked: Asked) -> str:
+    """Who trains, who waits for the device, and who for people."""
+    runs = await desk.house.call(desk.house.store.runs.all, is_open=True)
+    lines = await desk.rounds.queue.lines()
+    others = {
+        "Asking people": [run.run_id for run in runs if run.state is RunState.ASKING],
+        "Held": [run.run_id for run in runs if run.state is RunState.PAUSED],
+    }
+    lines += [f"{what}: {words.listed(names)}." for what, names in others.items() if names]
+    return "\n".join(lines) or "Nobody trains and nobody waits. Say start SPEC."
 
 
 async def energy(desk: Desk, asked: Asked) -> str:
@@ -56,4 +82,9 @@ async def tell_help(desk: Desk, asked: Asked) -> str:
     return HELP
 
 
-DOES: Final[Mapping[str, Do]] = {"status": status, "energy": energy, "help": tell_help}
+DOES: Final[Mapping[str, Do]] = {
+    "status": status,
+    "queue": queue,
+    "energy": energy,
+    "help": tell_help,
+}

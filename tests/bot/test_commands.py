@@ -17,6 +17,11 @@ from bot.commands.grammar import Command, CommandError, bare, parse, read_seed
         ("start demo —control", Command("start", ("demo",), {}, frozenset({"control"}))),
         ("start 'demo' --seed=2", Command("start", ("demo",), {"seed": "2"})),
         ("start ''", Command("start")),
+        ("start demo budget=1 kWh", Command("start", ("demo",), {"budget": "1kWh"})),
+        ("start --budget 0.5 kWh demo", Command("start", ("demo",), {"budget": "0.5kWh"})),
+        ("start budget=1 demo", Command("start", ("demo",), {"budget": "1"})),
+        ("stop r3 --later", Command("stop", ("r3",), {}, frozenset({"later"}))),
+        ("resume r3 --from 600", Command("resume", ("r3",), {"from": "600"})),
     ],
 )
 def test_words_are_read_as_commands(text, command):
@@ -28,7 +33,8 @@ def test_words_are_read_as_commands(text, command):
     [
         ("dance", "I don't know “dance”; say start, stop"),
         ("start demo --fast", "I don't know “fast”; there is --control"),
-        ("start demo sed=1", "I don't know “sed”"),
+        ("start demo sed=1", "I don't know “sed”; there is --control, budget=..., seed=..."),
+        ("pause r3 from=600", "I don't know “from”; pause takes none"),
         ("start 'demo", "a quote is not closed"),
         ("budget r1 " + "9" * 41, "too long"),
     ],
