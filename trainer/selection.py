@@ -278,8 +278,14 @@ def by_votes(
 
 
 def _is_surely_low(score: float, model: VoteModel) -> bool:
-    """Whether chance alone would hardly hide a ranking of the votes worth anything."""
-    return score + auc_slack(score, model.evidence.target > 0) < MIN_AUC
+    """Whether chance alone would hardly hide a ranking of the votes worth anything.
+
+    Careless votes cannot deny much: who is right with probability a agrees with a good ranking, and
+    with a bad one, only (2a - 1) times as clearly.
+    """
+    evidence = model.evidence
+    clear = float(np.abs(2 * evidence.keep - 1).mean())
+    return score + auc_slack(score, evidence.target > 0) < 0.5 + clear * (MIN_AUC - 0.5)
 
 
 def _by_names(model: VoteModel) -> Array | None:

@@ -286,13 +286,24 @@ def test_names_that_the_votes_deny_decide_nothing():
     index = np.arange(0, 300, 2)
     unheard = model_of(pool, Evidence.of([], [])).keep()
     flips = np.where(np.random.default_rng(3).random(150) < 0.5, 0.9, 0.1)
-    flips[np.argsort(-unheard[index])[:10]] = 0.1
+    flips[np.argsort(-unheard[index])[:30]] = 0.1
 
     chosen = by_votes(model_of(pool, Evidence.of(index, flips)), voted={}, relabelled={})
 
     assert "do not generalise" in chosen.note
     assert "label names" not in chosen.note
     assert (chosen.weight > 0).all()
+
+
+def test_careless_votes_cannot_deny_good_names():
+    """Right with .6, and known to be: they agree with anything by little more than chance."""
+    pool = dirty_pool()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        index = rng.choice(300, 100, replace=False)
+        said = np.where(pool.is_good[index] ^ (rng.random(100) < 0.4), 0.62, 0.38)
+        chosen = by_votes(model_of(pool, Evidence.of(index, said)), voted={}, relabelled={})
+        assert "generalise" not in chosen.note or "label names decide" in chosen.note, seed
 
 
 def test_few_votes_without_a_pattern_are_followed_for_they_prove_nothing():
@@ -304,7 +315,8 @@ def test_few_votes_without_a_pattern_are_followed_for_they_prove_nothing():
         model = model_of(pool, Evidence.of(index, np.tile([0.1, 0.9], 5)))
         chosen = by_votes(model, voted={}, relabelled={})
         if chosen.auc is not None and 0.5 < chosen.auc < MIN_AUC:
-            assert chosen.auc + auc_slack(chosen.auc, model.evidence.target > 0) >= MIN_AUC
+            low = 0.5 + 0.8 * (MIN_AUC - 0.5)
+            assert chosen.auc + auc_slack(chosen.auc, model.evidence.target > 0) >= low
             assert chosen.note == ""
             return
     raise AssertionError("no seed gave an area between .5 and the bound")
