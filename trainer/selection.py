@@ -31,7 +31,8 @@ EVERYTHING = 99
 CLEAN = 0.85
 """Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
-"""Votes whose model surely ranks worse are not followed; 25 votes alone are seldom sure."""
+"""Votes whose model surely ranks worse are not followed; 25 votes alone are seldom sure. Careless ones
+need less, see `_is_surely_low`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ def by_votes(
     score, note = model.leave_one_out_auc(), ""
     said: Array | None = model.keep()
     if score is not None and _is_surely_low(score, model):
-        note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely < {MIN_AUC})"
+        note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely too low)"
         said = _by_names(model)
         if said is not None:
             note += "; about the rest label names decide"

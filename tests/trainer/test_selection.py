@@ -284,9 +284,7 @@ def test_where_votes_have_no_pattern_label_names_decide_about_the_rest():
 def test_names_that_the_votes_deny_decide_nothing():
     pool = dirty_pool()
     index = np.arange(0, 300, 2)
-    unheard = model_of(pool, Evidence.of([], [])).keep()
-    flips = np.where(np.random.default_rng(3).random(150) < 0.5, 0.98, 0.02)
-    flips[np.argsort(-unheard[index])[:10]] = 0.02
+    flips = np.where(np.random.default_rng(0).random(150) < 0.5, 0.98, 0.02)
 
     chosen = by_votes(model_of(pool, Evidence.of(index, flips)), voted={}, relabelled={})
 
