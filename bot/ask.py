@@ -14,7 +14,7 @@ from bot import messages, outgoing
 from bot.dirt import is_audit
 from bot.quiet import ALWAYS_DAY, Quiet
 from bot.together import drawn, options, together
-from bot.wording import FITS, HAPPY, WORTH, prefer
+from bot.wording import CANNOT, FITS, HAPPY, WORTH, prefer
 from storage.models import (
     Arm,
     Ask,
@@ -308,7 +308,7 @@ def _feature_ballot(
             Subject(key=key, kind=SubjectKind.FEATURE, target=word, label=view.label)
             for key, word in zip(ascii_uppercase, shown.features, strict=False)
         ),
-        choices=(),
+        choices=CANNOT,
         labels=tuple(labels),
         view=shown.model_dump(),
     )

@@ -18,7 +18,7 @@ from functools import cached_property
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from storage.models import Ballot, Choice, SubjectKind
+from storage.models import WHOLE_CARD, Ballot, Choice, SubjectKind
 
 QUOTES = "\"'`*~\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb"
 TYPED = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-") | {"\u2019": "'"})
@@ -97,7 +97,13 @@ class _Reader:
     # --- yes, no, 3: yes ------------------------------------------------------------------------
 
     def _verdict(self, line: str) -> list[Said]:
-        """A whole line that answers for the only sample, or `3: yes, 5: no` for several."""
+        """A whole line that answers for the only sample, or `3: yes, 5: no` for several.
+
+        On a feature card: that one cannot tell, or that it is bad.
+        """
+        if self._features:
+            choice = self._choice(line)
+            return [Said(WHOLE_CARD, choice.value, choice.id)] if choice else []
         if len(self._samples) == 1:
             choice = self._choice(line)
             return [Said(self._samples[0].key, choice.value, choice.id)] if choice else []

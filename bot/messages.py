@@ -10,7 +10,7 @@ from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
 from bot import sheet_card, words
 from bot.opinions import Tally
 from bot.pleased import Pleased
-from bot.wording import HAPPY_WITH, HOW_MUCH, LEARN_FROM, NUMBERS, PREFER, arm_said, wording
+from bot.wording import CANNOT, HAPPY_WITH, HOW_MUCH, LEARN_FROM, NUMBERS, PREFER, arm_said, wording
 from bot.worth import Decision
 from storage.consensus import Importance
 from storage.models import (
@@ -63,7 +63,7 @@ def which(options: Sequence[str], given: str | None) -> tuple[Choice, ...]:
             for number, (emoji, name) in enumerate(numbered, 1)
         ),
         Choice(id="none", label="None of these", value=-1.0, emoji=("down",)),
-        Choice(id="unsure", label="Can't tell", value=None, emoji=("unsure",)),
+        *CANNOT,
     )
 
 
@@ -202,6 +202,7 @@ def _feature_card(
             (word, share / top, f"{100 * share:.1f} %")
             for word, share in zip(view.features, view.shares, strict=True)
         ),
+        buttons=tuple(Button(id=c.id, label=c.label, emoji=c.emoji[0]) for c in ballot.choices),
         menu=Menu(
             title=each if has_labels else "How much of it?",
             options=tuple((s.key, s.target) for s in ballot.subjects),
@@ -263,7 +264,7 @@ def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_clo
     if ballot.is_blind and not is_closed:
         return card
     if ballot.ask == "importance":
-        tally = words.plural(sum(answers.values()), "vote")
+        tally = " · ".join(_levels_and_more(ballot, answers))
     elif ballot.is_sheet:
         tally = sheet_card.tally(ballot, answers)
     else:
@@ -277,6 +278,16 @@ def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_clo
     return card.model_copy(
         update={"tally": tally, "is_closed": is_closed, "footer": " · ".join(foot)}
     )
+
+
+def _levels_and_more(ballot: Ballot, answers: Mapping[str, int]) -> list[str]:
+    """How many levels were given, and how many people could not tell."""
+    more = {c.id: c.label.lower() for c in ballot.choices}
+    levels = sum(n for answer, n in answers.items() if answer not in more)
+    return [
+        words.plural(levels, "vote"),
+        *(f"{said} {answers[answer]}" for answer, said in more.items() if answers.get(answer)),
+    ]
 
 
 def head(

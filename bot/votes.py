@@ -14,7 +14,7 @@ from datetime import datetime
 from adapters import base
 from bot.grammar import Spoken, read_reply
 from bot.wording import NUMBERS
-from storage.models import Ballot, Choice, VoteEvent, VoteOp
+from storage.models import WHOLE_CARD, Ballot, Choice, VoteEvent, VoteOp
 
 CONFLICT = "conflict"
 
@@ -120,7 +120,7 @@ class _Maker:
         return self._whole(choice, mark, "button") if choice else ()
 
     def form(self, values: dict[str, str]) -> tuple[VoteEvent, ...]:
-        if self._ballot.choices:
+        if self._ballot.ask != "importance":
             lines = (self._one(key, said, "form", "form") for key, said in values.items())
             return tuple(event for line in lines for event in line)
         keys = {s.key for s in self._ballot.subjects}
@@ -138,7 +138,9 @@ class _Maker:
         return (self._cast(key, mark, choice.value, choice.id, via),)
 
     def _whole(self, choice: Choice, mark: str, via: str) -> tuple[VoteEvent, ...]:
-        """An answer for the card: its only subject, or the rest of a sheet."""
+        """An answer for the card: its only subject, the rest of a sheet, or none of its words."""
+        if self._ballot.ask == "importance":
+            return (self._cast(WHOLE_CARD, mark, choice.value, choice.id, via),)
         if len(self._ballot.subjects) > 1 and not self._ballot.is_sheet:
             return ()
         return self._everywhere(mark, choice.value, choice.id, via)

@@ -21,17 +21,20 @@ FITS = (
 )
 """Answers to 'does the label fit?'; on a sheet of pictures, to each, or to all others at once."""
 
+CANNOT = FITS[2:]
+"""What every card offers: that one cannot tell, and that nobody could."""
+
 WORTH = (
     Choice(id="yes", label="Worth learning", value=1.0, emoji=("up",)),
     Choice(id="no", label="Not worth it", value=-1.0, emoji=("down",)),
-    *FITS[2:],
+    *CANNOT,
 )
 """Answers to 'should the model learn from this answer?'."""
 
 HAPPY = (
     Choice(id="yes", label="Yes", value=1.0, emoji=("up",)),
     Choice(id="no", label="No", value=-1.0, emoji=("down",)),
-    Choice(id="unsure", label="Can't tell", value=None, emoji=("unsure",)),
+    *CANNOT,
 )
 """Answers to 'would you be happy with this answer?'."""
 

@@ -199,11 +199,16 @@ class SubjectKind(StrEnum):
     GENERATION = "generation"  # an answer of the model as it stands; never trained on
 
 
+WHOLE_CARD = "card"
+"""What an answer is about that speaks of no one thing on a card."""
+
+
 class Subject(Value):
     """One thing on a card that gets votes; its key is unique on the card.
 
     Votes on a sample carry `key`; a better label for it `<key>.label`; keywords and descriptions
-    of a label `words.<label>` and `about.<label>`.
+    of a label `words.<label>` and `about.<label>`; who cannot tell what matters, or finds the card
+    bad, says so of `WHOLE_CARD`.
     """
 
     key: str  # "1".."12" for samples, "A".."L" for features
@@ -416,6 +421,10 @@ class Grant(Value):
     role: Role
     granted_by: str
     at: datetime
+
+
+Verbosity = Literal["quiet", "normal", "all"]
+"""How much a channel hears; `bot.noise` says what each means."""
 
 
 class Posting(Value):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from storage.models import Ballot, Member, Subject, Vote, VoteEvent
+from storage.models import WHOLE_CARD, Ballot, Member, Subject, Vote, VoteEvent
 from trainer.segment import SampleOpinion
 
 Column = Literal["text", "number", "count", "flag"]
@@ -127,7 +127,7 @@ def _about(ballot: Ballot, subject: str) -> dict[str, Any]:
 
 def _kind(known: Subject | None, subject: str) -> str:
     if known is None:
-        return "words"
+        return "card" if subject == WHOLE_CARD else "words"
     return "label" if subject.endswith(".label") else known.kind.value
 
 

@@ -63,6 +63,7 @@ def test_a_label_has_one_button_and_counts_for_the_given_one_alone():
         ("#3", "label 09", -1.0, ("three",), "label 09"),
         ("none", "None of these", -1.0, ("down",), None),
         ("unsure", "Can't tell", None, ("unsure",), None),
+        ("bad", "Bad card", None, ("bad",), None),
     ]
 
 
@@ -88,7 +89,7 @@ def test_a_given_label_that_is_not_offered_is_not_told_either():
 def test_all_ten_numbers_are_seeded_where_reactions_are_the_way_to_vote():
     shown = card(ballot_for(candidate(*LABELS[:10])))
 
-    assert shown.seeds == (*NUMBERS, "down", "unsure")
+    assert shown.seeds == (*NUMBERS, "down", "unsure", "bad")
     assert [b.emoji for b in shown.buttons] == list(shown.seeds)
 
 
@@ -97,7 +98,7 @@ def test_buttons_alone_are_blind_and_have_no_seeds():
 
     assert shown.seeds == ()
     assert shown.is_blind
-    assert [b.id for b in shown.buttons] == ["#1", "#2", "#3", "none", "unsure"]
+    assert [b.id for b in shown.buttons] == ["#1", "#2", "#3", "none", "unsure", "bad"]
 
 
 def test_a_long_name_is_cut_on_its_button_and_kept_whole_in_the_ballot():
