@@ -22,8 +22,8 @@ from adapters.base import (
     ThreadReply,
 )
 from bot.access import Access
-from bot.alerts import Alerts
-from bot.commands.grammar import bare
+from bot.alerts import Alerts, tell
+from bot.commands.grammar import bare, on_card
 from bot.commands.hearing import Commands
 from bot.completing import complete
 from bot.confirming import KEY as CONFIRM_KEY
@@ -33,9 +33,12 @@ from bot.energy.carbon import grid_of
 from bot.energy.intensity import provider
 from bot.energy.spending import Spending
 from bot.energy.summaries import Summaries
+from bot.grammar import read_reply
 from bot.home import show_home
 from bot.house import House
 from bot.lease import LOST, RENEW_S, Lease
+from bot.members import forget_due
+from bot.noise import Voices
 from bot.post import NotYet, PostOffice
 from bot.reminders import Reminders
 from bot.rounds import Rounds
@@ -57,6 +60,7 @@ WRITTEN_DOWN_S = 30.0
 SNAPSHOT_S = 300.0
 SUMMARY_S = 30.0
 REMIND_S = 10.0
+WATCH_S = 10.0
 ALERT_S = 60.0
 
 
@@ -89,12 +93,20 @@ class Bot:
             await self.commands.hear(event, posting)
         elif posting is None:
             return  # a message of somebody else's
-        elif posting.ballot_id is not None:
+        elif posting.ballot_id is not None and not await self._asks_about(event, posting):
             await self.rounds.listening.hear(event, posting, received_at)
-        elif isinstance(event, ThreadReply) and bare(event.text):
+        elif isinstance(event, ThreadReply) and (posting.ballot_id or bare(event.text)):
             await self.commands.hear(event, posting)
         elif isinstance(event, ButtonPressed) and posting.key.startswith(CONFIRM_KEY):
             await self.commands.confirm(event, posting)
+
+    async def _asks_about(self, event: Inbound, posting: Posting) -> bool:
+        """Whether somebody asks about a card in its thread; what is a vote there, stays one."""
+        if not isinstance(event, ThreadReply) or not on_card(event.text):
+            return False
+        assert posting.ballot_id is not None
+        found = await self.house.call(self.house.store.votes.ballot, posting.ballot_id)
+        return found is not None and not read_reply(event.text, found[0]).said
 
     async def _posting(self, event: Inbound) -> Posting | None:
         if not event.ref.message:
@@ -138,9 +150,8 @@ class Bot:
         """Another bot has taken over: no more ticks, and our children leave the work to its own."""
         self.schedule.close()
         with suppress(StoreError):
-            await Alerts(self.house).tell(
-                f"lease:{self.lease.holder}", f"The bot {self.lease.holder} stopped: {LOST}."
-            )
+            holder = self.lease.holder
+            await tell(self.house, f"lease:{holder}", f"The bot {holder} stopped: {LOST}.")
         await self.rounds.close()
 
 
@@ -168,10 +179,13 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     except CapError as err:
         await lease.give_up()
         raise SettingsError(str(err)) from err
+    voices = Voices(store)
+    await asyncio.to_thread(voices.load)
     house = House(
         settings=settings,
         store=store,
-        office=PostOffice(platforms, store, lambda: datetime.now(UTC)),
+        office=PostOffice(platforms, store, lambda: datetime.now(UTC), voices.wants),
+        voices=voices,
         launcher=LocalLauncher(),
         meter=EnergyMeter(found.sources, spending.add, charge_idle=settings.charge_idle),
         probe=found,
@@ -211,9 +225,12 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             reminders = Reminders(house, access)
             bot.schedule.every(REMIND_S, "reminders", bot.while_under_way(reminders.look))
             summaries = Summaries(house)
+            watchdog = rounds.segments.watchdog
+            bot.schedule.every(WATCH_S, "watchdog", bot.while_under_way(watchdog.look))
             bot.schedule.every(ALERT_S, "alerts", Alerts(house).look)
             bot.schedule.every(SUMMARY_S, "summary", summaries.look)
             bot.schedule.every(SUMMARY_S, "fold", summaries.fold)
+            bot.schedule.every(SUMMARY_S, "forget", partial(forget_due, house))
             bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
             bot.schedule.every(SNAPSHOT_S, "groups", door.refresh)
             await rounds.recover()

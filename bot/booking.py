@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot import digest, messages, outgoing
-from bot.wording import kind_of
+from bot import digest, messages, metrics, outgoing, words
+from bot.wording import arm_said, kind_of
 from storage.models import Arm, Checkpoint, Evaluation, OutboxItem, Round, Run, Segment
 from trainer.segment import SegmentReport, SelectionReport
 
@@ -62,9 +62,25 @@ def thread_items(
     if report.skipped and arm.position == 0 and report.segment == 0:
         said = messages.skipped_said(report.skipped)
         items += outgoing.in_thread(channels, run.run_id, f"skipped:{run.run_id}", said)
+    if report.checkpoint is not None and report.evaluations:
+        items += _checkpoint_items(channels, run, arm, report)
     if report.selection is not None:
         items += selection_items(channels, run, arm, report.selection, rounds)
     return items
+
+
+def _checkpoint_items(
+    channels: Mapping[str, str], run: Run, arm: Arm, report: SegmentReport
+) -> list[OutboxItem]:
+    """How an arm does at a checkpoint, for channels that want to hear all."""
+    assert report.checkpoint is not None
+    kind, at = kind_of(run.spec), report.checkpoint.samples
+    metric = metrics.said(report.evaluations[-1].metric, kind)
+    said = (
+        f"{arm_said(arm.name, run.spec).capitalize()}: checkpoint after {words.count(at)} of "
+        f"{words.count(report.planned_samples)} samples, {kind.metric} {metric}."
+    )
+    return outgoing.in_thread(channels, run.run_id, f"checkpoint:{arm.arm_id}:{at}", said)
 
 
 def selection_items(

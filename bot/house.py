@@ -12,6 +12,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from bot.energy.grid import Grid
 from bot.energy.intensity import IntensityProvider, Unchanging
 from bot.energy.spending import Spending
+from bot.noise import Voices
 from bot.post import PostOffice
 from bot.settings import Settings
 from bot.slot import DeviceSlot
@@ -49,6 +50,7 @@ class House:
     settings: Settings
     store: Store
     office: PostOffice
+    voices: Voices
     launcher: LocalLauncher
     meter: EnergyMeter
     probe: Probe

@@ -55,8 +55,14 @@ IDLE_S = 5.0
 class Sender:
     """Sends one platform's outbox, in order per channel, each item once."""
 
-    def __init__(self, platform: ChatPlatform, store: Store, now: Callable[[], datetime]) -> None:
-        self._platform, self._store, self._now = platform, store, now
+    def __init__(
+        self,
+        platform: ChatPlatform,
+        store: Store,
+        now: Callable[[], datetime],
+        wants: Callable[[OutboxItem], bool],
+    ) -> None:
+        self._platform, self._store, self._now, self._wants = platform, store, now, wants
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -77,6 +83,8 @@ class Sender:
         item = await asyncio.to_thread(self._store.mail.claim, self._platform.name, self._now())
         if item is None:
             await until(self._wake, IDLE_S)
+        elif not self._wants(item):
+            await asyncio.to_thread(self._store.mail.unwanted, item)
         else:
             await self._deliver(item)
             await asyncio.sleep(self._platform.caps.min_interval_s)
@@ -148,9 +156,10 @@ class PostOffice:
         platforms: Mapping[str, ChatPlatform],
         store: Store,
         now: Callable[[], datetime],
+        wants: Callable[[OutboxItem], bool] = lambda _: True,
     ) -> None:
         self.platforms, self._store, self._now = platforms, store, now
-        self._senders = {name: Sender(p, store, now) for name, p in platforms.items()}
+        self._senders = {name: Sender(p, store, now, wants) for name, p in platforms.items()}
         self._absent: list[ChatPlatform] = []
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

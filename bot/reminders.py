@@ -88,7 +88,7 @@ class Reminders:
         )  # fmt: skip
         text = (
             f"{which}: {words.count(len(unanswered))} of {words.plural(of, 'card')} still "
-            f"{'wants' if len(unanswered) == 1 else 'want'} your answer. This is the only reminder."
+            f"{'wants' if len(unanswered) == 1 else 'want'} your answer. This is the only reminder; say /joulery optout for none."
         )
         key = f"remind:{round_.round_id}:{member}"
         return outgoing.whisper(key, member, Ref.parse(place.ref), text, otherwise=otherwise)

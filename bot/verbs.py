@@ -250,6 +250,15 @@ ALL: Final = (
         is_private=True,
     ),
     Spoken(
+        Verb(
+            name="verbosity",
+            about="how much a channel hears; alone it tells",
+            options=(Option(name="level", about="how much", choices=("quiet", "normal", "all")),),
+        ),
+        help="quiet, normal or all – how much this channel hears; verbosity alone says it",
+        of="nothing",
+    ),
+    Spoken(
         Verb(name="help", about="what there is to say"),
         help="– this",
         who="all",

@@ -223,6 +223,15 @@ class PeriodRow(Row, table=True):
     done_at: datetime
 
 
+class ChannelRow(Row, table=True):
+    """What a channel wants to hear, where somebody said so."""
+
+    __tablename__ = "channel"
+    platform: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    verbosity: str
+
+
 class LeaseRow(Row, table=True):
     """Which bot process holds the database; fresh until `expires_at`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bot import members
+from bot import members, noise
 from bot.commands.asked import Asked, Desk, Do
 from bot.commands.grammar import CommandError
 
@@ -46,7 +46,21 @@ async def forget(desk: Desk, asked: Asked) -> str:
     return await members.ask_to_leave(desk.house, asked.user)
 
 
+async def verbosity(desk: Desk, asked: Asked) -> str:
+    """Say how much the channel hears, or have it hear more or less."""
+    platform, names = asked.user.partition(":")[0], asked.command.names
+    channel, voices = desk.house.channels[platform], desk.house.voices
+    if names:
+        if names[0].lower() not in noise.LEVELS:
+            raise CommandError("say verbosity quiet, normal or all")
+        level = next(level for level in noise.LEVELS if level == names[0].lower())
+        await desk.house.call(voices.wish, platform, channel, level)
+    level = voices.of(platform, channel)
+    return f"This channel is {level}: it hears {noise.MEANING[level]}."
+
+
 DOES: Final[Mapping[str, Do]] = {
+    "verbosity": verbosity,
     "allow": allow,
     "link": link,
     "optout": optout,

@@ -149,6 +149,11 @@ class MailStore:
             if change(connection, OutboxRow, mine, is_same, state="failed", error=error) == 0:
                 change(connection, OutboxRow, mine, state="new")
 
+    def unwanted(self, item: ClaimedItem) -> None:
+        """Never to be sent: its channel does not want to hear it."""
+        with self._transactions.write() as connection:
+            change(connection, OutboxRow, OUTBOX.c.id == item.id, state="unwanted")
+
     def pending(self, platform: str | None = None) -> int:
         """Items that still have to go out."""
         statement = select(func.count()).where(OUTBOX.c.state.in_(("new", "sending")))
@@ -217,4 +222,4 @@ def _is_hopeless(connection: Connection, row: RowMapping) -> bool:
     if not _needs_target(row):
         return False
     state = connection.execute(select(OUTBOX.c.state).where(OUTBOX.c.key == row["target"])).scalar()
-    return state in (None, "failed")
+    return state in (None, "failed", "unwanted")

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlmodel import col
 
-from storage.models import Grant, OutboxItem
+from storage.models import Grant, OutboxItem, Verbosity
 from storage.store import mail
 from storage.store.transactions import Transactions, add_new, change, find, table_of
-from storage.tables import CommandRow, GrantRow, LeaseRow, PeriodRow
+from storage.tables import ChannelRow, CommandRow, GrantRow, LeaseRow, PeriodRow
 
 
 class UpkeepStore:
-    """The tables `lease`, `period_done`, `command_audit` and `access_grant`."""
+    """The tables `lease`, `period_done`, `command_audit`, `access_grant` and `channel`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -48,6 +48,22 @@ class UpkeepStore:
         row = table_of(PeriodRow).c
         with self._transactions.read() as connection:
             return list(connection.execute(select(row.key).where(row.key.in_(keys))).scalars())
+
+    def set_verbosity(self, platform: str, channel: str, verbosity: Verbosity) -> None:
+        """Keep how much a channel wants to hear."""
+        values = {"platform": platform, "name": channel, "verbosity": verbosity}
+        row = table_of(ChannelRow).c
+        with self._transactions.write() as connection:
+            if add_new(connection, ChannelRow, [values]) == 0:
+                same = (row.platform == platform, row.name == channel)
+                change(connection, ChannelRow, *same, verbosity=verbosity)
+
+    def verbosities(self) -> dict[tuple[str, str], Verbosity]:
+        """(platform, channel) -> how much it wants to hear, where somebody said so."""
+        row = table_of(ChannelRow).c
+        with self._transactions.read() as connection:
+            found = connection.execute(select(row.platform, row.name, row.verbosity))
+            return {(platform, name): verbosity for platform, name, verbosity in found}
 
     def audit(
         self, *, at: datetime, member_id: str, words: str, run_id: str | None, is_allowed: bool,

@@ -82,7 +82,7 @@ async def test_who_voted_before_and_lacks_a_card_is_reminded_once(asked, chat):
         await it.look()
         await Reminders(it.bot.house, Access()).look()  # as after a restart
 
-        said = "Round 2 of run r1 (banking) closes by 13:00 UTC: {} want{} your answer. This is the only reminder."
+        said = "Round 2 of run r1 (banking) closes by 13:00 UTC: {} want{} your answer. This is the only reminder; say /joulery optout for none."
         assert sorted(whispered(chat)) == [
             ("memory:ana", said.format("1 of 2 cards still", "s")),
             ("memory:bo", said.format("2 of 2 cards still", "")),
