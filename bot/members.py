@@ -67,7 +67,7 @@ async def forget_due(house: House) -> None:
     """Forget everybody who asked for it and whom nothing under way still needs."""
     for person_id in await house.call(house.store.members.leaving):
         try:
-            gone = await house.call(house.store.members.forget, person_id, _pseudonym)
+            gone = await house.call(house.store.members.forget, person_id, pseudonym)
         except StoreError as err:
             log.warning("not forgotten yet", extra={"reason": str(err)})
             continue
@@ -75,5 +75,6 @@ async def forget_due(house: House) -> None:
             log.info("somebody was forgotten")
 
 
-def _pseudonym() -> str:
+def pseudonym() -> str:
+    """A name for an account whose owner is forgotten; the same is never drawn twice."""
     return f"{GONE}{secrets.token_hex(4)}"

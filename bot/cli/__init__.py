@@ -5,7 +5,7 @@ remedy; tracebacks go to the log.
 """
 
 # in the order in which --help lists their commands
-from bot.cli import comparing, serving, export, benching, pauses  # noqa: F401, I001
+from bot.cli import comparing, serving, people, export, benching, pauses  # noqa: F401, I001
 from bot.cli.base import BAD_INPUT, FAILURE, app
 from bot.cli.main import run
 

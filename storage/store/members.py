@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -99,7 +99,7 @@ class MemberStore:
         """
         with self._transactions.write() as connection:
             accounts = find(connection, Member, MemberRow, col(MemberRow.person_id) == person_id)
-            traces = _Traces(accounts, pseudonym)
+            traces = _Traces(accounts, _names(connection, accounts), pseudonym)
             if _is_on_open_cards(connection, person_id) or traces.are_under_way(connection):
                 return False
             granted = table_of(GrantRow)
@@ -127,11 +127,21 @@ def _is_on_open_cards(connection: Connection, person_id: str) -> bool:
     return bool(connection.execute(select(exists(theirs))).scalar())
 
 
+def _names(connection: Connection, accounts: Sequence[Member]) -> set[str]:
+    """All that a person was ever called; who never voted is known by their mail alone."""
+    inbox, ids = table_of(InboxRow), {m.member_id for m in accounts}
+    theirs = select(inbox.c.payload).where(_mentions(inbox.c.payload, ids))
+    wrote = [p for p in connection.execute(theirs).scalars() if p.get("user") in ids]
+    called = {*(m.name for m in accounts), *(str(p.get("user_name", "")) for p in wrote)}
+    return {name for name in called if name.strip()}
+
+
 class _Traces:
     """What tells of a person: the ids of their accounts, as others spell them, and their names."""
 
-    def __init__(self, accounts: Iterable[Member], pseudonym: Callable[[], str]) -> None:
-        accounts = list(accounts)
+    def __init__(
+        self, accounts: Sequence[Member], names: Iterable[str], pseudonym: Callable[[], str]
+    ) -> None:
         self.new: dict[str, str] = {
             m.member_id: f"{m.member_id.partition(':')[0]}:{pseudonym()}" for m in accounts
         }
@@ -140,7 +150,7 @@ class _Traces:
             bare = old.partition(":")[2]
             if SPELT_BARE.fullmatch(bare):
                 self._ids[bare] = new.partition(":")[2]
-        self._all = self._ids | {m.name: SOMEBODY for m in accounts if m.name.strip()}
+        self._all = dict.fromkeys(names, SOMEBODY) | self._ids
 
     def are_under_way(self, connection: Connection) -> bool:
         """Whether mail of or to them has yet to be dealt with."""

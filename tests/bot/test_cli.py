@@ -38,3 +38,17 @@ def test_status_shows_reasons_as_they_stand_whatever_brackets_they_hold(joulery,
     assert (shown.exit_code, data.exit_code) == (0, 0)
     assert why in shown.stdout
     assert json.loads(data.stdout)[0]["reason"] == why
+
+
+def test_who_asked_elsewhere_is_forgotten_by_an_administrator(joulery, tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'joulery.db'}")
+    store.upkeep.audit(
+        at=NOW, member_id="web:zoequx", words="status", run_id=None, is_allowed=True, answer="-"
+    )
+
+    unknown, done = joulery("forget", "web:nobody"), joulery("forget", "web:zoequx")
+
+    assert unknown.exit_code == 1
+    assert "nobody called web:nobody is known" in str(unknown.exception)
+    assert "they are forgotten" in done.stdout
+    assert [who.startswith("web:gone-") for who, _, _ in store.upkeep.commands()] == [True]

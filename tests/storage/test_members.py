@@ -48,11 +48,14 @@ def leave_traces(store):
         store.votes.add([cast(ballot, who.member_id)])
         event = {"kind": "thread_reply", "user": who.member_id, "user_name": who.name, "text": "hi"}
         store.mail.receive("memory", f"e:{who.member_id}", event, at(1))
+    once = {"kind": "command", "user": ZOE.member_id, "user_name": "Zed Earlier", "words": "stop"}
+    store.mail.receive("memory", "e0", once, at(1))
     mention = {"kind": "command", "user": "memory:bo", "words": "undo memory:zoequx"}
     store.mail.receive("memory", "e3", mention, at(1))
     store.mail.enqueue(
         [
             item("blind:b:memory:zoequx", kind=OutboxKind.WHISPER, target=ZOE.member_id),
+            item("once", "Zed Earlier said “stop”."),
             item("said", "Zoë Quixote said “stop” to Zoë Quixotea, memory:zoequxa."),
         ],
         at(1),
@@ -105,6 +108,7 @@ def test_a_forgotten_person_is_in_no_table_and_others_are_as_they_were(store, tr
     assert "zoequx'" not in text
     assert "zoequx" not in text.replace("zoequxa", "")
     assert "Quixote" not in text.replace("Quixotea", "")
+    assert "Zed Earlier" not in text
     assert text.count("zoequxa") == before.count("zoequxa")
     assert "somebody said “stop” to Zoë Quixotea, memory:zoequxa." in text
     assert [g.member_id for g in store.upkeep.grants()] == ["memory:bo"]
