@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.base import Ref
-from bot import accounts, alerts, digest, messages, outgoing, pleased, weighing
+from bot import accounts, alerts, digest, messages, outgoing, pleased, safety, weighing
 from bot.house import House
 from bot.opinions import counted, opinions
 from bot.wording import kind_of
@@ -51,6 +51,9 @@ def sum_up(house: House, round_: Round, closed_by: str, *, is_complete: bool) ->
     outcome: dict[str, Any] = {**heard.tally.as_json(), "is_complete": is_complete}
     took = accounts.took_on(house.store, house.settings, run, ballots)
     told = [digest.closed(n, heard.tally, closed_by, kind_of(run.spec), took)]
+    if why := safety.contradiction(ballots, current, heard.tally.alpha):
+        outcome[safety.OUTCOME] = why
+        told.append(messages.contradicted(why))
     liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)
     if liked is not None:
         outcome[pleased.OUTCOME] = liked.as_json()

@@ -451,6 +451,14 @@ def selection_said(report: SelectionReport, kind: Kind) -> str:
     return f"{text}."
 
 
+def contradicted(why: str) -> str:
+    """Why a round's answers count for nothing."""
+    return (
+        f"This round counts for nothing: {why}. Its answers are kept; training goes on as if it had not "
+        "been. A word on what makes a good sample may help before the next one."
+    )
+
+
 def skipped_said(skipped: Sequence[tuple[str, int, str]]) -> str:
     """Samples that were left out, with an example each."""
     parts = [

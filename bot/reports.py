@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from bot import ask, booking, outgoing, sheets, weighing
+from bot import ask, booking, outgoing, safety, sheets, weighing
 from bot.energy import metering
 from bot.house import House
 from bot.opinions import Heard, experts, opinions
 from bot.steps import is_extra, pauses
 from bot.watchdog import Watchdog
-from storage.models import Arm, Ballot, OutboxItem, Run, Segment
+from storage.models import Arm, OutboxItem, Run, Segment
 from trainer.energy.track import Slot
 from trainer.launch import tail
 from trainer.segment import SegmentError, SegmentPlan, SegmentReport
@@ -183,7 +183,7 @@ class Reports:
         """Label -> names of people whose votes show that they know it well."""
         consensus = self.heard(run).consensus
         members = self._house.store.votes.members().values()
-        names = {member.person_id: member.name for member in members}
+        names = {m.person_id: m.name for m in members if not m.opted_out_at}
         return {label: experts(consensus, label, names) for label in labels}
 
     async def _may_ask(self, run: Run) -> bool:
@@ -206,11 +206,14 @@ class Reports:
             runs.segment_failed, segment.segment_id, why, self._house.now(), report
         )
 
-    def heard(self, run: Run, ballots: Sequence[Ballot] | None = None) -> Heard:
-        """What the team has said so far, on all cards of the run or on some."""
-        votes = self._house.store.votes
-        chosen = votes.ballots(run_id=run.run_id) if ballots is None else ballots
-        return opinions(chosen, votes.current([b.ballot_id for b in chosen]))
+    def heard(self, run: Run) -> Heard:
+        """What the team has said so far, but for rounds that count for nothing."""
+        store = self._house.store
+        rounds = store.votes.rounds(run.run_id)
+        segments = [s for arm_id in {r.arm_id for r in rounds} for s in store.runs.segments(arm_id)]
+        left_out = safety.undone(rounds, segments)
+        ballots = [b for b in store.votes.ballots(run_id=run.run_id) if b.round_id not in left_out]
+        return opinions(ballots, store.votes.current([b.ballot_id for b in ballots]))
 
 
 def wants(run: Run, what: Literal["stop", "ask"]) -> bool:
