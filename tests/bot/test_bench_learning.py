@@ -178,3 +178,15 @@ async def test_what_is_done_is_not_done_again(tmp_path):
     assert rows == [{"cell": cell.key, "n": 10}]
     assert heard == [(1, 1)]
     assert list(read_rows(tmp_path / "cells.jsonl")) == [cell.key]
+
+
+def test_the_worst_of_careless_teams_is_held_to_its_control():
+    rows = [row("control", (10, 0.5, 0.60), seed=s) for s in (0, 1)]
+    rows += [row("human", (10, 0.5, a), seed=s, team="weak") for s, a in enumerate((0.7, 0.57))]
+    rows += [row("human", (10, 0.5, 0.2), seed=0)]  # a good team is another row
+
+    [harm] = [f for f in figures(Results(rows)) if "careless and adverse" in f.name]
+
+    assert "worst of 2 runs" in harm.name
+    assert harm.value == pytest.approx(-3.0)
+    assert harm.holds is False

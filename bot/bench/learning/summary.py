@@ -17,6 +17,7 @@ GATE_POINTS = 3.0
 NO_VOTES = ("no_votes", "control", "cleanlab", "random", "infobatch")
 """Arms of ours that ask nobody; `rho` does not vote, but people label for it."""
 HUMAN = "human:good:100"
+BAD_TEAMS = ("weak", "lazy", "adverse", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,21 @@ def figures(results: Results) -> tuple[Figure, ...]:
                 ">= -2",
             )
         )
+    harm = [
+        gain
+        for recipe in results.recipes
+        for arm in results.arms(recipe)
+        if arm.split(":")[1:2] and arm.split(":")[1] in BAD_TEAMS
+        for gain in results.gains(recipe, arm, ["control"])
+    ]
+    found.append(
+        Figure(
+            f"careless and adverse teams against control, the worst of {len(harm)} runs",
+            min(harm, default=None),
+            "points",
+            ">= -2",  # twice the standard error of what a thousand test samples tell
+        )
+    )
     for recipe, epochs in (
         ("clean", 3.0),
         ("mild", 3.0),
