@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.base import Ref
-from bot import messages, outgoing, pleased, votes, words
+from bot import messages, outgoing, pleased, safety, votes, words
 from bot.answered import answer_said, shown_on
 from bot.house import House
 from bot.opinions import counted, opinions
@@ -131,7 +131,12 @@ def _recount(house: House, run: Run, round_: Round) -> None:
     current = store.current([b.ballot_id for b in ballots])
     heard, answers = opinions(ballots, current), counted(ballots, current)
     liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)
-    now_liked = {} if liked is None else {pleased.OUTCOME: liked.as_json()}
+    counts = heard.tally.as_json()
+    if liked is not None:
+        counts[pleased.OUTCOME] = liked.as_json()
+    why = safety.contradiction(ballots, current, heard.tally.alpha)
+    if why or (round_.outcome or {}).get(safety.OUTCOME):  # it may count again, or no more
+        counts[safety.OUTCOME] = why
     spec = RunSpec.model_validate(run.spec)
     items: list[OutboxItem] = []
     for ballot in ballots:
@@ -140,7 +145,7 @@ def _recount(house: House, run: Run, round_: Round) -> None:
         for platform, channel in house.channels.items():
             key = outgoing.card_key(ballot.ballot_id, platform)
             items.append(outgoing.edit(key, platform, channel, card))
-    store.recount(round_.round_id, {**heard.tally.as_json(), **now_liked}, items, house.now())
+    store.recount(round_.round_id, counts, items, house.now())
 
 
 def told(house: House, run: Run, member_id: str, by: str, back: Back) -> list[OutboxItem]:

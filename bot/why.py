@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot import ask, messages, words
+from bot import ask, messages, safety, words
 from bot.answered import answer_said, sample_said, subject_of, view_of
 from bot.house import House
 from bot.members import shown_name
@@ -53,6 +53,7 @@ class Card:
     round: Round
     subject: Subject
     votes: tuple[Vote, ...]  # on the sample, its better labels included
+    voided: str = ""  # why its round counts for nothing
 
     @property
     def is_open(self) -> bool:
@@ -130,27 +131,37 @@ def read_story(store: Store, run: Run, sample_id: str) -> Story:
     ballots = store.votes.ballots(run_id=run.run_id)
     rounds = {r.round_id: r for r in store.votes.rounds(run.run_id)}
     votes = store.votes.current([b.ballot_id for b in ballots])
+    arm, segments = _of_people(store, run)
+    voided = safety.undone([r for r in rounds.values() if r.arm_id == arm], segments)
     on: dict[tuple[str, str], list[Vote]] = defaultdict(list)
     for vote in votes:
         on[vote.ballot_id, vote.subject.partition(".")[0]].append(vote)
     cards = tuple(
-        Card(b, rounds[b.round_id], s, tuple(on[b.ballot_id, s.key]))
+        Card(b, rounds[b.round_id], s, tuple(on[b.ballot_id, s.key]), voided.get(b.round_id, ""))
         for b in ballots
         for s in b.subjects
         if s.kind is SubjectKind.SAMPLE and s.target == sample_id
     )
-    consensus = opinions(ballots, votes).consensus
-    verdict, note, segment = _verdict(store, run, sample_id)
+    counting = [b for b in ballots if b.round_id not in voided]
+    ids = {b.ballot_id for b in counting}
+    consensus = opinions(counting, [v for v in votes if v.ballot_id in ids]).consensus
+    verdict, note, segment = _verdict(run, segments, sample_id)
     return Story(
         sample_id, cards, consensus.posterior.get(sample_id), consensus.votes.get(sample_id, 0),
         verdict, note, segment,
     )  # fmt: skip
 
 
-def _verdict(store: Store, run: Run, sample_id: str) -> tuple[Verdict | None, str, Segment | None]:
-    """What the arm with people last made of a sample, why votes do not spread, and when that was."""
+def _of_people(store: Store, run: Run) -> tuple[str, list[Segment]]:
+    """The arm that people steer, and its segments; none where nobody does."""
     arm = next((a for a in store.runs.arms(run.run_id) if a.name == "human"), None)
-    segments = store.runs.segments(arm.arm_id) if arm is not None else []
+    return (arm.arm_id, store.runs.segments(arm.arm_id)) if arm is not None else ("", [])
+
+
+def _verdict(
+    run: Run, segments: Sequence[Segment], sample_id: str
+) -> tuple[Verdict | None, str, Segment | None]:
+    """What training last made of a sample, why votes do not spread, and when that was."""
     for segment in reversed(segments):
         name = f"segment-{segment.n}-{segment.attempt}"
         path = Path(run.folder) / "human" / name / verdicts.FILE
@@ -210,7 +221,8 @@ def _votes(cards: Sequence[Card], members: Mapping[str, Member]) -> list[str]:
             lines.append(f"{where}, blind: {words.plural(n, 'answer')} so far.")
         else:
             again = ", asked again" if card.subject.role == "repeat" else ""
-            lines.append(f"{where}{again}: {_who_said_what(card, members) or 'no votes'}.")
+            void = f" (the round counts for nothing: {card.voided})" if card.voided else ""
+            lines.append(f"{where}{again}: {_who_said_what(card, members) or 'no votes'}{void}.")
     return lines or ["Nobody was asked about it."]
 
 

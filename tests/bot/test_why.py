@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.why import Card, Story, told
@@ -97,6 +99,12 @@ def test_a_check_looks_like_any_other_card_until_it_is_closed_and_shames_nobody_
     text = words(card(role="gold"), posterior=None)
     assert "a check, whose answer was known" in text
     assert "Ana" not in text
+
+
+def test_a_round_that_counts_for_nothing_is_said_to():
+    void = replace(card(), voided="people contradict each other")
+
+    assert "does not fit (the round counts for nothing: people contradict" in words(void)
 
 
 def test_who_opted_out_or_is_forgotten_has_no_name():
