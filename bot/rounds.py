@@ -99,7 +99,8 @@ class Rounds:
         )
         await self.live.show(run.run_id)  # the head message, before anything is said in its thread
         self._drive(run.run_id)
-        await until(self._placed[run.run_id], PLACED_S)  # it can be said where it stands
+        await until(self._placed[run.run_id], PLACED_S)
+        await self.live.show(run.run_id)  # with its place in the queue
         return run
 
     async def stop(self, run_id: str, who: str, why: str = "") -> None:
