@@ -6,9 +6,12 @@ import logging
 
 from adapters.base import ChatError, HasHome, Home, HomeSection
 from bot import words
+from bot.answered import shown_on, subject_of, view_of
 from bot.house import House
+from bot.members import accounts_of
 from bot.messages import cut
-from storage.models import Ballot, FeatureView, Run, SampleView, SheetView, Vote
+from bot.standing import told_alone
+from storage.models import Ballot, FeatureView, Run, Vote
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +34,23 @@ async def show_home(house: House, user: str) -> None:
 def _home(house: House, user: str) -> Home:
     runs = house.store.runs.all()[-RUNS:][::-1]
     ballots = {b.ballot_id: b for run in runs for b in house.store.votes.ballots(run_id=run.run_id)}
-    mine = [vote for vote in house.store.votes.current(list(ballots)) if vote.voter == user]
+    accounts = accounts_of(user, house.store.votes.members())
+    mine = [vote for vote in house.store.votes.current(list(ballots)) if vote.voter in accounts]
     newest = sorted(mine, key=lambda vote: vote.at, reverse=True)
-    return page(runs, [(vote, ballots[vote.ballot_id]) for vote in newest])
+    about = {ballots[vote.ballot_id].run_id for vote in newest[:1]}
+    worth = [told_alone(house, run, user) for run in runs if run.run_id in about]
+    return page(runs, [(vote, ballots[vote.ballot_id]) for vote in newest], "".join(worth))
 
 
-def page(runs: list[Run], votes: list[tuple[Vote, Ballot]]) -> Home:
+def page(runs: list[Run], votes: list[tuple[Vote, Ballot]], worth: str = "") -> Home:
     """The page of somebody who gave these answers, newest first.
 
     Args:
         runs: the team's, newest first.
         votes: the person's own, each with what was asked.
+        worth: what is said of these votes, for nobody else; empty where nothing is.
     """
+    told = (HomeSection(title="What your votes are worth", lines=tuple(worth.splitlines())),)
     return Home(
         title="Joulery",
         sections=(
@@ -55,6 +63,7 @@ def page(runs: list[Run], votes: list[tuple[Vote, Ballot]]) -> Home:
                 lines=tuple(_vote(vote, ballot) for vote, ballot in votes[:VOTES])
                 or ("Nothing yet. Cards come while a run asks.",),
             ),
+            *(told if worth else ()),
         ),
     )
 
@@ -68,14 +77,9 @@ def _vote(vote: Vote, ballot: Ballot) -> str:
     chosen = next((choice.label for choice in ballot.choices if choice.id == said), said)
     if ballot.ask == "importance":
         view = FeatureView.model_validate(ballot.view)
-        target = next((s.target for s in ballot.subjects if s.key == vote.subject), vote.subject)
-        return f"{ballot.run_id} · “{cut(target, 40)}” for “{cut(view.label, 40)}”: {chosen}"
-    sample = _seen(ballot, vote.subject.partition(".")[0])
+        found = subject_of(ballot, vote.subject)
+        if found is None:
+            return f"{ballot.run_id} · {shown_on(ballot, vote.subject)}: {chosen}"
+        return f"{ballot.run_id} · “{cut(found.target, 40)}” for “{cut(view.label, 40)}”: {chosen}"
+    sample = view_of(ballot, vote.subject.partition(".")[0])
     return f"{ballot.run_id} · {chosen}: {cut(sample.text or sample.sample_id, 100)}"
-
-
-def _seen(ballot: Ballot, key: str) -> SampleView:
-    """The sample that stands on a ballot under a key; they are numbered from 1."""
-    if not ballot.is_sheet:
-        return SampleView.model_validate(ballot.view)
-    return SheetView.model_validate(ballot.view).pictures[int(key) - 1]

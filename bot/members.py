@@ -31,6 +31,13 @@ def shown_name(member_id: str, members: Mapping[str, Member]) -> str:
     return (plain_name(known.name) if known else "") or member_id
 
 
+def accounts_of(member_id: str, members: Mapping[str, Member]) -> frozenset[str]:
+    """All accounts of the person whom one of them belongs to."""
+    known = members.get(member_id)
+    same = (m.member_id for m in members.values() if known and m.person_id == known.person_id)
+    return frozenset((member_id, *same))
+
+
 async def opt_out(house: House, member_id: str) -> str:
     """Leave somebody alone."""
     await house.call(house.store.members.opt_out, member_id, house.now())

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from bot import accounts, words
 from bot.energy.effort import People, people
 from bot.house import House
-from bot.members import SOMEBODY, shown_name
+from bot.members import SOMEBODY, accounts_of, shown_name
 from bot.opinions import Heard, opinions
-from bot.undo import accounts_of
 from storage.consensus import Reliability, Share
 from storage.models import Ballot, Member, Round, RoundState, Run, Vote, VoteEvent
 
@@ -121,10 +120,11 @@ def _agreement(rounds: Sequence[Round]) -> list[str]:
 
 async def about_me(house: House, run: Run, member_id: str) -> str:
     """What somebody's own votes in a run are worth; for them alone."""
-    return await house.call(_about_me, house, run, member_id)
+    return await house.call(told_alone, house, run, member_id)
 
 
-def _about_me(house: House, run: Run, member_id: str) -> str:
+def told_alone(house: House, run: Run, member_id: str) -> str:
+    """The same; blocks while it is read."""
     store = house.store.votes
     members = store.members()
     ballots = store.ballots(run_id=run.run_id)

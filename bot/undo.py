@@ -15,11 +15,11 @@ from adapters.base import Ref
 from bot import messages, outgoing, pleased, safety, votes, words
 from bot.answered import answer_said, shown_on
 from bot.house import House
+from bot.members import accounts_of
 from bot.opinions import counted, opinions
 from bot.rounds import Rounds
 from storage.models import (
     Ballot,
-    Member,
     OutboxItem,
     Round,
     RoundState,
@@ -102,13 +102,6 @@ def _withdraw(house: House, run: Run, member_id: str, what: What, ballot_id: str
         {r.round_id: r for r in store.rounds(run.run_id) if r.round_id in of_rounds},
         tuple(vote for vote in current if vote.voter in accounts),
     )
-
-
-def accounts_of(member_id: str, members: Mapping[str, Member]) -> frozenset[str]:
-    """All accounts of the person whom one of them belongs to."""
-    known = members.get(member_id)
-    same = (m.member_id for m in members.values() if known and m.person_id == known.person_id)
-    return frozenset((member_id, *same))
 
 
 def _latest(marks: Sequence[VoteEvent], *, whole_card: bool) -> list[VoteEvent]:

@@ -181,6 +181,8 @@ async def test_ones_own_page_shows_the_runs_and_ones_own_votes(open_bot, chat, t
         assert ana.sections[0].lines[0].startswith("r1 tiny: asking")
         assert ana.sections[1].title == "What you said: 1 vote"
         assert bo.sections[1].lines == ("Nothing yet. Cards come while a run asks.",)
+        assert ana.sections[2].lines[0].startswith("Run r1: 1 vote of yours on 1 card")
+        assert len(bo.sections) == 2  # what Ana's votes are worth is nobody else's business
 
 
 @pytest.mark.parametrize("choice", ["", "yes", "yes|soon|u|w", "pause", "yes|1|u|"])
