@@ -44,6 +44,7 @@ from bot.reminders import Reminders
 from bot.rounds import Rounds
 from bot.schedule import Job, Schedule
 from bot.settings import Settings, SettingsError
+from bot.tracking.telling import LOOK_S, Trackers
 from bot.verbs import SHOWN
 from storage.database import StoreError
 from storage.models import Posting, RunState
@@ -233,6 +234,8 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
             bot.schedule.every(SUMMARY_S, "forget", partial(forget_due, house))
             bot.schedule.every(SNAPSHOT_S, "snapshots", bot.look_at_open_cards)
             bot.schedule.every(SNAPSHOT_S, "groups", door.refresh)
+            trackers = Trackers(house)
+            bot.schedule.every(LOOK_S, "trackers", trackers.look)
             await rounds.recover()
             try:
                 yield bot
@@ -241,6 +244,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
                     await bot.stop_acting()
                 raise
             await rounds.close()
+            await trackers.close()
             is_all_ended = True
             for task in tasks:
                 task.cancel()

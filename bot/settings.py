@@ -44,6 +44,14 @@ def _hours(text: str) -> str:
     return text
 
 
+def _known_trackers(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in TRACKERS]
+    if unknown and names != ("none",):
+        raise ValueError(f"there is no {unknown[0]}; give {', '.join(TRACKERS)}, or none")
+    return tuple(dict.fromkeys(name for name in names if name in TRACKERS))
+
+
+TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -149,6 +157,10 @@ class Settings(BaseSettings):
         "",
         description="when nobody is reminded and no deadline passes, on the team's clock, e.g. 22-7; "
         "empty = never",
+    )
+    trackers: Annotated[Names, AfterValidator(_known_trackers)] = Field(
+        ("tensorboard",),
+        description="who is told of metrics and joules: tensorboard, mlflow, wandb, trackio, or none",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
         Field("WARNING", description="DEBUG, INFO, WARNING or ERROR")

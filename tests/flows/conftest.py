@@ -25,6 +25,7 @@ def settings(tmp_path: Path) -> Settings:
         specs_dir=tmp_path / "specs",
         operators=("memory:*",),
         web_port=0,
+        trackers=(),  # a process each time a bot leaves
     )
 
 
