@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from adapters.base import (
@@ -23,6 +23,7 @@ from adapters.base import (
 )
 from bot.access import Access
 from bot.alerts import Alerts, tell
+from bot.clock import WALL, Clock
 from bot.commands.grammar import bare, on_card
 from bot.commands.hearing import Commands
 from bot.completing import complete
@@ -157,8 +158,20 @@ class Bot:
 
 
 @asynccontextmanager
-async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> AsyncIterator[Bot]:
+async def running(
+    settings: Settings,
+    platforms: Mapping[str, ChatPlatform],
+    *,
+    clock: Clock = WALL,
+    launcher: LocalLauncher | None = None,
+) -> AsyncIterator[Bot]:
     """A bot that is connected, ticking and recovered; all is closed at the end.
+
+    Args:
+        settings: all there is to set.
+        platforms: where people are.
+        clock: all its time is this one's.
+        launcher: starts training processes; by default on this host.
 
     Raises:
         StoreError: the database cannot be used, or another bot holds it.
@@ -168,7 +181,7 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     grid = await grid_of(settings)
     intensity = provider(settings.carbon_forecast)
     store = await asyncio.to_thread(Store.open, settings.database)
-    lease = Lease(store, lambda: datetime.now(UTC))
+    lease = Lease(store, clock.now)
     await lease.take()
     found = await asyncio.to_thread(probe, settings.watts_per_core)
     grams = None if grid is None else grid.g_per_kwh * (settings.pue or 1.0)
@@ -185,21 +198,28 @@ async def running(settings: Settings, platforms: Mapping[str, ChatPlatform]) -> 
     house = House(
         settings=settings,
         store=store,
-        office=PostOffice(platforms, store, lambda: datetime.now(UTC), voices.wants),
+        office=PostOffice(platforms, store, clock.now, voices.wants),
         voices=voices,
-        launcher=LocalLauncher(),
-        meter=EnergyMeter(found.sources, spending.add, charge_idle=settings.charge_idle),
+        launcher=launcher or LocalLauncher(),
+        meter=EnergyMeter(
+            found.sources,
+            spending.add,
+            clock=clock.running_s,
+            now=clock.now,
+            charge_idle=settings.charge_idle,
+        ),
         probe=found,
         spending=spending,
         cap=cap,
         channels={name: _channel(name, settings) for name in platforms},
         grid=grid,
         intensity=intensity,
+        now=clock.now,
     )
     access = Access(settings.operators, settings.voters, settings.admins)
     door, rounds = Doorkeeper(house, access), Rounds(house, access)
     commands = Commands(house, rounds, access, door)
-    bot = Bot(house, rounds, commands, door, Schedule(), lease, house.now())
+    bot = Bot(house, rounds, commands, door, Schedule(clock.tick_s), lease, house.now())
     left = await asyncio.to_thread(metering.left_off, store.ledger, house.meter.boot_id)
     house.meter.take_up(left)
     house.meter.start()

@@ -112,12 +112,15 @@ def questions(
     closes = f"closes by {closing_time(round_, quiet.zone)}"
     opened = messages.round_opened(ballots, round_, closes, kind)
     if is_audit(ballots):
-        opened = f"{messages.audit_opened()}\n{opened}"
+        opened += f"\n{messages.audit_opened()}"
     items = outgoing.in_thread(channels, run.run_id, f"round:{round_.round_id}", opened)
     items += [
         outgoing.post(
             outgoing.card_key(ballot.ballot_id, platform), platform, channel,
-            messages.question(ballot, spec, closes=closes, experts=_known_by(ballot, experts)),
+            messages.question(
+                ballot, spec, closes=closes, experts=_known_by(ballot, experts),
+                until=round_.closes_at,
+            ),
             run_id=run.run_id, ballot_id=ballot.ballot_id,
         )
         for platform, channel in channels.items()

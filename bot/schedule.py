@@ -12,15 +12,22 @@ from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bot.clock import WALL
+
 log = logging.getLogger(__name__)
 
 Job = Callable[..., Awaitable[Any]]
 
 
 class Schedule:
-    """The ticks of one bot process."""
+    """The ticks of one bot process.
 
-    def __init__(self) -> None:
+    Args:
+        tick_s: the wall's seconds between two ticks that are to come every so many.
+    """
+
+    def __init__(self, tick_s: Callable[[float], float] = WALL.tick_s) -> None:
+        self._tick_s = tick_s
         self._scheduler: Any = AsyncIOScheduler(
             timezone="UTC",
             # a job late for whatever reason still runs, once
@@ -38,7 +45,8 @@ class Schedule:
 
     def every(self, seconds: float, name: str, job: Job) -> None:
         """Run `job` every `seconds`."""
-        self._scheduler.add_job(_guarded, "interval", args=[job, name], seconds=seconds, id=name)
+        how = {"seconds": self._tick_s(seconds), "id": name}
+        self._scheduler.add_job(_guarded, "interval", args=[job, name], **how)
 
 
 async def _guarded(job: Job, name: str) -> None:

@@ -8,8 +8,9 @@ in doubt it is read again.
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from adapters.base import Card, Menu
@@ -37,8 +38,8 @@ class Shelf:
 class Posted:
     """The bot's own posts by place and key."""
 
-    def __init__(self, calls: Calls, own: Own) -> None:
-        self._calls, self._own = calls, own
+    def __init__(self, calls: Calls, own: Own, now: Callable[[], datetime]) -> None:
+        self._calls, self._own, self._now = calls, own, now
         self._shelves: dict[Place, Shelf] = {}
         self._keys: dict[tuple[str, str], str] = {}  # (channel, ts) -> key
 
@@ -80,7 +81,7 @@ class Posted:
 
     async def _read(self, channel: str, thread: str | None, shelf: Shelf) -> None:
         if thread is None:
-            oldest = str(time.time() - LOOK_BACK_S)
+            oldest = str(self._now().timestamp() - LOOK_BACK_S)
             pages = self._calls.pages(
                 "conversations_history", channel=channel, oldest=oldest, include_all_metadata=True
             )

@@ -61,7 +61,7 @@ class Session:
             await calls.close()
             raise
         own, people = Own(me["user_id"], me["bot_id"]), People(calls)
-        posted = Posted(calls, own)
+        posted = Posted(calls, own, now)
         posting = Posting(calls, posted)
         who = AuthorizeResult(
             enterprise_id=None,
