@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -85,8 +84,9 @@ def export(
     account = accounts.account(store, settings, grid, run)
     work = _Export(settings, store, run, account, form, with_names)
     folder = folder or Path(f"export-{run.run_id}")
-    with _told(folder):
-        return Written(folder, tuple(work.write(what, folder)))
+    with _told(folder), tempfile.TemporaryDirectory(prefix="joulery-") as scratch:
+        pictures_in = Path(scratch) if form == "parquet" else folder
+        return Written(folder, tuple(work.write(what, folder, pictures_in)))
 
 
 class _Export:
@@ -109,16 +109,16 @@ class _Export:
         members = store.votes.members()
         self._call = callers(members, key_of(settings.data_dir), with_names=with_names)
 
-    def write(self, what: What, folder: Path) -> Iterator[str]:
+    def write(self, what: What, folder: Path, pictures_in: Path) -> Iterator[str]:
         """Write it, a line for each thing that was written."""
         makers: dict[str, Callable[[], list[Table]]] = {
-            "samples": lambda: [self._samples(folder)], "votes": self._voted, "energy": self._joules,
+            "samples": lambda: [self._samples(pictures_in)], "votes": self._voted, "energy": self._joules,
         }  # fmt: skip
         wanted = [*makers] if what == "run" else [what] if what in makers else []
         tables = [table for name in wanted for table in makers[name]()]
         for table in tables:
             if table.rows:
-                path = write_table(folder, table, self._form)
+                path = write_table(folder, table, self._form, pictures_in)
                 yield f"{path}: {len(table.rows)} rows"
             else:
                 yield f"{table.name}: nothing yet"
@@ -126,8 +126,6 @@ class _Export:
             text = cards.data_card(self._told(), tables, self._form, with_names=self._with_names)
             write_whole(folder / "README.md", text)
             yield f"{folder / 'README.md'}: the data card"
-        if self._form == "parquet":  # they are in the table
-            shutil.rmtree(folder / PICTURES, ignore_errors=True)
         report = report_of(self._run)
         if what == "run" and report is not None:
             write_whole(folder / REPORT, json.dumps(report, indent=1, default=str))
@@ -153,13 +151,13 @@ class _Export:
         }
         return [Table("energy", kinds, as_rows(self._store.ledger.of_run(self._run.run_id)))]
 
-    def _samples(self, folder: Path) -> Table:
+    def _samples(self, pictures_in: Path) -> Table:
         path = self._arm_folder() / SELECTION
         try:
             selection = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:  # before its first step
             selection = {}
-        pool = list(pool_of(self._run, folder / PICTURES))
+        pool = list(pool_of(self._run, pictures_in / PICTURES))
         return sample_table(pool, selection, self._heard.opinions.samples)
 
     # --- the model ------------------------------------------------------------------------------

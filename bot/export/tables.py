@@ -22,8 +22,14 @@ MAX_CELL = 2**24
 """Characters of a csv cell; the csv module stops at 2^17, and prompts may be longer."""
 
 
-def write_table(folder: Path, table: Table, form: Form) -> Path:
+def write_table(folder: Path, table: Table, form: Form, pictures_in: Path | None = None) -> Path:
     """Write a table under its name; where.
+
+    Args:
+        folder: where to.
+        table: what.
+        form: how; parquet holds the pictures themselves.
+        pictures_in: what the paths of pictures count from; None = the folder.
 
     Raises:
         ExportError: it cannot be written there.
@@ -32,7 +38,7 @@ def write_table(folder: Path, table: Table, form: Form) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if form == "parquet":
-            _write_parquet(path, table)
+            _write_parquet(path, table, pictures_in or folder)
         elif form == "jsonl":
             lines = (_whole(row, table.columns) for row in table.rows)
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -72,7 +78,7 @@ def plain(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 
-def _write_parquet(path: Path, table: Table) -> None:
+def _write_parquet(path: Path, table: Table, pictures_in: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -81,7 +87,7 @@ def _write_parquet(path: Path, table: Table) -> None:
         cells = [row.get(name) for row in table.rows]
         if name == table.pictures:
             columns[name] = pa.array(
-                [c and {"bytes": (path.parent / c).read_bytes(), "path": c} for c in cells],
+                [c and {"bytes": (pictures_in / c).read_bytes(), "path": c} for c in cells],
                 pa.struct({"bytes": pa.binary(), "path": pa.string()}),
             )
         else:

@@ -9,12 +9,15 @@ import pytest
 from PIL import Image
 
 from bot.energy.export import ExportError
-from bot.export.exporting import key_of
+from bot.export.exporting import export, key_of
 from bot.export.rows import Table, callers, pseudonym, sample_table, vote_rows
 from bot.export.tables import read_table, write_table
+from bot.settings import Settings
 from bot.wording import FITS
 from storage.models import Ballot, Member, SampleView, Subject, SubjectKind, Vote
-from tests.storage.records import T0
+from storage.store.store import Store
+from tests.storage.records import T0, new_run
+from trainer.spec import parse_spec
 
 NASTY = ["=1+1", "+1", "-2*3", "@cmd|calc", "\tx", "\rx", "'=kept as it is", "plain", "l\nbreak"]
 MEMBERS = {
@@ -122,3 +125,43 @@ def test_a_samples_verdict_is_what_it_is_trained_as():
 
     assert [row["verdict"] for row in table.rows] == ["kept", "dropped", "relabelled", "unseen"]
     assert json.dumps(table.rows[3]["weight"]) == "null"
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Settings of a bot with a run over pictures that was never trained."""
+    for number, label in enumerate(["cat", "dog"] * 6):
+        path = tmp_path / "pool" / label / f"private-{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 3 + number), "red").save(path)
+    spec = {
+        "name": "pets", "task": "image-classification", "model": "toy",
+        "data": {"pool": f"imagefolder:{tmp_path / 'pool'}", "dev": 0.3},
+    }  # fmt: skip
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data")
+    store = Store.open(settings.database)
+    new_run(store, spec=parse_spec(spec, where="test").model_dump(mode="json"), seed=0)
+    return settings
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_pictures_go_along_and_nothing_else_in_the_folder_is_touched(
+    pictures, tmp_path, monkeypatch, form
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import load_dataset
+
+    (tmp_path / "out" / "images").mkdir(parents=True)
+    (tmp_path / "out" / "images" / "mine.txt").write_text("mine")
+
+    export(pictures, "samples", "r1", form, tmp_path / "out")
+
+    found = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "c"))["train"]
+    assert set(found["verdict"]) == {"unseen"}
+    assert (tmp_path / "out" / "images" / "mine.txt").read_text() == "mine"
+    if form == "parquet":
+        assert found[0]["image"].size[0] == 4
+        assert len([*(tmp_path / "out" / "images").iterdir()]) == 1
+    else:
+        assert (tmp_path / "out" / found[0]["image"]).is_file()
+        assert "private" not in str(found[:])

@@ -37,7 +37,9 @@ PATIENCE_S = 120.0
 def environment(folder: Path, **settings: object) -> dict[str, str]:
     """The environment of a bot that lives in `folder`, free of the caller's own settings."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("JOULERY_")}
-    own = {"data_dir": folder / "data", "specs_dir": folder / "specs", **settings}
+    own = {
+        "data_dir": folder / "data", "specs_dir": folder / "specs", "trackers": "none", **settings
+    }  # fmt: skip
     return kept | {f"JOULERY_{name.upper()}": str(value) for name, value in own.items()}
 
 
