@@ -149,6 +149,9 @@ class Card(Plain):
     menu: Menu | None = None
     seeds: tuple[str, ...] = ()  # canonical emoji the bot places itself
     footer: str = ""
+    until: datetime | None = (
+        None  # until when it takes answers: for readers' own clocks, where known
+    )
     tally: str = ""  # the count in words, once there is one to show
     tone: Tone = "plain"
     is_blind: bool = False  # nobody sees counts or names before the card is closed

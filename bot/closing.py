@@ -67,14 +67,14 @@ def sum_up(house: House, round_: Round, closed_by: str, *, is_complete: bool) ->
         told.append(messages.decided(decision))
     outcome[digest.SAID] = "\n".join(told)
     said = outgoing.in_thread(house.channels, run.run_id, digest.key(round_), outcome[digest.SAID])
-    items = [*_final_cards(house, run, ballots, counted(ballots, current)), *said, *whispers]
+    items = [*final_cards(house, run, ballots, counted(ballots, current)), *said, *whispers]
     if not is_complete:
         key = f"snapshot:{round_.round_id}"
         items += alerts.items_of(house, key, messages.not_all_seen(run.run_id, n))
     return Closed(run.run_id, outcome, tuple(items), tuple(told))
 
 
-def _final_cards(
+def final_cards(
     house: House, run: Run, ballots: Sequence[Ballot], answers: Mapping[str, Counter[str]]
 ) -> list[OutboxItem]:
     """The cards as they look once nobody can answer them any more."""

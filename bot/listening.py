@@ -101,7 +101,9 @@ class Listening:
         key = f"extended:{round_.round_id}:{round_.closes_at.isoformat()}"
         items = outgoing.in_thread(house.channels, run.run_id, key, said)
         for ballot in house.store.votes.ballots(round_id=round_.round_id):
-            card = messages.question(ballot, spec, closes=f"closes by {closes}")
+            card = messages.question(
+                ballot, spec, closes=f"closes by {closes}", until=round_.closes_at
+            )
             items += [
                 outgoing.edit(
                     outgoing.card_key(ballot.ballot_id, platform), platform, channel, card

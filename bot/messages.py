@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from string import ascii_uppercase
 
 from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
@@ -67,7 +68,14 @@ def which(options: Sequence[str], given: str | None) -> tuple[Choice, ...]:
     )
 
 
-def question(ballot: Ballot, spec: RunSpec, *, closes: str, experts: Sequence[str] = ()) -> Card:
+def question(
+    ballot: Ballot,
+    spec: RunSpec,
+    *,
+    closes: str,
+    experts: Sequence[str] = (),
+    until: datetime | None = None,
+) -> Card:
     """A ballot as an open card.
 
     Args:
@@ -75,7 +83,12 @@ def question(ballot: Ballot, spec: RunSpec, *, closes: str, experts: Sequence[st
         spec: says how votes are given.
         closes: until when, in words.
         experts: names of people who know the ballot's label well, best first.
+        until: the same, for platforms that know their readers' clocks.
     """
+    return _question(ballot, spec, closes, experts).model_copy(update={"until": until})
+
+
+def _question(ballot: Ballot, spec: RunSpec, closes: str, experts: Sequence[str]) -> Card:
     kind = KINDS[spec.task]
     if ballot.ask == "importance":
         view = FeatureView.model_validate(ballot.view)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.base import Ref
-from bot import messages, outgoing, pleased, safety, votes, words
+from bot import outgoing, pleased, safety, votes, words
 from bot.answered import answer_said, shown_on
+from bot.closing import final_cards
 from bot.house import House
 from bot.members import accounts_of
 from bot.opinions import counted, opinions
@@ -28,7 +29,6 @@ from storage.models import (
     VoteEvent,
     VoteOp,
 )
-from trainer.spec import RunSpec
 
 What = Literal["last", "card", "all"]
 
@@ -130,14 +130,7 @@ def _recount(house: House, run: Run, round_: Round) -> None:
     why = safety.contradiction(ballots, current, heard.tally.alpha)
     if why or (round_.outcome or {}).get(safety.OUTCOME):  # it may count again, or no more
         counts[safety.OUTCOME] = why
-    spec = RunSpec.model_validate(run.spec)
-    items: list[OutboxItem] = []
-    for ballot in ballots:
-        card = messages.question(ballot, spec, closes="closed")
-        card = messages.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
-        for platform, channel in house.channels.items():
-            key = outgoing.card_key(ballot.ballot_id, platform)
-            items.append(outgoing.edit(key, platform, channel, card))
+    items = final_cards(house, run, ballots, answers)
     store.recount(round_.round_id, counts, items, house.now())
 
 

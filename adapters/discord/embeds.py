@@ -35,6 +35,8 @@ def card(shown: Card, url: str) -> discord.Embed:
     embed = discord.Embed(
         title=title, url=url, description=description or None, colour=COLOURS[shown.tone]
     )
+    if shown.until is not None and not shown.is_closed:
+        embed.timestamp = shown.until  # behind the footer, on each reader's own clock
     footer = "\n".join(part for part in (shown.tally, shown.footer) if part)
     if footer:
         embed.set_footer(text=clean(footer, MAX_FOOTER))  # shown letter by letter

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from adapters.base import Button, Card, CardPart, Home, Menu, Ref
@@ -106,6 +107,15 @@ def _card(card: Card, limit: int) -> Iterator[Block]:
     for said in (card.tally, card.footer):
         if said:
             yield {"type": "context", "elements": [plain_text(said, 600)]}
+    if card.until is not None and not card.is_closed:
+        yield {"type": "context", "elements": [_on_your_clock(card.until)]}
+
+
+def _on_your_clock(until: datetime) -> Block:
+    """The deadline on each reader's own clock (docs, "Formatting text": date formatting)."""
+    fallback = f"{until.astimezone(UTC):%H:%M} UTC"
+    shown = f"<!date^{int(until.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
+    return {"type": "mrkdwn", "text": f"On your clock: {shown}"}
 
 
 def _where_pictures_are(card: Card) -> str:

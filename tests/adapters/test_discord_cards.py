@@ -220,3 +220,12 @@ async def test_the_longest_question_that_is_asked_back_fits_its_buttons() -> Non
     wish = Wish(words, "discord:1234567890123456789", until)
 
     assert controls.view(question("?", wish, "Ana")) is not None
+
+
+def test_a_deadline_stands_behind_the_footer_while_it_is_open():
+    """Discord shows an embed's timestamp on each reader's own clock."""
+    until = datetime(2026, 11, 28, 14, 3, tzinfo=UTC)
+    card = QUESTION.model_copy(update={"until": until})
+
+    assert drawn(card)["timestamp"] == "2026-11-28T14:03:00+00:00"
+    assert "timestamp" not in drawn(card.model_copy(update={"is_closed": True}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -219,3 +220,17 @@ def test_a_title_is_one_line_and_never_empty() -> None:
     assert one_line(" a\n\u200b b ", 10) == "a b"
     assert one_line("\u200b\n", 10) == "–"
     assert one_line("abcdefghij", 5) == "abcd…"
+
+
+def test_a_deadline_is_shown_on_each_reader_s_clock_while_it_is_open():
+    until = datetime(2026, 11, 28, 14, 3, tzinfo=UTC)
+    card = QUESTION.model_copy(update={"until": until})
+
+    found = blocks.message(card)
+    closed = card.model_copy(update={"is_closed": True})
+
+    check_blocks(found)
+    assert "On your clock: <!date^1795874580^{date_short_pretty} at {time}|14:03 UTC>" in shown(
+        found
+    )
+    assert not [text for text in shown(blocks.message(closed)) if "your clock" in text]
