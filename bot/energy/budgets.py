@@ -107,7 +107,8 @@ class Budgets:
         ahead = [(0.0, 0.0)]
         for arm in house.store.runs.arms(run_id):
             train_j, train_s = tally.phase(arm.name, "train")
-            count = len(house.store.runs.checkpoints(arm.arm_id))
+            segments = house.store.runs.segments(arm.arm_id)
+            count = sum(bool((s.report or {}).get("checkpoint")) for s in segments)
             save_j, save_s = tally.phase(arm.name, "checkpoint")
             if train_s > 0:
                 ahead.append(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.steps import (
+    CUT_SHORT,
     Attend,
     Finish,
     GiveUp,
@@ -13,11 +14,13 @@ from bot.steps import (
     cards_ahead,
     next_step,
     pauses,
+    shown,
     wanted,
 )
 from storage.models import (
     Arm,
     ArmState,
+    Ballot,
     Round,
     RoundState,
     Segment,
@@ -198,3 +201,45 @@ def test_refused_input_is_not_tried_again():
 
 def test_a_segment_stopped_early_goes_on_to_the_same_pause():
     assert step([done(0), done(1, outcome="stopped")]) == Train(2, 1, until=0.5, asks=True)
+
+
+def test_asked_now_the_next_segment_only_asks_and_the_planned_pauses_stay():
+    cut = done(0, outcome="stopped", until=0.5)
+    ask = AskSpec(at=(0.5,), audit=0)
+    now = next_step(HUMAN, ask, [cut], [], T0, asked_at=0.2)
+    assert now == Train(1, 1, until=0.2, asks=True)
+
+    asked = [cut, done(1, until=0.2)]
+    assert step(asked, ask=ask) == Train(2, 1, until=0.5, asks=True)
+    assert step([*asked, done(2, until=0.5)], ask=ask) == Train(3, 1, until=1.0, asks=False)
+
+
+def test_asked_now_at_a_planned_pause_the_planned_round_is_the_one():
+    cut = done(0, outcome="stopped", until=0.5)
+    ask = AskSpec(at=(0.5,), audit=0)
+
+    assert next_step(HUMAN, ask, [cut], [], T0, asked_at=0.5) == Train(1, 1, until=0.5, asks=True)
+
+
+def test_what_is_undone_has_a_number_but_was_not_reached():
+    ask = AskSpec(at=(0.5,), audit=0)
+    gone = segment(1, SegmentState.UNDONE, until=1.0)
+
+    assert step([done(0, until=0.5), gone], ask=ask) == Train(2, 1, until=1.0, asks=False)
+
+
+def test_cards_that_nobody_answered_before_the_run_ended_may_be_asked_again():
+    def on_card(number, round_id):
+        subject = Subject(key="1", kind=SubjectKind.SAMPLE, target=f"s{number}")
+        return Ballot(
+            ballot_id=f"{round_id}.{number}", round_id=round_id, run_id="r1", ask="fits",
+            subjects=(subject,), choices=(), view={},
+        )  # fmt: skip
+
+    cut = a_round(RoundState.CLOSED).model_copy(update={"closed_by": f"{CUT_SHORT}stopped"})
+    other = cut.model_copy(update={"round_id": "r1.human.q1", "closed_by": "deadline"})
+    ballots = [on_card(0, cut.round_id), on_card(1, cut.round_id), on_card(2, other.round_id)]
+
+    found = shown(ballots, [cut, other], {f"{cut.round_id}.1"})
+
+    assert [s.target for s in found] == ["s1", "s2"]

@@ -517,7 +517,7 @@ async def test_a_run_paused_at_any_moment_holds_and_goes_on(open_bot, chat, tiny
         assert run.state is RunState.FINISHED
         said = thread(chat, head(chat, run).ref)
         assert len([text for text in said if "Run r1 is paused" in text]) == 1
-        assert len([text for text in said if "Run r1 is training: resumed" in text]) == 1
+        assert len([text for text in said if "Run r1 goes on: resumed" in text]) == 1
 
 
 async def test_resuming_a_run_that_is_under_way_holds_nobody_up(open_bot, chat, tiny_spec):
@@ -544,7 +544,7 @@ async def test_resuming_a_run_that_is_under_way_holds_nobody_up(open_bot, chat, 
     ("verb", "why"),
     [
         ("pause", "run r1 is finished; it cannot become paused"),
-        ("resume", "run r1 is finished; it cannot become training"),
+        ("resume", "run r1 is finished; start a new one"),
         ("stop", "run r1 is finished; it cannot become stopped"),
     ],
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from storage.database import StoreError
-from storage.models import ArmState, Checkpoint, Evaluation, RunState, Sample, SegmentState
+from storage.models import ArmState, Checkpoint, Evaluation, RunState, Sample, SegmentState, Wish
 from storage.store.runs import LEGAL
 from tests.storage.records import at, card, in_threads, item, new_run, question, segment
 
@@ -241,6 +245,71 @@ def test_runs_that_may_still_move_are_told_from_those_that_ended(store):
 
     assert {run.run_id for run in store.runs.all(is_open=True)} == still
     assert {run.run_id for run in store.runs.all(is_open=False)} == ended
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.sampled_from(list(S)), st.sampled_from([None, *S])), max_size=12))
+def test_whatever_is_asked_for_every_move_is_legal_and_they_hang_together(store, wanted):
+    """Moves at random, of people and of a bot that may have looked too early."""
+    run = new_run(store)
+    store.runs.set_wish(run.run_id, Wish(what="stop", who="memory:ana"), (), at(0))
+    for to, seen in wanted:
+        with contextlib.suppress(StoreError):
+            move(store, run, to, only_from=seen)
+
+    moves = store.runs.transitions(run.run_id)
+    now = store.runs.get(run.run_id)
+    assert moves[0].before == ""
+    for before, after in pairwise(moves):
+        assert after.before == before.after
+        assert S(after.after) in LEGAL[S(after.before)]
+        assert after.who
+        assert after.why
+    assert now.state == moves[-1].after
+    assert (now.ended_at is not None) is now.state.is_final
+    assert now.wish is None or not any(S(m.after).is_final for m in moves)
+
+
+def test_a_wish_is_kept_until_what_was_wished_for_is_booked(store, run, part):
+    wish = Wish(what="ask", who="memory:bo")
+    store.runs.set_wish("r1", wish, [item("said")], at(1))
+    kept = store.runs.get("r1").wish
+    book(store, run, part)
+    still = store.runs.get("r1").wish
+    asking = segment("r1.human", 1)
+    store.runs.plan_segment(asking)
+    book(store, run, asking, fulfils=True)
+
+    assert (kept, still) == (wish, wish)
+    assert store.runs.get("r1").wish is None
+    assert store.mail.pending() == 1
+
+
+@pytest.mark.parametrize("state", ["paused", "stopped", "failed"])
+def test_a_run_that_does_not_move_and_left_a_segment_behind_is_found(store, state):
+    run = run_that_is(store, state)
+    quiet = run_that_is(store, state)
+    moving = run_that_is(store, "training")
+    for one in (run, moving):
+        store.runs.plan_segment(segment(f"{one.run_id}.human"))
+
+    assert store.runs.left_behind() == [run.run_id]
+    store.runs.segment_failed(f"{run.run_id}.human.0.1", "gone", at(9))
+    assert store.runs.left_behind() == []
+    assert quiet.run_id not in store.runs.left_behind()
+
+
+@pytest.mark.parametrize(("state", "is_left"), [("stopped", True), ("paused", False)])
+def test_only_of_a_run_that_has_ended_are_open_questions_left_behind(
+    store, run, part, state, is_left
+):
+    book(store, run, part, asked=question(run))
+    for step in WAY[state]:
+        move(store, run, step)
+
+    assert store.runs.left_behind() == (["r1"] if is_left else [])
 
 
 def test_an_arm_is_moved_alone(store, run):
