@@ -18,7 +18,7 @@ from bot import booking
 from bot.energy import metering
 from bot.house import House
 from bot.reports import Reports, wants
-from bot.steps import Train, shown, wanted
+from bot.steps import Train, is_extra, pauses, shown, wanted
 from bot.watchdog import Watchdog
 from bot.worth import is_like_control
 from storage.models import (
@@ -192,7 +192,7 @@ class Segments:
         """The exit status of the child once it has ended; None when it was another bot's."""
         house = self._house
         self._children[arm.arm_id] = child
-        if not await self._may_train(run):  # stopped while the child started
+        if await self._is_to_end(run, plan):  # asked for while the child started
             child.ask_to_stop()
         try:
             with house.cap.held(), self.watchdog.watching(run, arm, segment, child):
@@ -203,6 +203,14 @@ class Segments:
         finally:
             self._children.pop(arm.arm_id, None)
             house.meter.switch(await self._idle_slot(run))
+
+    async def _is_to_end(self, run: Run, plan: SegmentPlan) -> bool:
+        """Whether a child is to leave a checkpoint and end before its pause."""
+        now = await self._house.call(self._house.store.runs.get, run.run_id)
+        if now is None or not now.state.is_moving:
+            return True
+        is_asking = is_extra(plan.until, pauses(plan.arm, plan.spec.ask))  # it does so already
+        return wants(now, "ask") and plan.arm == "human" and not is_asking
 
     async def _may_train(self, run: Run) -> bool:
         now = await self._house.call(self._house.store.runs.get, run.run_id)

@@ -44,7 +44,7 @@ class DeviceSlot:
     @property
     def waiting(self) -> Sequence[Place]:
         """Who waits for it, first come first."""
-        return [place for place, _ in self._waiting]
+        return [place for place, turn in self._waiting if not turn.done()]
 
     @asynccontextmanager
     async def held(
@@ -75,20 +75,18 @@ class DeviceSlot:
             self._holder = place
             placed()
             return True
-        entry = (place, asyncio.get_running_loop().create_future())
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        entry = (place, turn)
         bisect.insort(self._waiting, entry, key=lambda waiting: waiting[0])
         placed()
-        has_it = False
         try:
-            has_it = await entry[1]
+            return await turn
         except asyncio.CancelledError:
-            if not entry[1].cancelled() and entry[1].result():  # it was our turn already
+            if turn.done() and not turn.cancelled() and turn.result():  # it was our turn already
                 self._pass_on()
             raise
         finally:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-        return has_it
+            self._waiting.remove(entry)
 
     def _pass_on(self) -> None:
         self._holder = None

@@ -147,7 +147,9 @@ class Training:
                     await until(news, timeout_s=LOOK_AGAIN_S)
                     continue
                 case Train():
-                    wait_s = await self._shift.wait_s(run, spec, mine) if step.attempt == 1 else 0.0
+                    wait_s = 0.0
+                    if step.attempt == 1 and not wants(run, "ask"):
+                        wait_s = await self._shift.wait_s(run, spec, mine)
                     if wait_s > 0:
                         placed()
                         await self._wait_for_cleaner(run, arm)
