@@ -17,6 +17,8 @@ from trainer.segment import SelectionReport
 SAID = "said"
 """Where a round's outcome keeps its digest: what the votes changed is added later."""
 
+RECOUNTED = "Counted again, as votes were taken back:"
+
 
 def key(round_: Round) -> str:
     """What the digest is posted under, on each platform."""
@@ -32,6 +34,12 @@ def closed(n: int, tally: Tally, closed_by: str, kind: Kind, took: People) -> st
 def _thanks(took: People) -> str:
     people = words.plural(took.voters, "person", "people")
     return f"It took {people} {words.duration(took.seconds)} ({took.source}). Thank you!"
+
+
+def recounted(before: str, tally: Tally, kind: Kind) -> str:
+    """A digest with the count that is left once votes were taken back."""
+    kept = (line for line in before.splitlines() if not line.startswith(RECOUNTED))
+    return "\n".join((*kept, f"{RECOUNTED} {messages.tally_said(tally, kind)}"))
 
 
 def with_effect(

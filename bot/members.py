@@ -63,10 +63,7 @@ async def ask_to_leave(house: House, member_id: str) -> str:
         "somebody's. What stands on the chat platform itself is yours to delete."
     )
     if waits:
-        said += (
-            " You answered cards that are still open: I do it once they are closed. If you want it at "
-            "once, say undo all first."
-        )
+        said += " You answered cards that are still open: I do it once they are closed."
     return said
 
 

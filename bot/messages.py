@@ -362,12 +362,17 @@ def round_opened(asked: Sequence[Ballot], round_: Round, closes: str, kind: Kind
 
 def round_closed(n: int, tally: Tally, closed_by: str, kind: Kind) -> str:
     """The count of a round."""
-    said = wording(kind)
     why = {"quorum": "quorum reached", "deadline": "deadline passed"}.get(closed_by, closed_by)
+    return f"Round {n} closed ({why}): {tally_said(tally, kind)}"
+
+
+def tally_said(tally: Tally, kind: Kind) -> str:
+    """Votes counted, in words."""
+    said = wording(kind)
     if tally.is_silent:
-        return f"Round {n} closed ({why}): no votes, so nothing changes."
+        return "no votes, so nothing changes."
     text = (
-        f"Round {n} closed ({why}): {words.plural(tally.votes, 'vote')} by "
+        f"{words.plural(tally.votes, 'vote')} by "
         f"{words.plural(tally.voters, 'person', 'people')}: {tally.yes} {said.yes}, "
         f"{tally.no} {said.no}, {tally.abstained} can't tell"
     )

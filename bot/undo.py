@@ -12,23 +12,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.base import Ref
-from bot import outgoing, pleased, safety, votes, words
+from bot import digest, outgoing, pleased, safety, votes, words
 from bot.answered import answer_said, shown_on
 from bot.closing import final_cards
 from bot.house import House
 from bot.members import accounts_of
 from bot.opinions import counted, opinions
 from bot.rounds import Rounds
+from bot.wording import kind_of
 from storage.models import (
     Ballot,
     OutboxItem,
     Round,
     RoundState,
     Run,
+    Segment,
+    SegmentState,
     Vote,
     VoteEvent,
     VoteOp,
 )
+from trainer.segment import SelectionReport
 
 What = Literal["last", "card", "all"]
 
@@ -131,7 +135,28 @@ def _recount(house: House, run: Run, round_: Round) -> None:
     if why or (round_.outcome or {}).get(safety.OUTCOME):  # it may count again, or no more
         counts[safety.OUTCOME] = why
     items = final_cards(house, run, ballots, answers)
+    if before := (round_.outcome or {}).get(digest.SAID):
+        counts[digest.SAID] = digest.recounted(before, heard.tally, kind_of(run.spec))
+        items += _reworded(house, run, round_, counts[digest.SAID])
     store.recount(round_.round_id, counts, items, house.now())
+
+
+def _reworded(house: House, run: Run, round_: Round, said: str) -> list[OutboxItem]:
+    """The round's digest anew, with what its votes changed in training so far."""
+    after = [s for s in house.store.runs.segments(round_.arm_id) if _is_after(s, round_)]
+    found = (after[0].report or {}).get("selection") if after else None
+    text = said
+    if found is not None:
+        now = round_.model_copy(update={"outcome": {digest.SAID: said}})
+        effect = SelectionReport.model_validate(found)
+        _, text = digest.with_effect([now], effect, kind_of(run.spec)) or ("", said)
+    return outgoing.reworded(house.channels, digest.key(round_), text)
+
+
+def _is_after(segment: Segment, round_: Round) -> bool:
+    """Whether a segment was trained on what a round said."""
+    is_done = segment.state is SegmentState.DONE
+    return is_done and round_.closed_at is not None and segment.planned_at >= round_.closed_at
 
 
 def told(house: House, run: Run, member_id: str, by: str, back: Back) -> list[OutboxItem]:

@@ -146,6 +146,8 @@ async def test_only_an_admin_takes_somebody_s_votes_back_and_means_it(open_bot, 
         outcome = store.rounds(run.run_id)[0].outcome
         assert (before, outcome["votes"], outcome["voters"]) == (12, 6, 1)
         await bot.house.office.drained(10)
+        digest = next(p for p in chat.posts.values() if p.key.startswith("closed:r1.human.q0"))
+        assert "Counted again, as votes were taken back: 6 votes by 1 person:" in digest.text
         assert all("2" not in post.card.tally for post in cards if not post.card.menu)
         assert ("memory:eve", "undo r1 memory:cy", True) in bot.house.store.upkeep.commands()
         run = await vote_until_ended(chat, bot, run, who="bo")
