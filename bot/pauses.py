@@ -81,11 +81,12 @@ class Sides:
         differences = self.differences
         if differences:
             return [f"Pauses at {where} of the training changed it:", *differences]
+        *kept, last = KEPT.values()
         return [
             f"Pauses at {where} of the training changed nothing: {words.count(self.samples[0])} samples, "
-            f"{len(self.straight)} evaluations with their losses, and {', '.join(KEPT.values())} at "
-            f"the end (SHA-256 of the weights {self.kept[0]['weights'][:12]}...) are the same bit "
-            "for bit."
+            f"{len(self.straight)} evaluations with their losses, and {', '.join(kept)} and {last} at "
+            f"the end (SHA-256 of the weights {self.kept[0]['weights'][:12]}...) are the same bit for "
+            "bit."
         ]
 
 

@@ -23,7 +23,8 @@ TASKS = {
 }  # fmt: skip
 """Task of a spec -> what the hub calls it."""
 ASKED = {
-    "fits": "does the label fit, or is the answer worth learning from (yes / no / can't tell)",
+    "fits": "does the label fit (yes / no / can't tell)",
+    "worth": "is the answer worth learning from (yes / no / can't tell)",
     "which": "which of these labels is it",
     "prefer": "which of two answers is better",
     "importance": "how much does a feature or a topic matter (0 to 5)",
@@ -48,6 +49,7 @@ class Told:
         took: what voting took of people.
         costs: joules, and CO2e where a country is set.
         metric: of the weights that are written, in [0, 1]; None before the first evaluation.
+        simulated: raters that are programs.
         co2: the hub's block on emissions; None where they are not known.
     """
 
@@ -57,6 +59,7 @@ class Told:
     took: People
     costs: Costs
     metric: float | None = None
+    simulated: int = 0
     co2: Mapping[str, Any] | None = None
 
 
@@ -121,7 +124,7 @@ def model_card(told: Told, written: Mapping[str, Any]) -> str:
         + (f" at revision `{written['revision']}`" if written["revision"] else "")
         + f", {_task(run)}, trained by Joulery (run {run.run_id}, seed {run.seed}): r "
         f"{lora.get('r')}, alpha {lora.get('alpha')}, on the top layers ({lora.get('top_layers')}); "
-        f"{train.get('epochs')} epochs at most, AdamW, a moving average of the weights. These are "
+        f"{train.get('epochs', 0):g} epochs at most, AdamW, a moving average of the weights. These are "
         "the weights that did best on the dev set.",
         "",
         *_result(told),
@@ -172,18 +175,18 @@ def _result(told: Told) -> list[str]:
 def _how(told: Told, *, with_names: bool) -> list[str]:
     """How it was voted, by whom, for how long, and how much people agreed."""
     tally, took = told.heard.tally, told.took
-    asks = [ask for ask in ASKED if any(ballot.ask == ask for ballot in told.ballots)]
+    is_answer = kind_of(told.run.spec).asks == "answer"
+    used = {"worth" if b.ask == "fits" and is_answer else b.ask for b in told.ballots}
+    asks = [ask for ask in ASKED if ask in used]
     if tally.is_silent:
         return ["Nobody voted."]
     alpha = "not known" if tally.alpha is None else f"{tally.alpha:.2f}"
     median = "" if took.median_s is None else f", {took.median_s:.1f} s per answer at the median"
-    who = (
-        "by name, as they wanted it told" if with_names
-        else "under names drawn by lot, which nobody outside the team can trace back"
-    )  # fmt: skip
+    who = "by name" if with_names else "under made-up names that the team alone can trace back"
+    simulated = f"; {told.simulated} of them are simulated, no people" if told.simulated else ""
     return [
         f"- Voted in chat on {len(told.ballots)} cards: {'; '.join(ASKED[ask] for ask in asks)}.",
-        f"- {tally.votes} votes of {tally.voters} raters ({who}): {tally.yes} yes, {tally.no} no, "
+        f"- {tally.votes} votes of {tally.voters} raters ({who}{simulated}): {tally.yes} yes, {tally.no} no, "
         f"{tally.abstained} could not tell.",
         f"- Agreement: Krippendorff's alpha {alpha}; votes are weighed by how reliable each rater is.",
         f"- People's time: {took.seconds:.0f} s in all{median} ({took.source}).",

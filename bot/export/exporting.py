@@ -107,6 +107,8 @@ class _Export:
         self._votes = store.votes.current([b.ballot_id for b in self._ballots])
         self._heard = opinions(self._ballots, self._votes)
         members = store.votes.members()
+        machines = accounts.machines([run], members)
+        self._simulated = len({v.person for v in self._votes if v.voter in machines})
         self._call = callers(members, key_of(settings.data_dir), with_names=with_names)
 
     def write(self, what: What, folder: Path, pictures_in: Path) -> Iterator[str]:
@@ -203,7 +205,7 @@ class _Export:
             co2 = emissions(self._account, hardware(self._account, report_of(self._run)))
         return Told(
             self._run, self._ballots, self._heard, self._account.costs.people,
-            self._account.costs, self._metric(), co2,
+            self._account.costs, self._metric(), self._simulated, co2,
         )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def the_data_card_says_how_it_was_voted(front, text):
         "config_name": "samples", "data_files": "samples.parquet", "default": True,
     }  # fmt: skip
     assert "Krippendorff's alpha" in text
-    assert re.search(r"\d+ votes of 1 raters \(under names drawn by lot", text)
+    assert re.search(r"\d+ votes of 1 raters \(under made-up names", text)
     assert "People's time:" in text
 
 
