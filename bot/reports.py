@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from bot import ask, booking, outgoing, safety, sheets, weighing
@@ -140,9 +141,14 @@ class Reports:
         return asked, asked.items if asked else ()
 
     def _prune(self, arm: Arm) -> None:
-        """Keep the last checkpoints and the best; a folder left over by a kill is named by nobody."""
-        for checkpoint in self._house.store.checkpoints.prune(arm.arm_id):
-            shutil.rmtree(checkpoint.path, ignore_errors=True)
+        """Keep the last checkpoints and the best; a folder that a kill left over goes with the next."""
+        store = self._house.store
+        store.checkpoints.prune(arm.arm_id)
+        kept = [Path(checkpoint.path) for checkpoint in store.runs.checkpoints(arm.arm_id)]
+        for folder in kept[-1].parent.iterdir() if kept else ():
+            # newer ones may be of a segment whose report is not booked yet
+            if folder not in kept and folder.name < kept[-1].name and folder.name.isdigit():
+                shutil.rmtree(folder, ignore_errors=True)
 
     async def _asked(
         self,

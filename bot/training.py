@@ -160,6 +160,8 @@ class Training:
                     await self._segments.attend(run, arm, spec, segment, placed)
                 case Finish():
                     await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.DONE)
+                    if wants(run, "ask") and arm.name == "human":  # it ended before it could
+                        await house.call(house.store.runs.set_wish, run_id, None, (), house.now())
                     break
                 case GiveUp(why=why):
                     await house.call(house.store.runs.move_arm, arm.arm_id, ArmState.FAILED, why)

@@ -22,26 +22,23 @@ class CheckpointStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def prune(self, arm_id: str) -> list[Checkpoint]:
-        """Forget all but the last ones and the best; their files are the caller's to remove.
+    def prune(self, arm_id: str) -> None:
+        """Forget all but the last ones and the best; files that no row names are the caller's to remove.
 
-        Nothing while a segment is under way: its plan may name any of them. A file that is left over
-        when a bot dies in between is in nobody's way: nothing names it any more.
+        Nothing while a segment is under way: its plan may name any of them.
         """
         mine = col(CheckpointRow.arm_id) == arm_id
         with self._transactions.write() as connection:
             if any(_is_under_way(s) for s in _segments(connection, arm_id)):
-                return []
+                return
             found = find(connection, Checkpoint, CheckpointRow, mine)
             points = find(
                 connection, Evaluation, EvaluationRow, col(EvaluationRow.arm_id) == arm_id
             )
             stay = kept(found, points)
-            gone = [c for c in found if c.samples not in stay]
-            for checkpoint in gone:
-                same = col(CheckpointRow.samples) == checkpoint.samples
+            for samples in {c.samples for c in found} - stay:
+                same = col(CheckpointRow.samples) == samples
                 connection.execute(delete(table_of(CheckpointRow)).where(mine, same))
-            return gone
 
     def go_back(self, arm_id: str, samples: int) -> list[Checkpoint]:
         """Let an arm stand where a checkpoint stood; the checkpoints after it, which are gone.

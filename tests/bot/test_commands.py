@@ -50,7 +50,7 @@ def test_a_seed_that_is_none_is_refused_with_an_example(text):
         read_seed(text)
 
 
-@pytest.mark.parametrize("text", ["stop", " Pause ", "STATUS"])
+@pytest.mark.parametrize("text", ["stop", " Pause ", "STATUS", "ask", "queue"])
 def test_a_bare_verb_is_a_whole_message(text):
     assert bare(text) == text.strip().lower()
 

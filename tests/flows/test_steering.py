@@ -7,11 +7,18 @@ import pytest
 
 from bot.steps import CUT_SHORT
 from storage.database import StoreError
-from storage.models import RunState, SegmentState
+from storage.models import RunState, SegmentState, Wish
 from tests.flows.people import ended, head, open_cards, thread, vote_on_all, vote_until_ended
-from tests.flows.served import at_work, until
+from tests.flows.served import Served, at_work, until, write_spec
 
 LONG = {"epochs": 100, "batch_size": 2}
+
+
+@pytest.fixture
+async def served(tmp_path):
+    bot = Served(tmp_path)
+    yield bot
+    await bot.close()
 
 
 def segments(store):
@@ -241,4 +248,53 @@ async def test_the_last_two_checkpoints_and_the_best_are_kept(open_bot, chat, ti
         assert [c.samples for c in kept][-2:] == ends[-2:]
         assert len(kept) <= 3
         folder = Path(kept[-1].path).parent
-        assert sorted(p.name for p in folder.iterdir()) == sorted(Path(c.path).name for c in kept)
+        assert names_in(folder) == [Path(c.path).name for c in kept]
+
+
+async def test_a_folder_that_a_kill_left_over_goes_with_the_next_checkpoint(
+    open_bot, chat, tiny_spec
+):
+    spec = tiny_spec(ask={"at": [0.5], "feature_cards": 0, "deadline": 600})
+    async with open_bot() as bot:
+        store = bot.house.store
+        run = await bot.rounds.begin(spec, who="memory:ana")
+        await open_cards(chat, 6)
+        [first] = store.runs.checkpoints("r1.human")
+        left, newer = (Path(first.path).with_name(name) for name in ("000000001", "000999999"))
+        for folder in (left, newer):
+            folder.mkdir()
+        await vote_until_ended(chat, bot, run)
+
+        kept = [Path(c.path).name for c in store.runs.checkpoints("r1.human")]
+        assert first.path in {c.path for c in store.runs.checkpoints("r1.human")}
+        # of a newer one nobody knows yet whose it is
+        assert names_in(left.parent) == [*kept, newer.name]
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.slow
+async def test_what_was_wished_for_before_the_bot_died_is_done_by_the_next_one(served, tiny_spec):
+    """It died before it could ask its child to end early."""
+    write_spec(served, tiny_spec(ask={"at": [0.9], "feature_cards": 0}, train=LONG))
+    await served.start()
+    async with served.guests("Ana") as [ana]:
+        store = served.store()
+        await ana.say("/joulery start tiny")
+        child = await at_work(store, 0)
+        child.suspend()
+        served.kill()
+        store.runs.set_wish(
+            "r1", Wish(what="ask", who="web:ana"), (), store.runs.get("r1").created_at
+        )
+        await served.start()
+        await served.has_logged("child adopted")
+        child.resume()
+        await until(lambda: store.votes.open_rounds())
+
+        first, asked = segments(store)
+        assert stands(first) == (SegmentState.DONE, "stopped", 0.9)
+        assert 0 < asked.until < 0.9
+        assert store.runs.get("r1").wish is None
