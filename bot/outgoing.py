@@ -6,6 +6,7 @@ A key says what a message is, so that saying it again after a crash changes noth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from adapters.base import Card, Picture, Ref, ReplyCtx
 from storage.models import OutboxItem, OutboxKind
@@ -59,13 +60,25 @@ def reword(target: str, platform: str, channel: str, text: str) -> OutboxItem:
 
 def whisper(
     key: str, user: str, where: Ref, text: str, ctx: ReplyCtx | None = None,
-    otherwise: OutboxItem | None = None,
+    otherwise: OutboxItem | None = None, is_at_most_once: bool = False,
 ) -> OutboxItem:  # fmt: skip
-    """A text only one person sees; `otherwise` is said where they cannot be reached."""
-    payload = {
+    """A text only one person sees.
+
+    Args:
+        key: what it is.
+        user: who sees it.
+        where: near which message, or in which channel.
+        text: what is said.
+        ctx: what it answers.
+        otherwise: what is said where they cannot be reached.
+        is_at_most_once: no platform tells whether it was shown, so after a doubt it is rather lost.
+    """
+    payload: dict[str, Any] = {
         "text": text, "where": where.model_dump(mode="json"),
         "ctx": ctx.model_dump(mode="json") if ctx else None,
     }  # fmt: skip
+    if is_at_most_once:
+        payload["is_at_most_once"] = True
     if otherwise is not None:
         payload["otherwise"] = otherwise.model_dump(mode="json")
     return OutboxItem(

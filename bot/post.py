@@ -131,6 +131,8 @@ class Sender:
                 return await platform.say(where, payload["text"], item.key, pictures=pictures)
             case OutboxKind.WHISPER:
                 assert item.target is not None
+                if item.attempts > 1 and "is_at_most_once" in payload:
+                    return None
                 is_heard = await platform.whisper(
                     item.target,
                     Ref.model_validate(payload["where"]),

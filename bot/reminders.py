@@ -91,7 +91,9 @@ class Reminders:
             f"{'wants' if len(unanswered) == 1 else 'want'} your answer. This is the only reminder; say /joulery optout for none."
         )
         key = f"remind:{round_.round_id}:{member}"
-        return outgoing.whisper(key, member, Ref.parse(place.ref), text, otherwise=otherwise)
+        return outgoing.whisper(
+            key, member, Ref.parse(place.ref), text, otherwise=otherwise, is_at_most_once=True
+        )
 
     def _place(self, platform: str, unanswered: Sequence[Ballot]) -> Posting | None:
         """The first card that somebody has not answered, where it stands."""

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +39,14 @@ class Handle(BaseModel):
 
     pid: int
     created: float  # psutil's create_time, s
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """The handle of a process that was just started; of one that ended already it finds nothing."""
+        try:
+            return cls(pid=pid, created=psutil.Process(pid).create_time())
+        except psutil.Error:
+            return cls(pid=pid, created=0.0)
 
 
 class Child:
@@ -126,7 +134,7 @@ class LocalLauncher:
         """
         process, receiver = await asyncio.to_thread(self._spawn, plan)
         threading.Thread(target=_listen, args=(receiver, on_mark), daemon=True).start()
-        handle = Handle(pid=process.pid, created=_created(process.pid))
+        handle = Handle.of(process.pid)
         return Child(handle, process, plan.stop_path)
 
     def adopt(self, handle: Handle, plan: SegmentPlan) -> Child | None:
@@ -149,13 +157,6 @@ def _listen(line: Connection, on_mark: OnMark) -> None:
     with contextlib.suppress(EOFError, OSError):  # the child is gone: no more marks
         while True:
             on_mark(MARK.validate_json(line.recv_bytes()))
-
-
-def _created(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:  # it ended already
-        return 0.0
 
 
 def _find(handle: Handle) -> psutil.Process | None:

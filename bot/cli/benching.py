@@ -18,6 +18,7 @@ from bot.bench.energy import suite as metered
 from bot.bench.learning import suite as learning
 from bot.bench.learning.resumed import Larder
 from bot.bench.learning.suite import Suite
+from bot.bench.month import suite as living_on
 from bot.bench.tasks import suite as tasks
 from bot.bench.tasks.groups import Setting
 from bot.cli.base import (
@@ -47,8 +48,8 @@ from trainer.energy.sources import WATTS_PER_CORE
 from trainer.spec import MAX_SEED, RunSpec, parse_spec, read_spec
 
 QUICK_SEEDS = {"learning": 2, "tasks": 1}
-BenchName = Literal["learning", "tasks", "resume", "energy", "chat"]
-WITHOUT_FOLDER = ("resume", "energy", "chat")
+BenchName = Literal["learning", "tasks", "resume", "energy", "chat", "month"]
+WITHOUT_FOLDER = ("resume", "energy", "chat", "month")
 
 
 @app.command()
@@ -93,6 +94,9 @@ def bench(
             spec = parse_spec(demo_spec(), where="the demo's spec")
             venue = chatting.venue_of(platform)
             found = asyncio.run(chatting.run(spec, venue, quick=quick, progress=progress))
+        elif name == "month":
+            spec = parse_spec(demo_spec(), where="the demo's spec")
+            found = asyncio.run(living_on.run(spec, quick=quick, progress=progress))
         elif name == "energy":
             found = asyncio.run(metered.run(quick=quick, progress=progress))
         elif name == "tasks":

@@ -17,6 +17,8 @@ LEASE = timedelta(seconds=30)
 """How long a sender may take; longer than any network time-out, else two would send at once."""
 
 LOOK_AHEAD = 200
+AT_ONCE = "answer:"
+"""What begins so goes before all else: whoever asked is waiting, and the rest is none the worse."""
 OUTBOX = table_of(OutboxRow)
 
 
@@ -90,6 +92,7 @@ class MailStore:
 
         Order holds per channel: while an item is under way or waits for its next attempt, later
         ones of its channel wait with it. An edit or a thread message waits for the post it belongs to.
+        Answers go first, and hold nobody up.
         """
         statement = (
             select(*(column for column in OUTBOX.c if column.name != "payload"))
@@ -100,7 +103,8 @@ class MailStore:
         )
         blocked: set[str] = set()
         with self._transactions.write() as connection:
-            for row in connection.execute(statement).mappings().all():
+            rows = connection.execute(statement).mappings().all()
+            for row in sorted(rows, key=_is_no_answer):
                 if row["channel"] in blocked:
                     continue
                 if row["state"] == "sending" and row["lease_until"] >= now:  # under way
@@ -113,7 +117,7 @@ class MailStore:
                         connection, OutboxRow, OUTBOX.c.id == row["id"], state="failed", error=error
                     )
                 elif row["not_before"] > now or (target_ref is None and _needs_target(row)):
-                    blocked.add(row["channel"])
+                    blocked |= {row["channel"]} if _is_no_answer(row) else set()
                 else:
                     return _take(connection, row, target_ref, now)
         return None
@@ -184,6 +188,10 @@ class MailStore:
         """The cards of a ballot, one per platform and channel."""
         with self._transactions.read() as connection:
             return find(connection, Posting, PostingRow, col(PostingRow.ballot_id) == ballot_id)
+
+
+def _is_no_answer(row: RowMapping) -> bool:
+    return not row["key"].startswith(AT_ONCE)
 
 
 def _take(

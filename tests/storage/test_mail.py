@@ -328,3 +328,26 @@ def test_an_edit_leaves_the_posting_alone(store):
 
 def test_a_lease_is_longer_than_any_time_out_of_the_network():
     assert timedelta(seconds=20) < LEASE
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def test_an_answer_goes_before_what_was_queued_earlier(store):
+    store.mail.enqueue([item("card:1"), item("card:2"), item("answer:1")], at(0))
+
+    assert [claim(store).key for _ in range(1)] == ["answer:1"]
+
+
+def test_an_answer_that_has_to_wait_holds_nobody_up(store):
+    """It belongs into the thread of a message that is still to be posted."""
+    answer = item("answer:1", kind=OutboxKind.SAY, target="head")
+    store.mail.enqueue([item("head"), item("card:1"), answer], at(0))
+
+    keys = []
+    for n in range(3):
+        taken = claim(store)
+        keys.append(taken.key)
+        store.mail.sent(taken, f"memory:c:{n}")
+
+    assert keys == ["head", "answer:1", "card:1"]

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -19,11 +19,20 @@ AGAIN_S = 1.0
 """A killed bot's lease runs out after 30 s; whoever looks after the service starts it until then."""
 
 
-class BotProcess:
-    """`joulery serve` in a folder."""
+LISTENS = "Joulery listens at"
+"""What a bot says once it is there."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
-        self._folder = folder
+
+class BotProcess:
+    """`joulery serve` in a folder, or another module that serves there."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object],
+        module: Sequence[str] = ("bot", "serve"),
+    ) -> None:
+        self._folder, self._module = folder, module
         self._log = folder / "bot.log"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("JOULERY_")}
         own = {f"JOULERY_{name.upper()}": str(value) for name, value in settings.items()}
@@ -43,7 +52,7 @@ class BotProcess:
             self._spawn()
             assert self._process is not None
             while self._process.poll() is None:
-                if b"Joulery listens at" in self._log.read_bytes()[seen:]:
+                if LISTENS.encode() in self._log.read_bytes()[seen:]:
                     return loop.time() - began
                 await asyncio.sleep(0.1)
             await asyncio.sleep(AGAIN_S)
@@ -53,7 +62,7 @@ class BotProcess:
     def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "serve"],
+                [sys.executable, "-m", *self._module],
                 cwd=self._folder,
                 env=self._environ | {"PYTHONPATH": os.getcwd()},
                 stdout=log,
