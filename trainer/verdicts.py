@@ -10,10 +10,13 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,11 +161,34 @@ def read(path: Path, sample_id: str) -> tuple[Verdict | None, str]:
         VerdictError: the file is damaged.
         OSError: it is not there.
     """
+    with _opened(path) as (found, about):
+        return _verdict(found, about["names"], sample_id), str(about["note"])
+
+
+def read_all(path: Path) -> dict[str, tuple[Fate, str, float, float]]:
+    """Sample -> (why, the label it is trained on, how sure we are, weight), of all looked at.
+
+    Raises:
+        VerdictError: the file is damaged.
+        OSError: it is not there.
+    """
+    with _opened(path) as (found, about):
+        text, ends = found["ids"].tobytes(), found["ends"].tolist()
+        ids = [text[a:b].decode() for a, b in pairwise((0, *ends))]
+        columns = (found[name].tolist() for name in ("fate", "label", "keep", "weight"))
+        return {
+            sample_id: (Fate(fate), about["names"][label], keep, weight)
+            for sample_id, fate, label, keep, weight in zip(ids, *columns, strict=True)
+        }
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Array], dict[str, Any]]]:
+    """(arrays, what is said about them)."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
-        about = json.loads(found["about"].tobytes())
-        return _verdict(found, about["names"], sample_id), str(about["note"])
+        yield found, json.loads(found["about"].tobytes())
     except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as err:
         raise VerdictError(f"cannot read {path}: {err}") from err
 

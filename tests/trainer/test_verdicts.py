@@ -10,7 +10,7 @@ import pytest
 
 from trainer import verdicts
 from trainer.selection import Selection
-from trainer.verdicts import Fate, Looked, VerdictError, read, write
+from trainer.verdicts import Fate, Looked, VerdictError, read, read_all, write
 
 
 def looked(n=6, **changes):
@@ -54,6 +54,15 @@ def test_every_sample_has_a_reason(path, number, fate):
 
     assert found is not None
     assert found.fate is fate
+
+
+def test_all_of_them_at_once_say_what_each_says_alone(path):
+    found = read_all(path)
+
+    assert list(found) == [f"pool:{number}" for number in range(6)]
+    for sample_id, (fate, label, keep, weight) in found.items():
+        one, _ = read(path, sample_id)
+        assert (fate, label, keep, weight) == (one.fate, one.label, one.keep, one.weight)
 
 
 def test_a_sample_is_told_with_its_place_among_its_label_and_what_it_stands_for(path):
