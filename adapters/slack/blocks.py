@@ -23,6 +23,8 @@ MAX_HEADER, MAX_BUTTON, MAX_LINE = 150, 75, 300
 PER_ACTIONS = 25
 LEVELS, MENU, CHOICE = "levels", "menu", "choice"
 """callback_id of the form, action_id of the button that opens it, prefix of an answer's."""
+BLIND = "blind"
+"""What the block_ids of a blind card's buttons begin with: nothing else shows that they were pressed."""
 
 
 def message(card: Card) -> list[Block]:
@@ -138,7 +140,8 @@ def _controls(card: Card) -> Iterator[Block]:
         title = plain_text(card.menu.title, MAX_BUTTON)
         elements.append({"type": "button", "action_id": MENU, "text": title, "value": MENU})
     for start in range(0, len(elements), PER_ACTIONS):
-        yield {"type": "actions", "elements": elements[start : start + PER_ACTIONS]}
+        row: Block = {"type": "actions", "elements": elements[start : start + PER_ACTIONS]}
+        yield row | {"block_id": f"{BLIND}-{start}"} if card.is_blind else row
 
 
 def _button(number: int, button: Button) -> Block:

@@ -1,4 +1,4 @@
-"""A form for a command that was given without what it needs: Slack completes nothing typed after it.
+"""A form for a command without what it needs, or with `?`: Slack completes nothing typed after it.
 
 In a form it does: `external_select` asks us what may be meant while somebody types. Pure.
 """
@@ -19,11 +19,12 @@ MAX_SUGGESTED = 100
 
 
 def wanting(words: str, verbs: Sequence[Verb]) -> Verb | None:
-    """The verb that was given alone though it needs more; None where the words will do."""
-    alone = words.strip().lower()
-    return next(
-        (v for v in verbs if v.name == alone and any(o.is_required for o in v.options)), None
-    )
+    """The verb that was given alone though it needs more, or with `?`; None where the words will do."""
+    name, *rest = words.lower().replace("?", " ?").split() or [""]
+    verb = next((v for v in verbs if v.name == name and v.options), None)
+    if verb is None or rest not in ([], ["?"]):
+        return None
+    return verb if rest or any(option.is_required for option in verb.options) else None
 
 
 def form(verb: Verb, channel: str) -> Block:

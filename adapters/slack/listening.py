@@ -47,6 +47,7 @@ class Listening:
         self._menus: dict[Ref, Menu] = {}
         self._verbs: Sequence[Verb] = ()
         self._complete: Complete | None = None
+        self._receipts: set[asyncio.Task[bool]] = set()
         self.last_at: datetime | None = None
 
     def learn(self, verbs: Sequence[Verb], complete: Complete) -> None:
@@ -63,6 +64,12 @@ class Listening:
         app.view(blocks.LEVELS)(self._submit)
         app.view(forms.COMMAND)(self._submit_command)
         app.options(re.compile(f"^{forms.MEANT}-"))(self._suggest)
+
+    async def close(self) -> None:
+        """Give no more receipts."""
+        for task in list(self._receipts):
+            task.cancel()
+        await asyncio.gather(*self._receipts, return_exceptions=True)
 
     def keep_menu(self, ref: Ref, card: Card) -> None:
         """Remember a card's form; what is forgotten is read back from Slack."""
@@ -81,6 +88,10 @@ class Listening:
     async def _press(self, ack: AsyncAck, body: Body) -> None:
         await self._tell(payloads.read_press(body))
         await ack()
+        if said := payloads.receipt(body):  # not awaited: the acknowledgement must not wait
+            task = asyncio.create_task(self._calls.respond(body["response_url"], said))
+            self._receipts.add(task)
+            task.add_done_callback(self._receipts.discard)
 
     async def _command(self, ack: AsyncAck, body: Body) -> None:
         event = payloads.read_command(body, self._now())

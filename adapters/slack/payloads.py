@@ -29,7 +29,7 @@ from adapters.base import (
     ThreadReply,
 )
 from adapters.slack import blocks, emoji
-from adapters.slack.text import plain
+from adapters.slack.text import escaped, plain
 
 Payload = Mapping[str, Any]
 
@@ -175,6 +175,13 @@ def read_press(payload: Payload) -> ButtonPressed:
         choice=action["value"],
         ctx=_ctx(channel, payload, at),
     )
+
+
+def receipt(payload: Payload) -> str:
+    """What tells somebody that their press on a blind card counts; empty where the card shows it."""
+    [action] = payload["actions"]
+    is_blind = action.get("block_id", "").startswith(blocks.BLIND)
+    return f"Recorded: {escaped(action['text']['text'], 100)}" if is_blind else ""
 
 
 def read_submission(payload: Payload, now: datetime) -> FormSubmitted:

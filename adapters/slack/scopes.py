@@ -15,6 +15,7 @@ NEEDED: Final[dict[str, str]] = {
     "files.completeUploadExternal": "files:write",
     "reactions.add": "reactions:write",
     "reactions.get": "reactions:read",
+    "usergroups.list": "usergroups:read",
     "usergroups.users.list": "usergroups:read",
     "users.info": "users:read",
 }

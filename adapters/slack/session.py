@@ -84,6 +84,7 @@ class Session:
 
     async def close(self) -> None:
         """Leave off whatever is under way."""
+        await self.listening.close()
         await self.seeding.close()
         await self.people.close()
         await self.calls.close()

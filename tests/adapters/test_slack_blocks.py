@@ -39,6 +39,7 @@ CARDS = st.builds(
     menu=st.one_of(st.none(), st.just(FEATURES.menu)),
     footer=TEXTS,
     tally=TEXTS,
+    is_blind=st.booleans(),
     is_closed=st.booleans(),
 )
 

@@ -184,6 +184,37 @@ async def test_people_are_called_by_name_but_not_in_samples(people: SlackDriver)
     assert people.slack.workspace.said() == ["started by Ana"]
 
 
+async def test_groups_are_called_by_their_handles(people: SlackDriver) -> None:
+    people.slack.workspace.usergroups["S0OPS"] = ["UANA"]
+
+    for n in range(2):
+        await people.chat.say(CHANNEL, "slack:S0OPS may stop it, slack:SNONE may not", f"s{n}")
+
+    assert set(people.slack.workspace.said()) == {"@s0ops may stop it, slack:SNONE may not"}
+    assert [name for name, _ in people.slack.calls].count("usergroups.list") <= 2
+    people.slack.scopes.discard("usergroups:read")
+    await people.chat.say(CHANNEL, "slack:SMORE may", "more")
+    assert people.slack.workspace.said()[-1] == "slack:SMORE may"
+
+
+async def test_only_a_press_on_a_blind_card_is_confirmed_in_words(people: SlackDriver) -> None:
+    named = BLIND.buttons[0].model_copy(update={"label": "Relevant <!here>"})
+    blind = await people.chat.post_card(
+        CHANNEL, BLIND.model_copy(update={"buttons": (named,)}), "blind"
+    )
+    seen = await people.chat.post_card(CHANNEL, QUESTION, "seen")
+
+    await people.press("ana", seen, "yes")
+    await people.press("ana", blind, "yes")
+    async with asyncio.timeout(5):
+        while not people.slack.responses:  # noqa: ASYNC110 -- the fake signals nothing
+            await asyncio.sleep(0.01)
+
+    [told] = people.slack.responses
+    assert told["text"] == "Recorded: 👍 Relevant &lt;!here&gt;"
+    assert told["response_type"] == "ephemeral"
+
+
 async def test_an_edit_keeps_the_key_and_the_form(people: SlackDriver) -> None:
     card = await people.chat.post_card(CHANNEL, FEATURES, "k")
     await people.chat.edit_card(card, FEATURES.model_copy(update={"tally": "1 vote"}))
@@ -367,7 +398,11 @@ START = Verb(
         Option(name="value", about="what counts", choices=("money", "energy")),
     ),
 )
-STATUS = Verb(name="status", about="where it stands", options=(Option(name="run", about="which"),))
+STATUS = Verb(
+    name="status",
+    about="where it stands",
+    options=(Option(name="run", about="which", completes=True),),
+)
 
 
 @pytest.fixture
@@ -405,6 +440,19 @@ async def test_words_that_will_do_are_a_command_at_once(learned: SlackDriver, wo
 
     assert [event.words for event in learned.ears.events] == [words]
     assert learned.slack.workspace.views == {}
+
+
+@pytest.mark.parametrize("words", ["status ?", "Status?"])
+async def test_a_question_mark_asks_for_the_form_that_completes(
+    learned: SlackDriver, words: str
+) -> None:
+    await learned.slack.command("ana", words)
+
+    [view] = learned.slack.workspace.views.values()
+    assert learned.ears.events == []
+    assert await learned.slack.suggest("ana", view, "run", "de") == ["status-run-demo"]
+    await learned.slack.submit("ana", view, {"run": "r7"})
+    assert [event.words for event in learned.ears.events] == ["status r7"]
 
 
 async def test_where_no_form_can_be_opened_the_words_are_passed_on(learned: SlackDriver) -> None:

@@ -25,6 +25,7 @@ SCOPES = {
     "conversations.join": "channels:join",
     "conversations.open": "im:write",
     "users.info": "users:read",
+    "usergroups.list": "usergroups:read",
     "usergroups.users.list": "usergroups:read",
     "files.getUploadURLExternal": "files:write",
     "files.completeUploadExternal": "files:write",
@@ -100,6 +101,9 @@ class Methods:
         if user is None:
             raise SlackError("user_not_found")
         return {"user": user}
+
+    def do_usergroups_list(self, _: Args) -> dict[str, Any]:
+        return {"usergroups": [{"id": g, "handle": g.lower()} for g in self.workspace.usergroups]}
 
     def do_usergroups_users_list(self, args: Args) -> dict[str, Any]:
         users = self.workspace.usergroups.get(args["usergroup"])

@@ -293,7 +293,7 @@ class FakeSlack:
             LookupError: the message has no such button.
         """
         message = self._at(where)
-        button = _button(message, value)
+        button, block_id = _button(message, value)
         return await self.delivery.send(
             "interactive",
             {
@@ -309,7 +309,7 @@ class FakeSlack:
                 "response_url": self._response_url(),
                 "actions": [
                     {
-                        "type": "button", "action_id": button["action_id"], "block_id": "b",
+                        "type": "button", "action_id": button["action_id"], "block_id": block_id,
                         "value": button.get("value", ""), "action_ts": self.workspace.next_ts(),
                         "text": button["text"],
                     }
@@ -417,12 +417,18 @@ def buttons(message: Message) -> Sequence[dict[str, Any]]:
     ]
 
 
-def _button(message: Message, wanted: str) -> dict[str, Any]:
-    found = buttons(message)
-    exact = [b for b in found if b.get("value") == wanted]
-    similar = [b for b in found if wanted in b["text"]["text"]]
+def _button(message: Message, wanted: str) -> tuple[dict[str, Any], str]:
+    """A button and its block's id, which Slack gives where the app does not."""
+    found = [
+        (button, block.get("block_id", f"b{number}"))
+        for number, block in enumerate(message.blocks)
+        if block["type"] == "actions"
+        for button in block["elements"]
+    ]
+    exact = [pair for pair in found if pair[0].get("value") == wanted]
+    similar = [pair for pair in found if wanted in pair[0]["text"]["text"]]
     if not (exact or similar):
-        raise LookupError(f"no button {wanted!r} among {[b['text']['text'] for b in found]}")
+        raise LookupError(f"no button {wanted!r} among {[b['text']['text'] for b, _ in found]}")
     return (exact or similar)[0]
 
 
