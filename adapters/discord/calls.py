@@ -59,7 +59,8 @@ class DiscordRefused(ChatRefused):
 
 
 def quiet_library() -> None:
-    """Its debug lines show everything, its warnings addresses with tokens."""
+    """Its debug lines show everything, its warnings addresses with tokens, or that it cannot talk."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     for name in _LOGS:
         quieten(logging.getLogger(f"discord.{name}"), _SECRET)
 

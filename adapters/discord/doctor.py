@@ -58,13 +58,17 @@ async def examine(token: str, channel: str, base_url: str = DISCORD_URL) -> Find
 
 
 def _intents(flags: discord.ApplicationFlags) -> list[Check]:
-    switch = "switch it on, on the app's Bot page, where you want it"
+    where = "switch it on, on the app's Bot page"
     reads, lists = permissions.reads_text(flags), permissions.lists_members(flags)
     text = "texts in threads count" if reads else "off: only texts that mention the bot count"
     roles = "roles are known of everybody" if lists else "off: roles are known of who was active"
+    texts_wanted, roles_wanted = (
+        f"{where}, if all texts shall count",
+        f"{where}, if votes go by role",
+    )
     return [
-        Check("Message Content Intent", reads or None, text, "" if reads else switch),
-        Check("Server Members Intent", lists or None, roles, "" if lists else f"{switch} roles"),
+        Check("Message Content Intent", reads or None, text, "" if reads else texts_wanted),
+        Check("Server Members Intent", lists or None, roles, "" if lists else roles_wanted),
     ]
 
 
@@ -77,11 +81,11 @@ async def _place(
     try:
         place = await permissions.look(client, int(channel))
     except ChatError as err:
-        return None, [Check("channel", False, str(err), "invite the bot with the link below")]
+        return None, [Check("channel", False, str(err), "invite the bot with its link")]
     checks = [Check("channel", True, f"#{place.name} in {place.guild.name}")]
     for name, use in permissions.NEEDED.items():
         is_held = name not in place.missing
-        remedy = "" if is_held else "use the link below, and look at the channel's own permissions"
+        remedy = "" if is_held else "use the bot's link, and look at the channel's own permissions"
         checks.append(Check(name.replace("_", " "), is_held, f"to {use}", remedy))
     return place, checks
 
@@ -91,7 +95,7 @@ async def _commands(client: discord.Client, app_id: int, guild_id: int) -> Check
         async with speaking():
             known = await client.http.get_guild_commands(app_id, guild_id)
     except ChatError as err:
-        remedy = "invite the bot with the link below: it asks for applications.commands"
+        remedy = "invite the bot with its link: it asks for applications.commands"
         return Check("commands", False, str(err), remedy)
     is_there = any(command["name"] == verbs.NAME for command in known)
     found = "/joulery is there" if is_there else "/joulery comes when the bot first starts"

@@ -18,7 +18,7 @@ ROLE = "discord:role-"
 MAX_KNOWN = 10_000
 ASK_S = 1.0
 """A press is answered within 3 s, so nobody is waited for longer."""
-_ID = re.compile(r"\bdiscord:(\d+)\b")
+_ID = re.compile(r"\bdiscord:(role-)?(\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Person:
 class People:
     """The people of one server, by user id, as they were last seen."""
 
-    def __init__(self, guild: discord.Guild) -> None:
-        self._guild = guild
+    def __init__(self, client: discord.Client, guild: discord.Guild) -> None:
+        self._client, self._guild = client, guild
         self._known: OrderedDict[int, Person] = OrderedDict()
 
     def see(self, user: discord.abc.User | discord.Member) -> Person:
@@ -63,13 +63,21 @@ class People:
             return Person()
 
     async def named(self, text: str) -> str:
-        """A text with people's names in place of their ids; nobody is called by that."""
-        for user_id in set(_ID.findall(text)):
-            await self.meet(int(user_id))
+        """A text with people's and roles' names in place of their ids; nobody is called by that."""
+        for is_role, member_id in set(_ID.findall(text)):
+            if not is_role:
+                await self.meet(int(member_id))
         return _ID.sub(self._name, text)
 
     def _name(self, found: re.Match[str]) -> str:
-        person = self._known.get(int(found[1]))
+        member_id = int(found[2])
+        if found[1]:
+            known = (
+                self._client.get_guild(self._guild.id) or self._guild
+            )  # the first is kept up to date
+            role = known.get_role(member_id)
+            return f"@{role.name}" if role else found[0]
+        person = self._known.get(member_id)
         return person.name if person and person.name else found[0]
 
     async def with_role(self, group: str, *, lists_all: bool) -> frozenset[str]:

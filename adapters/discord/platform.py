@@ -117,7 +117,7 @@ class DiscordChat:
             async with speaking():
                 self._guild = await client.fetch_guild(place.guild.id)
             self._clock = Clock(self._now)
-            self._people = People(self._guild)
+            self._people = People(client, self._guild)
             self._posting = Posting(client, self._guild.id, self._clock)
             self._listening = Listening(
                 client, self._guild.id, self._people, self._posting, self._clock, self._tell_house

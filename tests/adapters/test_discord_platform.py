@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import discord
 import pytest
 
 from adapters.base import (
@@ -23,6 +24,7 @@ from adapters.base import (
     FormSubmitted,
     Inbound,
     Menu,
+    Option,
     Picture,
     ReactionAdded,
     ReactionRemoved,
@@ -32,6 +34,7 @@ from adapters.base import (
     ReplyCtx,
     ReplyDeleted,
     ThreadReply,
+    Verb,
 )
 from adapters.discord import replies
 from adapters.discord.platform import DiscordChat
@@ -43,6 +46,9 @@ from tests.fake_discord.rest import Bucket
 from tests.fake_discord.world import BOT_USER, CONTENT_FLAG, MEMBERS_FLAG
 
 CHANNEL = fake.CHANNEL
+ALLOW = Verb(
+    name="allow", about="who may", options=(Option(name="who", about="whom", kind="member"),)
+)
 POST = "POST /channels/2000/messages"
 
 
@@ -346,6 +352,23 @@ async def test_cards_name_people_and_samples_stay_as_they_are(people: DiscordDri
     assert "Ana asked for it" in people.discord.find(run.message).embeds[0]["description"]
     shown = people.discord.find(card.message).embeds[0]["description"]
     assert shown.replace("\\", "").startswith(f"> {ana} wrote")
+
+
+async def test_roles_are_given_and_named_as_roles(people: DiscordDriver) -> None:
+    people.discord.world.roles["4001"] = "Operators"
+    await people.stop_bot()
+    people.chat = chat_to(people.discord)
+    people.chat.learn((ALLOW,), complete)
+    await people.chat.connect(people.ears)
+
+    await people.discord.command("bo", "allow", {"who": "4001"})
+    await people.discord.command("bo", "allow", {"who": people.discord.world.user("ana")})
+    await people.chat.say(CHANNEL, "discord:role-4001 may, discord:role-77 may not", "s")
+
+    words = [e.words for e in people.ears.events if isinstance(e, CommandInvoked)]
+    assert words == ["allow discord:role-4001", f"allow {people.user('ana')}"]
+    [said] = people.discord.world.said()
+    assert said.replace("\\", "") == "@Operators may, discord:role-77 may not"
 
 
 async def test_presses_made_while_the_bot_is_away_fail_visibly(people: DiscordDriver) -> None:
@@ -776,6 +799,16 @@ async def test_missing_permissions_are_named_with_the_link_that_gives_them() -> 
 
         with pytest.raises(ChatSetupError, match="lacks send_messages_in_threads; use https"):
             await chat_to(discord).connect(Ears())
+
+
+async def test_nobody_is_warned_that_the_bot_cannot_talk(caplog: pytest.LogCaptureFixture) -> None:
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = True  # as in a new process
+    async with fake.FakeDiscord() as server:
+        chat = chat_to(server)
+        await chat.connect(Ears())
+        await chat.close()
+
+    assert "voice" not in caplog.text
 
 
 async def test_discord_that_cannot_be_reached_may_be_later() -> None:

@@ -234,7 +234,15 @@ class FakeDiscord:
             for name, value in options.items()
         ]
         inner = {"name": verb, "type": 1, "options": given}
-        return {"id": group["id"], "name": group["name"], "type": 1, "options": [inner]}
+        named = {o["value"] for o in given if o["type"] == 9}
+        resolved = {
+            "roles": {r["id"]: r for r in self.world.roles_json() if r["id"] in named},
+            "users": {u: self.world.users[u] for u in named & self.world.users.keys()},
+        }
+        return {
+            "id": group["id"], "name": group["name"], "type": 1, "options": [inner],
+            "resolved": resolved,
+        }  # fmt: skip
 
     # --- helpers --------------------------------------------------------------------------------
 
