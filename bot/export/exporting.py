@@ -7,7 +7,7 @@ import contextlib
 import json
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,15 +35,17 @@ from bot.opinions import opinions
 from bot.settings import Settings
 from storage.models import Arm, Run, SegmentState
 from storage.store.store import Store
+from trainer import verdicts
 from trainer.files import write_whole
 from trainer.segment import SegmentPlan
 from trainer.spec import RunSpec
+from trainer.verdicts import Fate, VerdictError
 
 What = Literal["votes", "samples", "energy", "model", "run"]
 
 KEY_FILE = "export-key"
 NUMBERS = ("duration_s", "energy_j", "u_j")
-MODEL, REPORT, SELECTION, PICTURES = "model", "report.json", "selection.json", "images"
+MODEL, REPORT, PICTURES = "model", "report.json", "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +156,20 @@ class _Export:
         return [Table("energy", kinds, as_rows(self._store.ledger.of_run(self._run.run_id)))]
 
     def _samples(self, pictures_in: Path) -> Table:
-        path = self._arm_folder() / SELECTION
-        try:
-            selection = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:  # before its first step
-            selection = {}
         pool = list(pool_of(self._run, pictures_in / PICTURES))
-        return sample_table(pool, selection, self._heard.opinions.samples)
+        return sample_table(pool, self._fates(), self._heard.opinions.samples)
+
+    def _fates(self) -> Mapping[str, tuple[Fate, str, float, float]]:
+        """Of all samples that were looked at, by the last segment that trained; none before."""
+        for segment in reversed(self._store.runs.segments(self._arm().arm_id)):
+            name = f"segment-{segment.n}-{segment.attempt}"
+            path = self._arm_folder() / name / verdicts.FILE
+            if segment.state is SegmentState.DONE and path.is_file():
+                try:
+                    return verdicts.read_all(path)
+                except VerdictError as err:
+                    raise ExportError(f"{err}; the next segment writes it anew") from err
+        return {}
 
     # --- the model ------------------------------------------------------------------------------
 

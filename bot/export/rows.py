@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from storage.models import WHOLE_CARD, Ballot, Member, Subject, Vote, VoteEvent
 from trainer.segment import SampleOpinion
+from trainer.verdicts import Fate
 
 Column = Literal["text", "number", "count", "flag"]
 Rows = list[dict[str, Any]]
@@ -140,23 +141,23 @@ def _answer(ballot: Ballot, vote: Vote | VoteEvent) -> str | None:
 # --- samples ------------------------------------------------------------------------------------
 
 ABOUT_SAMPLES: Mapping[str, Column] = {
-    "label": "text", "team_label": "text", "verdict": "text", "weight": "number", "keep": "number",
+    "label": "text", "team_label": "text", "verdict": "text", "reason": "text", "weight": "number", "keep": "number",
     "votes": "count", "content_sha256": "text",
 }  # fmt: skip
 
 
 def sample_table(
     pool: Iterable[Mapping[str, Any]],
-    selection: Mapping[str, Sequence[Any]],
+    fates: Mapping[str, tuple[Fate, str, float, float]],
     opinions: Iterable[SampleOpinion],
 ) -> Table:
-    """The pool with what the run trains on in the end.
+    """The pool with what the run trains on in the end, and why.
 
     `verdict` is `kept`, `dropped`, `relabelled`, or `unseen`: never looked at, so not trained on.
 
     Args:
         pool: rows of `trainer.pool`.
-        selection: sample -> (keep, weight, label), as the trainer left it.
+        fates: sample -> (why, label, how sure, weight), of those that were looked at.
         opinions: of the team.
     """
     votes = Counter({said.sample_id: said.votes for said in opinions})
@@ -164,18 +165,15 @@ def sample_table(
     own: dict[str, Column] = {}
     for sample in pool:
         own |= {name: "text" for name in sample if name not in ABOUT_SAMPLES}
-        keep, weight, label = selection.get(sample["sample_id"], (None, None, None))
-        rows.append({
-            **sample, "team_label": label, "keep": keep, "weight": weight,
-            "verdict": _verdict(sample["label"], weight, label), "votes": votes[sample["sample_id"]],
-        })  # fmt: skip
+        row = {**sample, "verdict": "unseen", "votes": votes[sample["sample_id"]]}
+        found = fates.get(sample["sample_id"])
+        if found is not None:
+            fate, label, keep, weight = found
+            is_in = "kept" if label == sample["label"] else "relabelled"
+            row |= {
+                "team_label": label, "verdict": is_in if weight > 0 else "dropped",
+                "reason": fate.name.lower(), "keep": keep, "weight": weight,
+            }  # fmt: skip
+        rows.append(row)
     pictures = "image" if "image" in own else None
     return Table("samples", {**own, **ABOUT_SAMPLES}, rows, pictures)
-
-
-def _verdict(given: str, weight: float | None, label: str | None) -> str:
-    if weight is None:
-        return "unseen"
-    if weight == 0:
-        return "dropped"
-    return "kept" if label == given else "relabelled"

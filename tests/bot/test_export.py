@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 
 import pytest
 from PIL import Image
@@ -18,6 +17,7 @@ from storage.models import Ballot, Member, SampleView, Subject, SubjectKind, Vot
 from storage.store.store import Store
 from tests.storage.records import T0, new_run
 from trainer.spec import parse_spec
+from trainer.verdicts import Fate
 
 NASTY = ["=1+1", "+1", "-2*3", "@cmd|calc", "\tx", "\rx", "'=kept as it is", "plain", "l\nbreak"]
 MEMBERS = {
@@ -119,12 +119,15 @@ def test_a_samples_verdict_is_what_it_is_trained_as():
     pool = [
         {"sample_id": str(i), "text": "t", "label": "a", "content_sha256": ""} for i in range(4)
     ]
-    chosen = {"0": [0.9, 1.0, "a"], "1": [0.1, 0.0, "a"], "2": [0.8, 0.5, "b"]}
+    fates = {
+        "0": (Fate.KEPT, "a", 0.9, 1.0), "1": (Fate.VOTED_OUT, "a", 0.1, 0.0),
+        "2": (Fate.KEPT, "b", 0.8, 0.5),
+    }  # fmt: skip
 
-    table = sample_table(pool, chosen, [])
+    rows = sample_table(pool, fates, []).rows
 
-    assert [row["verdict"] for row in table.rows] == ["kept", "dropped", "relabelled", "unseen"]
-    assert json.dumps(table.rows[3]["weight"]) == "null"
+    assert [row["verdict"] for row in rows] == ["kept", "dropped", "relabelled", "unseen"]
+    assert [row.get("reason") for row in rows] == ["kept", "voted_out", "kept", None]
 
 
 @pytest.fixture

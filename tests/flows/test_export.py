@@ -55,7 +55,9 @@ async def test_a_whole_run_is_a_folder_that_libraries_load(settings, run, tmp_pa
     selection = json.loads((settings.runs_dir / "r1/human/selection.json").read_text())
     for row in samples:
         keep, weight, label = selection[row["sample_id"]]
-        assert (row["keep"], row["weight"], row["team_label"]) == (keep, weight, label)
+        assert (row["keep"], row["weight"]) == pytest.approx((keep, weight), abs=1e-4)
+        assert row["team_label"] == label
+        assert (row["reason"] == "kept") == (weight > 0)
         assert (row["verdict"] == "dropped") == (weight == 0)
     assert {"kept", "dropped"} <= set(samples["verdict"])
     votes = load(out, "votes", monkeypatch, tmp_path)
