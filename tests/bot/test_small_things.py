@@ -165,7 +165,8 @@ async def test_whoever_matters_more_gets_the_device_next():
 def test_the_bot_process_loads_neither_torch_nor_matplotlib():
     code = (
         "import sys, bot.cli, bot.app, bot.compare, bot.serving\n"
-        "print([m for m in ('torch', 'transformers', 'peft', 'matplotlib', 'codecarbon', 'scipy.stats')"
+        "print([m for m in ('torch', 'transformers', 'peft', 'matplotlib', 'codecarbon', 'scipy.stats',"
+        " 'tensorboardX', 'pyarrow', 'datasets')"
         " if m in sys.modules])"
     )
 
