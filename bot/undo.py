@@ -59,9 +59,12 @@ class Back:
 
 
 async def take_back(
-    house: House, rounds: Rounds, run: Run, member_id: str, what: What, ballot_id: str | None
-) -> Back:
+    house: House, rounds: Rounds, run: Run, member_id: str, what: What, ballot_id: str | None,
+    key: str,
+) -> Back:  # fmt: skip
     """Withdraw votes of a person, under whichever account, and count all anew.
+
+    Safe to repeat: after a crash in the middle the same is counted anew, and no more taken back.
 
     Args:
         house: the bot's parts.
@@ -70,11 +73,12 @@ async def take_back(
         member_id: of the person.
         what: how much of it: the last answer, all on one card, or all.
         ballot_id: the card, where it was said in its thread; None: of the last answer.
+        key: names the command.
 
     Raises:
         UndoError: the person has said nothing there.
     """
-    back = await house.call(_withdraw, house, run, member_id, what, ballot_id)
+    back = await house.call(_withdraw, house, run, member_id, what, ballot_id, key)
     for round_ in back.rounds.values():
         if round_.state is RoundState.CLOSED:
             await house.call(_recount, house, run, round_)
@@ -85,18 +89,24 @@ async def take_back(
     return back
 
 
-def _withdraw(house: House, run: Run, member_id: str, what: What, ballot_id: str | None) -> Back:
+def _withdraw(
+    house: House, run: Run, member_id: str, what: What, ballot_id: str | None, key: str
+) -> Back:
     store = house.store.votes
     ballots = {b.ballot_id: b for b in store.ballots(run_id=run.run_id)}
     accounts = accounts_of(member_id, store.members())
-    standing = [m for m in store.marks(list(ballots)) if m.op is VoteOp.CAST]
-    mine = sorted((m for m in standing if m.voter in accounts), key=lambda m: (m.at, m.mark))
+    theirs = [m for m in store.marks(list(ballots)) if m.voter in accounts]
+    standing = [m for m in theirs if m.op is VoteOp.CAST]
+    mine = sorted(standing, key=lambda m: (m.at, m.mark))
     here = [m for m in mine if ballot_id in (None, m.ballot_id)]
     marks = mine if what == "all" else _latest(here, whole_card=what == "card")
+    if not store.take_back(votes.undo(marks, house.now()), key, house.now()):
+        before = [m for m in theirs if m.is_undone]
+        last = max((m.received_at for m in before), default=None)
+        marks = [m for m in before if m.received_at == last]
     if not marks:
         where = "on this card" if ballot_id else f"in run {run.run_id}"
         raise UndoError(f"there is no vote of {member_id} {where} to take back")
-    store.add(votes.undo(marks, house.now()))
     touched = {m.ballot_id for m in marks}
     of_rounds = {ballots[name].round_id for name in touched}
     current = store.current(sorted(touched))

@@ -33,12 +33,14 @@ class Asked:
         command: what they said.
         found: the run it is about; None where there is none, or the verb is about nothing.
         ballot_id: the card in whose thread it was said.
+        key: names the command: what is heard again after a crash has the same.
     """
 
     user: str
     command: Command
     found: Run | None
-    ballot_id: str | None = None
+    ballot_id: str | None
+    key: str
 
     @property
     def run(self) -> Run:

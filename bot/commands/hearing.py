@@ -52,10 +52,10 @@ class Commands:
         if (asked := await self._to_confirm(event.user, text, run_id)) is not None:
             await self._ask(event, *asked)
             return
-        done, is_allowed = await self._answer(event.user, text, posting)
+        key = f"answer:{event.ref.platform}:{event.event_id}"
+        done, is_allowed = await self._answer(event.user, text, posting, key)
         answer = done.text if isinstance(done, Shown) else done
         await self._audit(event.user, text, run_id, answer, is_allowed=is_allowed)
-        key = f"answer:{event.ref.platform}:{event.event_id}"
         spoken = BY_NAME.get(first_word(text))
         if not is_allowed or (spoken is not None and spoken.is_private):
             ctx = event.ctx if isinstance(event, CommandInvoked) else None
@@ -92,7 +92,7 @@ class Commands:
         elif not wish.is_meant:
             answer = "Not done: you said no."
         else:
-            done, is_allowed = await self._answer(wish.user, wish.words, posting)
+            done, is_allowed = await self._answer(wish.user, wish.words, posting, posting.key)
             answer = done.text if isinstance(done, Shown) else done
             await self._audit(wish.user, wish.words, posting.run_id, answer, is_allowed=is_allowed)
         card = confirming.answered(f"“{wish.words}”", answer)
@@ -167,7 +167,7 @@ class Commands:
         return outgoing.in_thread(self._house.channels, about, key, said)
 
     async def _answer(
-        self, user: str, text: str, posting: Posting | None
+        self, user: str, text: str, posting: Posting | None, key: str
     ) -> tuple[str | Shown, bool]:
         run_id, ballot_id = (posting.run_id, posting.ballot_id) if posting else (None, None)
         try:
@@ -176,7 +176,8 @@ class Commands:
             if denied:
                 return f"Not done: {denied}.", False
             run = await self._run(command, run_id)
-            return await DOES[command.verb](self._desk, Asked(user, command, run, ballot_id)), True
+            asked = Asked(user, command, run, ballot_id, key)
+            return await DOES[command.verb](self._desk, asked), True
         except (CommandError, AllowError, BudgetError, LinkError, SpecError, StoreError) as err:
             return f"Not done: {err}", True
         except Exception:  # people in chat get an answer, the log gets the traceback

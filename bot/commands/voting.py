@@ -54,7 +54,13 @@ async def take_back(desk: Desk, asked: Asked) -> str:
     house = desk.house
     try:
         back = await undo.take_back(
-            house, desk.rounds, run, other or user, what, None if what == "all" else asked.ballot_id
+            house,
+            desk.rounds,
+            run,
+            other or user,
+            what,
+            None if what == "all" else asked.ballot_id,
+            asked.key,
         )
     except undo.UndoError as err:
         raise CommandError(str(err)) from err

@@ -24,7 +24,7 @@ from storage.models import (
 )
 from storage.store import mail
 from storage.store.transactions import Transactions, add_new, change, find, query
-from storage.tables import BallotRow, MemberRow, RoundRow, SampleRow, VoteEventRow
+from storage.tables import BallotRow, MemberRow, PeriodRow, RoundRow, SampleRow, VoteEventRow
 
 CURRENT_VOTE = table(
     "current_vote",
@@ -162,6 +162,14 @@ class VoteStore:
     def undone(self, ballot_id: str) -> list[VoteEvent]:
         """The marks that a command took back, and that nobody touched since."""
         return [mark for mark in self.marks([ballot_id]) if mark.is_undone]
+
+    def take_back(self, events: Sequence[VoteEvent], key: str, now: datetime) -> bool:
+        """Append what a command takes back, once; False when the command was carried out before."""
+        with self._transactions.write() as connection:
+            if add_new(connection, PeriodRow, [{"key": f"undo:{key}", "done_at": now}]) == 0:
+                return False
+            add_new(connection, VoteEventRow, [event.model_dump() for event in events])
+            return True
 
     def marks(self, ballot_ids: Sequence[str]) -> list[VoteEvent]:
         """The last event of every mark that was ever put on some ballots, late ones left out."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.base import CommandInvoked, Ref
 from bot.members import forget_due
 from storage.models import RoundState
 from tests.flows.people import asking, ended, head, open_cards, spelt, thread, vote_until_ended
@@ -84,6 +85,31 @@ async def test_one_s_last_answer_is_taken_back_and_a_snapshot_does_not_bring_it_
         await until(lambda: len(current(bot, run)) == 2)
         await bot.look_at_open_cards()
         assert len(current(bot, run)) == 2
+        await bot.rounds.stop(run.run_id, "memory:ana")
+        await ended(bot, run)
+
+
+async def test_an_undo_that_is_heard_again_after_a_crash_takes_nothing_more_back(
+    open_bot, chat, tiny_spec
+):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask={"quorum": 9}), who="memory:ana")
+        first, second, *_ = await sample_cards(chat)
+        await chat.react("bo", first.ref, spelt(first, "up"))
+        await chat.react("bo", second.ref, spelt(second, "up"))
+        await until(lambda: len(current(bot, run)) == 2)
+        command = CommandInvoked(
+            event_id="e-undo", user="memory:bo", at=bot.house.now(), words="undo",
+            ref=Ref(platform="memory", channel=CHANNEL, message=""),
+        )  # fmt: skip
+
+        for _ in range(2):  # the bot died before it could note that it had dealt with it
+            await bot.commands.hear(command, None)
+        await chat.until(lambda: chat.whispers)
+
+        assert len(current(bot, run)) == 1
+        (told_once,) = chat.whispers
+        assert told_once.text.startswith("Taken back: ")
         await bot.rounds.stop(run.run_id, "memory:ana")
         await ended(bot, run)
 

@@ -490,3 +490,17 @@ def test_a_recount_corrects_the_counts_and_keeps_what_was_decided(store):
     (round_,) = store.votes.rounds(ballot.run_id)
     assert round_.outcome == {"votes": 1, "decision": "go"}
     assert store.mail.pending() == 2
+
+
+def test_a_command_that_is_heard_again_takes_nothing_more_back(store):
+    (ballot,) = ask(store)
+    first, second = cast(ballot, "memory:ana"), cast(ballot, "memory:ana", -1.0, second=1)
+    store.votes.add([first, second])
+    back = {"op": VoteOp.WITHDRAWN, "source": "undo", "at": at(3), "received_at": at(3)}
+
+    is_new = store.votes.take_back([second.model_copy(update=back)], "e1", at(3))
+    is_known = not store.votes.take_back([first.model_copy(update=back)], "e1", at(4))
+
+    assert is_new
+    assert is_known
+    assert current(store, ballot) == [("memory:ana", "1", 1.0)]
