@@ -35,6 +35,7 @@ class BotProcess:
         self._folder, self._module = folder, module
         self._log = folder / "bot.log"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("JOULERY_")}
+        settings = {"trackers": "none", **settings}  # nothing runs beside what is measured
         own = {f"JOULERY_{name.upper()}": str(value) for name, value in settings.items()}
         self._environ = kept | own
         self._process: subprocess.Popen[bytes] | None = None

@@ -69,7 +69,7 @@ def coverage(runs: int, steps: int, rng: np.random.Generator) -> float:
 async def _overshoot(epochs: int) -> tuple[float, float]:
     """(spent, budget), in joules: a run as long as it likes tells what the next one may spend."""
     with tempfile.TemporaryDirectory(prefix="joulery-bench-") as folder:
-        settings = Settings(_env_file=None, data_dir=Path(folder), web_port=0)
+        settings = Settings(_env_file=None, data_dir=Path(folder), web_port=0, trackers=())
         chat = MemoryChat()
         async with running(settings, {chat.name: chat}) as bot, asyncio.timeout(TIMEOUT_S):
             free = await _trained(bot, _spec("", epochs), RunState.FINISHED)
