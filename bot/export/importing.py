@@ -11,7 +11,8 @@ from pathlib import Path
 from bot.energy.export import ExportError
 from bot.energy.exporting import run_named
 from bot.export.exporting import key_of, pool_of
-from bot.export.incoming import Reader, Reading, Sorted, intake, sort_out
+from bot.export.incoming import Reader, Reading
+from bot.export.intake import Sorted, intake, sort_out
 from bot.export.rows import pseudonym
 from bot.export.tables import read_table
 from bot.settings import Settings

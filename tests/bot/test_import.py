@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.export.incoming import Reader, intake, sort_out
+from bot.export.incoming import Reader
+from bot.export.intake import intake, sort_out
 from bot.opinions import opinions
 from storage.models import Arm, ArmState, Vote
 from tests.storage.records import T0, at
