@@ -228,6 +228,7 @@ def _subject(number: int, candidate: Candidate) -> Subject:
         label=candidate.view.label,
         role=candidate.role,
         truth=candidate.truth,
+        believed=candidate.keep if candidate.is_telling else None,
     )
 
 

@@ -309,6 +309,10 @@ class _Samples:
         for answer in answers:
             if isinstance(answer, Choice):
                 self._named[answer.item].add(answer.label)
+        believed: dict[str, bool] = {}
+        for a in self._asked:
+            if a.subject.believed is not None and a.truth is None:
+                believed.setdefault(a.item, a.subject.believed > 0.5)  # what was thought at first
         self._answers = answers
         self._gold = {a.item: a.truth for a in self._asked if a.truth is not None}
         self.consensus = aggregate(
@@ -316,6 +320,7 @@ class _Samples:
             gold=self._gold,
             given=self._given,
             labels=tuple(labels),
+            believed=believed,
         )
 
     def says_yes(self, answer: Answer) -> bool:

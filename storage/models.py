@@ -217,6 +217,7 @@ class Subject(Value):
     label: str | None = None  # the given label, or the class the feature speaks for
     role: Literal["ask", "audit", "gold", "repeat"] = "ask"
     truth: float | None = None  # gold only, never shown: does `label` fit?
+    believed: float | None = None  # P(`label` fits) before anybody was asked, never shown
 
 
 class RoundState(StrEnum):

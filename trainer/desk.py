@@ -294,6 +294,7 @@ class Desk:
                     role=a.role,
                     truth=a.truth,
                     keep=float(keep[a.index]),
+                    is_telling=self.model.pool.names is not None and a.role != "gold",
                     options=labels if offers_labels else (),
                 )
             )

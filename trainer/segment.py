@@ -141,6 +141,7 @@ class Candidate(_Plain):
     role: Literal["ask", "audit", "gold", "repeat"]
     truth: float | None = None  # gold only: the answer we are sure of
     keep: float | None = None  # the model's own guess; never shown before the vote
+    is_telling: bool = False  # whether that guess rests on what labels are called
     options: tuple[str, ...] = ()  # labels to choose from; empty: does the given label fit?
 
 

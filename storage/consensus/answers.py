@@ -11,6 +11,9 @@ SOMETHING_ELSE: Final = ""
 GIVEN: Final = "\0given"
 """The class "the given label fits" of an item whose given label the caller did not tell."""
 
+MACHINE: Final = "\0machine"
+"""The voter that is none: what was believed of items before people were asked."""
+
 Method = Literal["shares", "equal", "dawid-skene"]
 
 

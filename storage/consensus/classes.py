@@ -4,6 +4,10 @@ Each voter has two reliabilities on "does it fit?", P(yes | fits) and P(no | doe
 choosing among labels; one number per voter collapses as soon as somebody always says yes. Telling
 voters apart can hurt, too: where all are alike, or answered little, it adds noise to a majority.
 So it is done only where the answers themselves speak for it (see `_weigh`).
+
+People who share few items can hardly be told apart by each other. What was believed of the items
+before anybody was asked is one more voter, of unknown worth, whom everybody shares items with: who
+contradicts it more than others do stands out. It measures people and has no say in what is true.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import numpy as np
 from scipy.special import bdtrc
 
 from storage.consensus.agreement import krippendorff_alpha
-from storage.consensus.answers import Answer, Consensus, Method
+from storage.consensus.answers import MACHINE, Answer, Consensus, Method, YesNo
 from storage.consensus.emissions import Voters, model
 from storage.consensus.hypotheses import Bools, Floats, Table, tabulate, tally
 from storage.consensus.reliability import gold_answers, is_careless, reliabilities
@@ -39,6 +43,7 @@ def aggregate(
     gold: Mapping[str, bool | str] | None = None,
     given: Mapping[str, str] | None = None,
     labels: Collection[str] = (),
+    believed: Mapping[str, bool] | None = None,
 ) -> Consensus:
     """What the team thinks of every item, and how far each voter can be trusted.
 
@@ -48,32 +53,44 @@ def aggregate(
             They measure voters and get no opinion.
         given: item -> the label it has; needed where an item is both judged and named.
         labels: all labels there are, where known; those seen count in any case.
+        believed: item -> whether its given label was thought to fit before anybody was asked; of
+            items that have one, and no gold.
 
     Raises:
         ValueError: a voter answered twice, or a given label is missing that is needed.
     """
     if not answers:
         return Consensus({}, {}, {}, None)
-    table = tabulate(answers, gold or {}, given or {}, labels)
+    machine = _machine(answers, believed or {})
+    table = tabulate([*answers, *machine], gold or {}, given or {}, labels)
     right, asked = gold_answers(table)
     ignored = is_careless(right, asked)
-    if _fails_itself(table, ignored):
+    if _fails_itself(table.people, ignored):
         # gold is chosen by machine, and such people would not agree with each other
-        return aggregate([a for a in answers if a.item not in (gold or {})], None, given, labels)
+        rest = [a for a in answers if a.item not in (gold or {})]
+        return aggregate(rest, None, given, labels, believed)
     table = replace(table, is_heard=table.is_gold[table.at] | ~ignored[table.by])
-    belief, confused = shares(table), None
+    people = table.people
+    belief, confused = shares(people), None
     method: Method = "shares"
-    if _can_compare(table, asked[~ignored]):
+    if machine or _can_compare(people, asked[~ignored]):
         belief, method, confused = _weigh(table, belief)
+    voters = reliabilities(table, confused, right, asked) if confused else {}
     return Consensus(
-        posterior=_keep(table, belief),
-        votes=_votes(table),
-        voters=reliabilities(table, confused, right, asked) if confused else {},
-        alpha=krippendorff_alpha(_codes(table)),
-        classes=_classes(table, belief),
+        posterior=_keep(people, belief),
+        votes=_votes(people),
+        voters={name: voter for name, voter in voters.items() if name != MACHINE},
+        alpha=krippendorff_alpha(_codes(people)),
+        classes=_classes(people, belief),
         ignored=frozenset(np.array(table.voters)[ignored].tolist()),
         method=method,
     )
+
+
+def _machine(answers: Sequence[Answer], believed: Mapping[str, bool]) -> list[YesNo]:
+    """What the machine says of the items that people were asked about."""
+    asked = {a.item for a in answers}
+    return [YesNo(item, MACHINE, fits) for item, fits in believed.items() if item in asked]
 
 
 def _fails_itself(table: Table, fails: Bools) -> bool:
@@ -104,15 +121,17 @@ def _weigh(table: Table, start: Floats) -> tuple[Floats, Method, Fit]:
     not, everybody counts the same, for as much as all are worth together. If so, but voters said
     too little, or gold contradicts, nothing but shares is claimed.
     """
+    people = table.people
     fits = {voters: fit(model(table, voters), table, start) for voters in Voters}
     alike, confused = fits[Voters.ALIKE], fits[Voters.CONFUSED]
     if alike.evidence >= max(fits[Voters.ACCURATE].evidence, confused.evidence):
-        return _equal_voices(table, alike), "equal", confused
-    if _answers_per_voter(table) < MIN_ANSWERS:
+        return _equal_voices(people, alike), "equal", confused
+    if _answers_per_voter(people) < MIN_ANSWERS:
         return start, "shares", confused
-    if _gold_contradicts(table, confused):
+    if _gold_contradicts(people, confused):
         return start, "shares", confused
-    return confused.belief, "dawid-skene", confused
+    logs = log_shares(confused.model, confused.weight)
+    return _believed_by(people, Voters.CONFUSED, logs), "dawid-skene", confused
 
 
 def _answers_per_voter(table: Table) -> float:
@@ -121,14 +140,19 @@ def _answers_per_voter(table: Table) -> float:
     return float((cast**2).sum() / cast.sum())
 
 
-def _equal_voices(table: Table, alike: Fit) -> Floats:
+def _equal_voices(people: Table, alike: Fit) -> Floats:
     """(h,) A majority with the sureness that agreement has earned; no class is preferred.
 
     The share of good items is left out: learnt where all count the same, it drowns a minority.
     """
     logs = log_shares(alike.model, alike.weight)
     logs[alike.model.balance :] = 0.0
-    return believe(alike.model, table, logs)
+    return _believed_by(people, Voters.ALIKE, logs)
+
+
+def _believed_by(people: Table, voters: Voters, logs: Floats) -> Floats:
+    """(h,) What follows from people's answers alone, once it is known what they are worth."""
+    return believe(model(people, voters), people, logs)
 
 
 def _gold_contradicts(table: Table, fitted: Fit) -> bool:

@@ -125,7 +125,8 @@ def _plain(table: Table, voters: Voters) -> list[Factor]:
     """One share of right answers per kind of question; a wrong choice falls anywhere."""
     answer, hypothesis = table.cells()
     right, is_choice = table.is_right(answer, hypothesis), table.is_choice[answer]
-    who = table.by[answer] if voters is Voters.ACCURATE else np.zeros_like(answer)
+    alike = table.is_machine[table.by].astype(np.int64)  # all people, and it
+    who = (table.by if voters is Voters.ACCURATE else alike)[answer]
     spread = _spread(is_choice & ~right, table.classes - 1)
     return [(hypothesis, right_or_wrong(3 * who + 2 * is_choice, right), spread)]
 

@@ -7,12 +7,12 @@ v answers. Labels are numbers into `labels`. What voters are like is left to `em
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.consensus.answers import GIVEN, SOMETHING_ELSE, Answer, Choice
+from storage.consensus.answers import GIVEN, MACHINE, SOMETHING_ELSE, Answer, Choice
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -64,6 +64,18 @@ class Table:
     is_yes: Bools
     said: Ints
     is_heard: Bools
+
+    @property
+    def is_machine(self) -> Bools:
+        """(voters,) Whether it is the machine."""
+        return np.array([name == MACHINE for name in self.voters])
+
+    @property
+    def people(self) -> Table:
+        """The same without what the machine said; it stays among the voters, and is silent."""
+        said = ~self.is_machine[self.by]
+        parts = ("at", "by", "is_choice", "is_yes", "said", "is_heard")
+        return replace(self, **{name: getattr(self, name)[said] for name in parts})
 
     @property
     def fits(self) -> Bools:

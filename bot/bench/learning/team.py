@@ -104,6 +104,7 @@ class Jury(Remembering[Asked]):
     ) -> None:  # fmt: skip
         self._team, self._truth, self._given, self._rng = team, truth, given, rng
         self._answers: list[YesNo | Choice] = []
+        self._believed: dict[str, bool] = {}
         self._fixes: dict[str, str] = {}
         self.cards = []
         self._turn = 0
@@ -126,6 +127,8 @@ class Jury(Remembering[Asked]):
                 candidate.truth if is_gold else None, candidate.role == "audit",
             )  # fmt: skip
             self.cards.append(card)
+            if candidate.is_telling and candidate.keep is not None:
+                self._believed[_item(card)] = candidate.keep > 0.5
             people = min(2 if self._rng.random() < OVERLAP else 1, len(self._team))
             for _ in range(min(people, budget - self.votes)):
                 rater = self._team[self._turn % len(self._team)]
@@ -153,7 +156,7 @@ class Jury(Remembering[Asked]):
     def consensus(self) -> Consensus:
         """What the team thinks."""
         gold = {_item(c): c.truth > 0.5 for c in self.cards if c.truth is not None}
-        return aggregate(self._answers, gold)
+        return aggregate(self._answers, gold, believed=self._believed)
 
     def opinions(self) -> tuple[SampleOpinion, ...]:
         """The same, as the trainer is told."""
