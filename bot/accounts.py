@@ -62,12 +62,9 @@ def _people(
 ) -> tuple[list[Ballot], People]:
     ballots = [b for run in runs for b in store.votes.ballots(run_id=run.run_id)]
     members = store.votes.members()
-    events, postings = [], []
-    for ballot in ballots:
-        own = [e for e in store.votes.events(ballot.ballot_id) if _is_in(e, start, end)]
-        if own:
-            events += own
-            postings += store.mail.postings(ballot.ballot_id)
+    events = store.votes.events_on([ballot.ballot_id for ballot in ballots])
+    events = [event for event in events if _is_in(event, start, end)]
+    postings = store.mail.postings_on(sorted({event.ballot_id for event in events}))
     found = people(
         ballots, events, postings, {m: known.person_id for m, known in members.items()},
         assumed_s=settings.seconds_per_vote, machines=machines(runs, members),

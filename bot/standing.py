@@ -67,14 +67,13 @@ def turnouts(
     """Everybody who has a vote that stands, most votes first; blocks while it is read."""
     store = house.store
     person_of = {m: known.person_id for m, known in members.items()}
+    ids = [ballot.ballot_id for ballot in ballots]
+    postings = store.mail.postings_on(ids)
     events: dict[str, list[VoteEvent]] = defaultdict(list)
-    postings = []
-    for ballot in ballots:
-        for event in store.votes.events(ballot.ballot_id):
-            events[person_of.get(event.voter, event.voter)].append(event)
-        postings += store.mail.postings(ballot.ballot_id)
+    for event in store.votes.events_on(ids):
+        events[person_of.get(event.voter, event.voter)].append(event)
     votes: dict[str, list[Vote]] = defaultdict(list)
-    for vote in store.votes.current([b.ballot_id for b in ballots]):
+    for vote in store.votes.current(ids):
         votes[vote.person].append(vote)
     found = [
         Turnout(
@@ -153,10 +152,10 @@ def _took(
     mine: frozenset[str],
 ) -> People:
     store = house.store
-    events = [e for b in ballots for e in store.votes.events(b.ballot_id) if e.voter in mine]
+    events = [e for e in store.votes.events_on([b.ballot_id for b in ballots]) if e.voter in mine]
     answered = {event.ballot_id for event in events}
     return people(
-        ballots, events, [p for name in answered for p in store.mail.postings(name)],
+        ballots, events, store.mail.postings_on(sorted(answered)),
         {m: known.person_id for m, known in members.items()},
         assumed_s=house.settings.seconds_per_vote, machines=accounts.machines([run], members),
     )  # fmt: skip

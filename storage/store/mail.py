@@ -184,6 +184,13 @@ class MailStore:
             found = find(connection, Posting, PostingRow, col(PostingRow.ref) == ref)
             return found[0] if found else None
 
+    def postings_on(self, ballot_ids: Sequence[str]) -> list[Posting]:
+        """The cards of several ballots."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, Posting, PostingRow, col(PostingRow.ballot_id).in_(list(ballot_ids))
+            )
+
     def postings(self, ballot_id: str) -> list[Posting]:
         """The cards of a ballot, one per platform and channel."""
         with self._transactions.read() as connection:

@@ -195,6 +195,14 @@ class VoteStore:
                 by=[col(VoteEventRow.id)],
             )  # fmt: skip
 
+    def events_on(self, ballot_ids: Sequence[str]) -> list[VoteEvent]:
+        """The same of several ballots, in the order in which it happened."""
+        with self._transactions.read() as connection:
+            return find(
+                connection, VoteEvent, VoteEventRow,
+                col(VoteEventRow.ballot_id).in_(list(ballot_ids)), by=[col(VoteEventRow.id)],
+            )  # fmt: skip
+
     def current(self, ballot_ids: Sequence[str]) -> list[Vote]:
         """The current vote of each person on each subject of some ballots."""
         c = CURRENT_VOTE.c
