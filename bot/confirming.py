@@ -6,7 +6,7 @@ Nothing is kept meanwhile, so the answer to a question that a former bot asked c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from adapters.base import Button, Card
 
@@ -38,15 +38,16 @@ def key(event_id: str) -> str:
     return f"{KEY}{event_id}"
 
 
-def question(asked: str, wish: Wish, name: str) -> Card:
+def question(asked: str, wish: Wish, name: str, zone: tzinfo = UTC) -> Card:
     """The card that asks whether somebody means it.
 
     Args:
         asked: what would happen, as a question.
         wish: what they asked for.
         name: what they are called.
+        zone: the team's.
     """
-    until = f"{wish.until:%H:%M:%S} UTC"
+    until = f"{wish.until.astimezone(zone):%H:%M:%S %Z}"
     return Card(
         text=asked,
         title=asked,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot import accounts, words
+from bot import accounts, safety, words
 from bot.energy.effort import People, people
 from bot.house import House
 from bot.members import SOMEBODY, accounts_of, shown_name
@@ -58,7 +58,7 @@ def _about_votes(house: House, run: Run) -> str:
     lines = [f"• {_turnout(one)}" for one in found[:MOST]]
     if len(found) > MOST:
         lines.append(f"• and {words.count(len(found) - MOST)} more")
-    return "\n".join((head, *lines, *_agreement(store.rounds(run.run_id))))
+    return "\n".join((head, *lines, *agreement(store.rounds(run.run_id))))
 
 
 def turnouts(
@@ -98,7 +98,7 @@ def _turnout(one: Turnout) -> str:
     return f"{said}, time not measured"
 
 
-def _agreement(rounds: Sequence[Round]) -> list[str]:
+def agreement(rounds: Sequence[Round]) -> list[str]:
     """How far people agreed in each round, 1 = always, 0 = as by chance."""
     told = []
     for round_ in rounds:
@@ -106,7 +106,8 @@ def _agreement(rounds: Sequence[Round]) -> list[str]:
         if round_.state is not RoundState.CLOSED:
             told.append(f"round {round_.n + 1} is open")
         elif alpha is not None:
-            told.append(f"round {round_.n + 1} {alpha:.2f}")
+            void = " (counts for nothing)" if (round_.outcome or {}).get(safety.OUTCOME) else ""
+            told.append(f"round {round_.n + 1} {alpha:.2f}{void}")
         elif (round_.outcome or {}).get("votes"):
             told.append(f"round {round_.n + 1} cannot be told")
     if not told:

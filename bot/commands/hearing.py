@@ -129,7 +129,8 @@ class Commands:
         asked = spoken.confirms_others if other else spoken.confirms
         asked = asked.format(run=run.run_id, words=words, who=other)
         await self._audit(event.user, words, run.run_id, "asked to confirm", is_allowed=True)
-        key, card = confirming.key(event.event_id), confirming.question(asked, wish, name)
+        key = confirming.key(event.event_id)
+        card = confirming.question(asked, wish, name, house.settings.zone)
         platform, channel = event.ref.platform, event.ref.channel
         await house.office.queue(
             outgoing.post(key, platform, channel, card, run_id=run.run_id),

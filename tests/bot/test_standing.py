@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.members import shown_name
 from bot.opinions import opinions
-from bot.standing import repeated, worth
-from storage.models import Member, Subject, SubjectKind
+from bot.standing import agreement, repeated, worth
+from storage.models import Member, Round, RoundState, Subject, SubjectKind
 from tests.bot.cards import at, sample_ballot, vote
 
 ANA, BO, CY = "memory:ana", "memory:bo", "memory:cy"
@@ -86,3 +86,27 @@ def test_a_name_on_show_is_plain_and_some_have_none():
     assert shown_name(BO, members) == "somebody"
     assert shown_name(CY, members) == CY
     assert shown_name("memory:gone-0a1b2c3d", members) == "somebody"
+
+
+def test_agreement_is_told_per_round_also_of_one_that_counts_for_nothing():
+    def round_(n, outcome, state=RoundState.CLOSED):
+        return Round(
+            round_id=f"r1.human.q{n}", arm_id="r1.human", run_id="r1", n=n, state=state,
+            opened_at=at(0), closes_at=at(60), quorum=2, outcome=outcome,
+        )  # fmt: skip
+
+    (line,) = agreement(
+        [
+            round_(0, {"alpha": 0.617, "votes": 9}),
+            round_(1, {"alpha": 0.04, "votes": 9, "undone": "people contradict each other"}),
+            round_(2, {"alpha": None, "votes": 3}),
+            round_(3, {"alpha": None, "votes": 0}),
+            round_(4, None, RoundState.OPEN),
+        ]
+    )
+
+    assert line == (
+        "Agreement α (1: always, 0: as by chance): round 1 0.62, round 2 0.04 (counts for nothing), "
+        "round 3 cannot be told, round 5 is open."
+    )
+    assert agreement([]) == []
