@@ -18,6 +18,7 @@ SPEC = {"name": "banking", "model": "toy", "data": {"pool": "csv:p.csv"}}
 
 def tally(**changes):
     values = {"votes": 6, "voters": 2, "yes": 4, "no": 1, "abstained": 1, "alpha": 0.5}
+    values |= {"levels": 0, "words": 0}
     return Tally(**(values | changes))
 
 
