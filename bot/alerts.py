@@ -73,7 +73,7 @@ async def tell(house: House, key: str, text: str) -> None:
 
 def items_of(house: House, key: str, text: str) -> list[OutboxItem]:
     """What is posted of a trouble: in the operators' channel, or where the bot talks."""
-    channels = _operators(house.settings.operators_channel) or house.channels
+    channels = _operators(house) or house.channels
     said = f"For operators: {text}"
     return [
         outgoing.say(f"{PREFIX}{key}:{name}", name, channel, said)
@@ -81,9 +81,10 @@ def items_of(house: House, key: str, text: str) -> list[OutboxItem]:
     ]
 
 
-def _operators(place: str) -> Mapping[str, str]:
-    name, _, channel = place.partition(":")
-    return {name: channel} if channel else {}
+def _operators(house: House) -> Mapping[str, str]:
+    """Their channel; none where its platform is not among ours."""
+    name, _, channel = house.settings.operators_channel.partition(":")
+    return {name: channel} if channel and name in house.channels else {}
 
 
 def _free_b(house: House) -> int:

@@ -86,6 +86,14 @@ async def test_a_disk_that_is_nearly_full_is_told_of_in_the_operators_channel(op
         assert post.text.startswith("For operators: Only 1.2 GB are left on the disk of ")
 
 
+async def test_where_the_operators_channel_is_out_of_reach_the_usual_one_hears(open_bot, chat):
+    async with open_bot(operators_channel="slack:C045") as bot:
+        await look(bot, NOON, free_b=1_234_000_000)
+
+        [post] = [p for p in chat.posts.values() if (p.key or "").startswith("alert:")]
+        assert post.ref.channel == "joulery"
+
+
 async def test_with_room_and_a_chat_that_answers_nothing_is_told(open_bot, chat):
     async with open_bot() as bot:
         await look(bot, NOON)
