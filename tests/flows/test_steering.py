@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.completing import complete
 from bot.steps import CUT_SHORT
 from storage.database import StoreError
 from storage.models import RunState, SegmentState, Wish
@@ -128,6 +129,29 @@ async def test_a_stop_that_was_to_come_later_can_be_taken_back(open_bot, chat, t
         run = await ended(bot, run)
 
         assert run.state is RunState.FINISHED
+
+
+async def test_stopped_later_a_control_that_waits_trains_no_more_and_the_run_can_be_completed(
+    open_bot, chat, tiny_spec
+):
+    """The arm at work gets to its pause; what only compares does not even begin."""
+    spec = tiny_spec(ask={"at": []}, train={"epochs": 40})
+    async with open_bot() as bot:
+        store = bot.house.store
+        run = await bot.rounds.begin(spec, who="memory:ana", arms=("human", "control"))
+        await at_work(store, 0)
+        assert await bot.rounds.stop_later("r1", "memory:ana") is True
+        run = await ended(bot, run)
+        assert run.state is RunState.STOPPED
+        assert [stands(s) for s in segments(store)] == [(SegmentState.DONE, "done", 1.0)]
+        assert store.runs.segments("r1.control") == []
+        assert await complete(bot.house, "resume", "run", "") == ["r1"]
+        assert await complete(bot.house, "stop", "run", "") == []
+
+        await bot.rounds.resume("r1", "memory:ana")
+        run = await ended(bot, run)
+        assert run.state is RunState.FINISHED
+        assert await complete(bot.house, "resume", "run", "") == []
 
 
 async def test_stopped_later_while_it_asks_it_stops_at_once(open_bot, chat, tiny_spec):
