@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from storage.models import FeatureView, SampleView
-from trainer import checkpoint, compute, verdicts
+from trainer import checkpoint, compute, fates
 from trainer.batches import batches_of
 from trainer.data.read import read_splits
 from trainer.data.samples import Splits
@@ -36,7 +36,7 @@ from trainer.segment import (
     SegmentReport,
     SelectionReport,
 )
-from trainer.selection import Selection
+from trainer.selection import EVERYTHING, Selection
 from trainer.tasks.base import HeadStart, Learner
 from trainer.tasks.registry import task_of
 
@@ -88,7 +88,7 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     marks.enter("score")
     if plan.until > 0:
         write_whole(folder / SELECTION_FILE, json.dumps(desk.sample_by_sample(loop.selection)))
-        verdicts.write(Path(plan.folder) / verdicts.FILE, desk.looked_at(), loop.selection)
+        fates.write(Path(plan.folder) / fates.FILE, desk.looked_at(), loop.selection)
     candidates: tuple[Candidate, ...] = ()
     features: tuple[FeatureView, ...] = ()
     generations: tuple[SampleView, ...] = ()
@@ -287,7 +287,7 @@ class Loop:
             self._marks.enter("score")
             before_it, desk.openings = desk.openings, openings
             wider = self._learner.start(desk.select())
-            if wider is not None and wider.is_surely_better_than(start):
+            if wider is not None and self._is_wanted(wider, start, openings):
                 start = wider
             else:
                 desk.openings = before_it
@@ -296,6 +296,13 @@ class Loop:
             self._start()
         elif ahead:
             self._learner.start(self.selection)  # as before
+
+    @staticmethod
+    def _is_wanted(wider: HeadStart, start: HeadStart, openings: int) -> bool:
+        """Whether to train on more; that nothing is set aside is the default and need not prove itself."""
+        if openings == EVERYTHING:
+            return wider.is_better_than(start)
+        return wider.is_surely_better_than(start)
 
     def _started(self) -> HeadStart:
         start = self._start()
