@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 LEAST_S = 300.0
 """So long a process may always be silent: it may load a model from a slow disk."""
 TIMES_ITS_PACE = 10.0
-THEN = 3.0
-"""So many times as long as until it is told of, and it is started again."""
+THEN, AT_WORK_THEN = 3.0, 12.0
+"""So many times as long as until it is told of, and it is started again; of one that computes longer."""
 GRACE_S = 30.0
 AT_WORK = 0.01
-"""Of one core: a process that nobody hears any more, as its bot died, shows so that it works."""
+"""Of one core, since the last look: what computes so much may only be slow."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,8 @@ class _Watched:
     segment: Segment
     child: Child
     last_s: float
-    cpu_s: float = 0.0  # when it last gave a sign, where nobody hears its marks
+    looked_s: float
+    cpu_s: float = 0.0  # when it was looked at
     longest_s: float = 0.0
     is_ended: bool = False
 
@@ -72,7 +73,8 @@ class Watchdog:
     @contextmanager
     def watching(self, run: Run, arm: Arm, segment: Segment, child: Child) -> Iterator[None]:
         """Watch a process while it works."""
-        self._watched[segment.segment_id] = _Watched(run, arm, segment, child, self._clock())
+        now_s = self._clock()
+        self._watched[segment.segment_id] = _Watched(run, arm, segment, child, now_s, now_s)
         try:
             yield
         finally:
@@ -91,20 +93,23 @@ class Watchdog:
     async def look(self) -> None:
         """Tell of who is silent for too long, and end who stays so: its segment is then repeated."""
         for one in list(self._watched.values()):
-            if not one.child.is_heard:
-                self._look_at_work(one)
+            is_at_work = self._is_at_work(one)
+            if is_at_work and not one.child.is_heard:
+                one.last_s = one.looked_s  # nobody hears its marks: that it computes is its sign
             silent_s = self._clock() - one.last_s
             too_long_s = max(self._least_s, TIMES_ITS_PACE * one.longest_s)
-            if silent_s >= THEN * too_long_s and not one.is_ended:
+            ends_s = too_long_s * (AT_WORK_THEN if is_at_work else THEN)
+            if silent_s >= ends_s and not one.is_ended:
                 await self._end(one, silent_s)
             elif silent_s >= too_long_s and one.child.is_alive:
-                await self._tell(one, silent_s, THEN * too_long_s - silent_s)
+                await self._tell(one, silent_s, ends_s - silent_s)
 
-    def _look_at_work(self, one: _Watched) -> None:
-        """Nobody hears it, so its computing is its sign."""
+    def _is_at_work(self, one: _Watched) -> bool:
+        """Whether it has computed since it was last looked at."""
         cpu_s, now_s = self._cpu_s_of(one.child), self._clock()
-        if cpu_s - one.cpu_s > AT_WORK * (now_s - one.last_s):
-            one.cpu_s, one.last_s = cpu_s, now_s
+        grown_s, elapsed_s = cpu_s - one.cpu_s, now_s - one.looked_s
+        one.cpu_s, one.looked_s = cpu_s, now_s
+        return grown_s > AT_WORK * elapsed_s
 
     async def _tell(self, one: _Watched, silent_s: float, left_s: float) -> None:
         house = self._house

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.base import Card
 from bot import outgoing
-from bot.watchdog import AT_WORK, LEAST_S, THEN, Watchdog
+from bot.watchdog import AT_WORK, AT_WORK_THEN, LEAST_S, THEN, Watchdog
 from storage.models import RunState, SegmentState
 from tests.flows.people import head, thread, vote_until_ended
 from tests.flows.served import at_work
@@ -87,6 +87,17 @@ async def test_a_process_nobody_hears_is_alive_while_it_computes(watched, share,
             seen = await watched.look(now_s)
 
     assert seen == (said, 0)
+
+
+async def test_one_that_computes_is_given_more_time(watched):
+    """It may load a model from a slow disk, or compile for long."""
+    process, seen = Process(), []
+    with watched.dog.watching(*watched.about, process):
+        for times in (THEN, AT_WORK_THEN - 1, AT_WORK_THEN):
+            watched.cpu_s += times * LEAST_S
+            seen.append((await watched.look(1000 + times * LEAST_S), process.ends))
+
+    assert seen == [((1, 0), 0), ((1, 0), 0), ((1, 1), 1)]
 
 
 async def test_one_that_has_ended_is_not_watched(watched):
