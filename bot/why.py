@@ -29,9 +29,9 @@ from storage.models import (
     Vote,
 )
 from storage.store.store import Store
-from trainer import verdicts
+from trainer import fates
+from trainer.fates import Fate, FateError, Reason
 from trainer.kinds import Kind
-from trainer.verdicts import Fate, Verdict, VerdictError
 
 GOOD: Mapping[str, str] = {
     "label": "the label fits",
@@ -70,7 +70,7 @@ class Story:
         cards: it stood on, oldest first.
         posterior: what people's votes come to by now, in [0, 1]; None: none that say anything.
         counting: votes that this rests on.
-        verdict: what the last segment made of it; None: it was not looked at.
+        fate: what the last segment made of it; None: it was not looked at.
         note: why votes spread to no other samples; "" where they do.
         segment: the last one that trained; None before it.
     """
@@ -79,7 +79,7 @@ class Story:
     cards: tuple[Card, ...]
     posterior: float | None
     counting: int
-    verdict: Verdict | None
+    fate: Fate | None
     note: str
     segment: Segment | None
 
@@ -103,7 +103,7 @@ async def about_sample(
     if sample_id is None:
         sample_id = await house.call(_on_card, store, ballot_id, number)
     story = await house.call(read_story, store, run, sample_id)
-    if not story.cards and story.verdict is None and story.segment is not None:
+    if not story.cards and story.fate is None and story.segment is not None:
         raise WhyError(
             f"no sample “{messages.cut(sample_id, 40)}” was looked at in run {run.run_id} so far; "
             "cards show a sample's id at their foot"
@@ -145,10 +145,10 @@ def read_story(store: Store, run: Run, sample_id: str) -> Story:
     counting = [b for b in ballots if b.round_id not in voided]
     ids = {b.ballot_id for b in counting}
     consensus = opinions(counting, [v for v in votes if v.ballot_id in ids]).consensus
-    verdict, note, segment = _verdict(run, segments, sample_id)
+    fate, note, segment = _fate_of(run, segments, sample_id)
     return Story(
         sample_id, cards, consensus.posterior.get(sample_id), consensus.votes.get(sample_id, 0),
-        verdict, note, segment,
+        fate, note, segment,
     )  # fmt: skip
 
 
@@ -158,17 +158,17 @@ def _of_people(store: Store, run: Run) -> tuple[str, list[Segment]]:
     return (arm.arm_id, store.runs.segments(arm.arm_id)) if arm is not None else ("", [])
 
 
-def _verdict(
+def _fate_of(
     run: Run, segments: Sequence[Segment], sample_id: str
-) -> tuple[Verdict | None, str, Segment | None]:
+) -> tuple[Fate | None, str, Segment | None]:
     """What training last made of a sample, why votes do not spread, and when that was."""
     for segment in reversed(segments):
         name = f"segment-{segment.n}-{segment.attempt}"
-        path = Path(run.folder) / "human" / name / verdicts.FILE
+        path = Path(run.folder) / "human" / name / fates.FILE
         if segment.state is SegmentState.DONE and path.is_file():
             try:
-                return *verdicts.read(path, sample_id), segment
-            except VerdictError as err:
+                return *fates.read(path, sample_id), segment
+            except FateError as err:
                 raise WhyError(f"{err}; the next segment writes it anew") from err
     return None, "", None
 
@@ -197,7 +197,7 @@ def told(story: Story, kind: Kind, members: Mapping[str, Member], house: House) 
 
 def _introduced(story: Story) -> str:
     """Which sample it is, and how many it stands for."""
-    known = story.verdict
+    known = story.fate
     shown = [story.sample_id]
     if story.cards:
         shown.append(sample_said(view_of(story.cards[-1].ballot, story.cards[-1].subject.key)))
@@ -238,7 +238,7 @@ def _fate(story: Story, kind: Kind) -> list[str]:
     """What became of it, and what the model of the votes thinks."""
     if story.segment is None:
         return ["Nothing was trained on yet."]
-    found = story.verdict
+    found = story.fate
     if found is None:
         return ["It was not looked at yet: only a part of the pool is, and more where that helps."]
     under = messages.cut(found.label, 40)
@@ -247,20 +247,20 @@ def _fate(story: Story, kind: Kind) -> list[str]:
         f"are, of which {words.count(found.kept)} are trained on"
     )
     unsure = f"by all votes together {GOOD[kind.asks]} with {found.keep:.0%}"
-    match found.fate:
-        case Fate.KEPT:
+    match found.reason:
+        case Reason.KEPT:
             moved = f" under “{under}” instead" if found.label != found.given else ""
             said = f"It is trained on{moved}, with weight {found.weight:.2f} (1 is the average): {place}"
-        case Fate.COPY:
+        case Reason.COPY:
             said = f"It is set aside because {found.first} says the same and stands for it"
-        case Fate.VOTED_OUT:
+        case Reason.VOTED_OUT:
             said = "It is set aside because people said no to it, or to one that says the same"
-        case Fate.DOUBTED:
+        case Reason.DOUBTED:
             said = f"It is set aside: {unsure}, which is too little"
-        case Fate.SURPASSED:
+        case Reason.SURPASSED:
             said = f"It is set aside for now, as others are surer: {place}. More are let in where that helps"
     lines = [f"{said}."]
-    if found.fate in (Fate.KEPT, Fate.SURPASSED) and found.said is None:
+    if found.reason in (Reason.KEPT, Reason.SURPASSED) and found.said is None:
         lines.append(_by_model(story, unsure))
     return [
         *lines,

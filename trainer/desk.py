@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from trainer.arms import ARMS, Case
+from trainer.fates import Looked
 from trainer.marks import Marks
 from trainer.segment import Candidate, SampleOpinion, SegmentPlan, SelectionReport
 from trainer.selection import (
@@ -31,7 +32,6 @@ from trainer.selection import (
 from trainer.signals import Array, signals, standardised
 from trainer.surrogate import Evidence, VoteModel
 from trainer.tasks.base import Learner
-from trainer.verdicts import Looked
 
 T = TypeVar("T")
 

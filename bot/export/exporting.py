@@ -35,11 +35,11 @@ from bot.opinions import opinions
 from bot.settings import Settings
 from storage.models import Arm, Run, SegmentState
 from storage.store.store import Store
-from trainer import verdicts
+from trainer import fates
+from trainer.fates import FateError, Reason
 from trainer.files import write_whole
 from trainer.segment import SegmentPlan
 from trainer.spec import RunSpec
-from trainer.verdicts import Fate, VerdictError
 
 What = Literal["votes", "samples", "energy", "model", "run"]
 
@@ -159,15 +159,15 @@ class _Export:
         pool = list(pool_of(self._run, pictures_in / PICTURES))
         return sample_table(pool, self._fates(), self._heard.opinions.samples)
 
-    def _fates(self) -> Mapping[str, tuple[Fate, str, float, float]]:
+    def _fates(self) -> Mapping[str, tuple[Reason, str, float, float]]:
         """Of all samples that were looked at, by the last segment that trained; none before."""
         for segment in reversed(self._store.runs.segments(self._arm().arm_id)):
             name = f"segment-{segment.n}-{segment.attempt}"
-            path = self._arm_folder() / name / verdicts.FILE
+            path = self._arm_folder() / name / fates.FILE
             if segment.state is SegmentState.DONE and path.is_file():
                 try:
-                    return verdicts.read_all(path)
-                except VerdictError as err:
+                    return fates.read_all(path)
+                except FateError as err:
                     raise ExportError(f"{err}; the next segment writes it anew") from err
         return {}
 

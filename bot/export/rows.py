@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from storage.models import WHOLE_CARD, Ballot, Member, Subject, Vote, VoteEvent
+from trainer.fates import Reason
 from trainer.segment import SampleOpinion
-from trainer.verdicts import Fate
 
 Column = Literal["text", "number", "count", "flag"]
 Rows = list[dict[str, Any]]
@@ -148,7 +148,7 @@ ABOUT_SAMPLES: Mapping[str, Column] = {
 
 def sample_table(
     pool: Iterable[Mapping[str, Any]],
-    fates: Mapping[str, tuple[Fate, str, float, float]],
+    fates: Mapping[str, tuple[Reason, str, float, float]],
     opinions: Iterable[SampleOpinion],
 ) -> Table:
     """The pool with what the run trains on in the end, and why.

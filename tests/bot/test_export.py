@@ -16,8 +16,8 @@ from bot.wording import FITS
 from storage.models import Ballot, Member, SampleView, Subject, SubjectKind, Vote
 from storage.store.store import Store
 from tests.storage.records import T0, new_run
+from trainer.fates import Reason
 from trainer.spec import parse_spec
-from trainer.verdicts import Fate
 
 NASTY = ["=1+1", "+1", "-2*3", "@cmd|calc", "\tx", "\rx", "'=kept as it is", "plain", "l\nbreak"]
 MEMBERS = {
@@ -120,8 +120,8 @@ def test_a_samples_verdict_is_what_it_is_trained_as():
         {"sample_id": str(i), "text": "t", "label": "a", "content_sha256": ""} for i in range(4)
     ]
     fates = {
-        "0": (Fate.KEPT, "a", 0.9, 1.0), "1": (Fate.VOTED_OUT, "a", 0.1, 0.0),
-        "2": (Fate.KEPT, "b", 0.8, 0.5),
+        "0": (Reason.KEPT, "a", 0.9, 1.0), "1": (Reason.VOTED_OUT, "a", 0.1, 0.0),
+        "2": (Reason.KEPT, "b", 0.8, 0.5),
     }  # fmt: skip
 
     rows = sample_table(pool, fates, []).rows

@@ -9,7 +9,7 @@ import pytest
 from bot.why import Card, Story, told
 from storage.models import Member, Round, RoundState, Segment, SegmentState, Subject, SubjectKind
 from tests.bot.cards import PAIRS, TEXTS, at, sample_ballot, vote
-from trainer.verdicts import Fate, Verdict
+from trainer.fates import Fate, Reason
 
 MEMBERS = {
     who: Member(member_id=who, person_id=who, name=name)
@@ -38,16 +38,16 @@ def card(state=RoundState.CLOSED, role="ask", **changes):
     return Card(ballot, round_(state), subject, votes)
 
 
-def verdict(**changes):
+def fate(**changes):
     values = {
-        "fate": Fate.KEPT, "given": "maths", "label": "maths", "keep": 0.87, "weight": 1.21,
+        "reason": Reason.KEPT, "given": "maths", "label": "maths", "keep": 0.87, "weight": 1.21,
         "said": 0.9, "place": 14, "of": 89, "kept": 60, "copies": 1, "first": "pool-1",
     }  # fmt: skip
-    return Verdict(**(values | changes))
+    return Fate(**(values | changes))
 
 
 def story(*cards, **changes):
-    values = {"posterior": 0.9, "counting": 2, "verdict": verdict(), "note": "", "segment": SEGMENT}
+    values = {"posterior": 0.9, "counting": 2, "fate": fate(), "note": "", "segment": SEGMENT}
     return Story("pool-1", cards, **(values | changes))
 
 
@@ -116,14 +116,17 @@ def test_who_opted_out_or_is_forgotten_has_no_name():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"fate": Fate.VOTED_OUT, "weight": 0.0}, "set aside because people said no to it"),
-        ({"fate": Fate.COPY, "first": "pool-9"}, "because pool-9 says the same and stands for it"),
+        ({"reason": Reason.VOTED_OUT, "weight": 0.0}, "set aside because people said no to it"),
         (
-            {"fate": Fate.DOUBTED, "keep": 0.34, "said": None},
+            {"reason": Reason.COPY, "first": "pool-9"},
+            "because pool-9 says the same and stands for it",
+        ),
+        (
+            {"reason": Reason.DOUBTED, "keep": 0.34, "said": None},
             "set aside: by all votes together the label fits with 34%, which is too little",
         ),
         (
-            {"fate": Fate.SURPASSED, "said": None},
+            {"reason": Reason.SURPASSED, "said": None},
             "set aside for now, as others are surer: no. 14 of 89",
         ),
         (
@@ -135,25 +138,25 @@ def test_who_opted_out_or_is_forgotten_has_no_name():
     ],
 )
 def test_each_fate_has_its_reason(changes, said):
-    assert said in words(card(), verdict=verdict(**changes))
+    assert said in words(card(), fate=fate(**changes))
 
 
 def test_a_sample_nobody_was_asked_about_is_told_what_the_model_thinks():
-    text = words(posterior=None, counting=0, verdict=verdict(said=None))
+    text = words(posterior=None, counting=0, fate=fate(said=None))
 
     assert "Nobody was asked about it." in text
     assert "The model of the votes says" in text
 
 
 def test_votes_that_do_not_spread_are_said_not_to():
-    text = words(verdict=verdict(said=None), note="they do not generalise")
+    text = words(fate=fate(said=None), note="they do not generalise")
 
     assert "The votes count for what was voted on alone: they do not generalise." in text
 
 
 def test_before_training_and_before_a_look_there_is_nothing_to_tell():
-    assert "Nothing was trained on yet." in words(card(), verdict=None, segment=None)
-    assert "It was not looked at yet" in words(card(), verdict=None)
+    assert "Nothing was trained on yet." in words(card(), fate=None, segment=None)
+    assert "It was not looked at yet" in words(card(), fate=None)
 
 
 def test_of_a_pair_it_is_the_side_that_is_asked_about():

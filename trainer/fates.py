@@ -23,13 +23,13 @@ import numpy as np
 if TYPE_CHECKING:
     from trainer.selection import Selection  # with all of scipy: the bot only reads
 
-FILE = "verdicts.npz"
+FILE = "fates.npz"
 """Its name in the folder of the segment's attempt."""
 
 Array = np.ndarray
 
 
-class Fate(IntEnum):
+class Reason(IntEnum):
     """Why a sample is trained on or is not; the numbers stand in files."""
 
     KEPT = 0
@@ -39,16 +39,16 @@ class Fate(IntEnum):
     SURPASSED = 4  # others of its label are surer, and those are enough
 
 
-class VerdictError(Exception):
+class FateError(Exception):
     """The file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Fate:
     """What became of one sample.
 
     Attributes:
-        fate: why.
+        reason: why.
         given: the label it is filed under.
         label: the one it is trained on.
         keep: how sure we are that it is good, in [0, 1].
@@ -61,7 +61,7 @@ class Verdict:
         first: the one of them that stands for all.
     """
 
-    fate: Fate
+    reason: Reason
     given: str
     label: str
     keep: float
@@ -102,7 +102,7 @@ class Looked:
 
 
 def write(path: Path, looked: Looked, chosen: Selection) -> None:
-    """Write the verdicts, whole or not at all.
+    """Write the fates, whole or not at all.
 
     Args:
         path: of the file.
@@ -121,7 +121,7 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
         held,
         ids=np.frombuffer(b"".join(spelt), dtype=np.uint8),
         ends=np.cumsum([len(one) for one in spelt], dtype=np.int64),
-        fate=_fates(looked, keep, weight),
+        reason=_reasons(looked, keep, weight),
         given=looked.given.astype(np.int32),
         label=chosen.label[rows].astype(np.int32),
         group=looked.group.astype(np.int32),
@@ -138,46 +138,46 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
     temporary.replace(path)
 
 
-def _fates(looked: Looked, keep: Array, weight: Array) -> Array:
+def _reasons(looked: Looked, keep: Array, weight: Array) -> Array:
     """uint8 (n,): the last reason that holds is the one told."""
-    fate = np.full(len(looked.ids), Fate.SURPASSED, dtype=np.uint8)
-    fate[keep <= looked.least] = Fate.DOUBTED
+    reason = np.full(len(looked.ids), Reason.SURPASSED, dtype=np.uint8)
+    reason[keep <= looked.least] = Reason.DOUBTED
     if not looked.is_two_sided:
-        fate[looked.said < looked.least] = Fate.VOTED_OUT
+        reason[looked.said < looked.least] = Reason.VOTED_OUT
     thrown = looked.group[np.array(looked.out, dtype=np.int64)]
-    fate[np.isin(looked.group, thrown)] = Fate.VOTED_OUT
-    fate[looked.group != np.arange(len(looked.group))] = Fate.COPY
-    fate[weight > 0] = Fate.KEPT
-    return fate
+    reason[np.isin(looked.group, thrown)] = Reason.VOTED_OUT
+    reason[looked.group != np.arange(len(looked.group))] = Reason.COPY
+    reason[weight > 0] = Reason.KEPT
+    return reason
 
 
-def read(path: Path, sample_id: str) -> tuple[Verdict | None, str]:
+def read(path: Path, sample_id: str) -> tuple[Fate | None, str]:
     """(what became of a sample, why votes count for the voted samples alone; "" when they do not).
 
     None for a sample that was not looked at.
 
     Raises:
-        VerdictError: the file is damaged.
+        FateError: the file is damaged.
         OSError: it is not there.
     """
     with _opened(path) as (found, about):
-        return _verdict(found, about["names"], sample_id), str(about["note"])
+        return _fate_of(found, about["names"], sample_id), str(about["note"])
 
 
-def read_all(path: Path) -> dict[str, tuple[Fate, str, float, float]]:
+def read_all(path: Path) -> dict[str, tuple[Reason, str, float, float]]:
     """Sample -> (why, the label it is trained on, how sure we are, weight), of all looked at.
 
     Raises:
-        VerdictError: the file is damaged.
+        FateError: the file is damaged.
         OSError: it is not there.
     """
     with _opened(path) as (found, about):
         text, ends = found["ids"].tobytes(), found["ends"].tolist()
         ids = [text[a:b].decode() for a, b in pairwise((0, *ends))]
-        columns = (found[name].tolist() for name in ("fate", "label", "keep", "weight"))
+        columns = (found[name].tolist() for name in ("reason", "label", "keep", "weight"))
         return {
-            sample_id: (Fate(fate), about["names"][label], keep, weight)
-            for sample_id, fate, label, keep, weight in zip(ids, *columns, strict=True)
+            sample_id: (Reason(reason), about["names"][label], keep, weight)
+            for sample_id, reason, label, keep, weight in zip(ids, *columns, strict=True)
         }
 
 
@@ -189,10 +189,10 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Array], dict[str, Any]]]:
             found = {name: stored[name] for name in stored.files}
         yield found, json.loads(found["about"].tobytes())
     except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as err:
-        raise VerdictError(f"cannot read {path}: {err}") from err
+        raise FateError(f"cannot read {path}: {err}") from err
 
 
-def _verdict(found: Mapping[str, Array], names: Sequence[str], sample_id: str) -> Verdict | None:
+def _fate_of(found: Mapping[str, Array], names: Sequence[str], sample_id: str) -> Fate | None:
     text, ends = found["ids"].tobytes(), found["ends"]
     at = _place_of(text, ends, sample_id.encode())
     if at is None:
@@ -201,8 +201,8 @@ def _verdict(found: Mapping[str, Array], names: Sequence[str], sample_id: str) -
     same = (label == label[at]) & (group == np.arange(len(group)))
     surer = same & (keep > keep[group[at]])
     said, first = float(found["said"][at]), int(group[at])
-    return Verdict(
-        fate=Fate(int(found["fate"][at])),
+    return Fate(
+        reason=Reason(int(found["reason"][at])),
         given=names[found["given"][at]],
         label=names[label[at]],
         keep=float(keep[at]),

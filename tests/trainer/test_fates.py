@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from trainer import verdicts
+from trainer import fates
+from trainer.fates import FateError, Looked, Reason, read, read_all, write
 from trainer.selection import Selection
-from trainer.verdicts import Fate, Looked, VerdictError, read, read_all, write
 
 
 def looked(n=6, **changes):
@@ -34,35 +34,35 @@ def chosen(keep=(0.9, 0.2, 0.6, 0.4, 0.7, 0.9), weight=(1.2, 0, 0, 0, 0.8, 0), n
 
 @pytest.fixture
 def path(tmp_path):
-    write(tmp_path / verdicts.FILE, looked(), chosen())
-    return tmp_path / verdicts.FILE
+    write(tmp_path / fates.FILE, looked(), chosen())
+    return tmp_path / fates.FILE
 
 
 @pytest.mark.parametrize(
-    ("number", "fate"),
+    ("number", "reason"),
     [
-        (0, Fate.KEPT),
-        (1, Fate.VOTED_OUT),
-        (2, Fate.SURPASSED),
-        (3, Fate.DOUBTED),
-        (4, Fate.KEPT),
-        (5, Fate.COPY),
+        (0, Reason.KEPT),
+        (1, Reason.VOTED_OUT),
+        (2, Reason.SURPASSED),
+        (3, Reason.DOUBTED),
+        (4, Reason.KEPT),
+        (5, Reason.COPY),
     ],
 )
-def test_every_sample_has_a_reason(path, number, fate):
+def test_every_sample_has_a_reason(path, number, reason):
     found, _ = read(path, f"pool:{number}")
 
     assert found is not None
-    assert found.fate is fate
+    assert found.reason is reason
 
 
 def test_all_of_them_at_once_say_what_each_says_alone(path):
     found = read_all(path)
 
     assert list(found) == [f"pool:{number}" for number in range(6)]
-    for sample_id, (fate, label, keep, weight) in found.items():
+    for sample_id, (reason, label, keep, weight) in found.items():
         one, _ = read(path, sample_id)
-        assert (fate, label, keep, weight) == (one.fate, one.label, one.keep, one.weight)
+        assert (reason, label, keep, weight) == (one.reason, one.label, one.keep, one.weight)
 
 
 def test_a_sample_is_told_with_its_place_among_its_label_and_what_it_stands_for(path):
@@ -84,11 +84,11 @@ def test_a_copy_is_told_what_stands_for_it_and_what_people_said_of_that(path):
 
 
 def test_of_two_sides_a_no_turns_and_only_thrown_out_is_out(tmp_path):
-    path = tmp_path / verdicts.FILE
+    path = tmp_path / fates.FILE
     write(path, looked(is_two_sided=True, out=(3,)), chosen(weight=(1, 1, 0, 0, 1, 0)))
 
-    assert read(path, "pool:1")[0].fate is Fate.KEPT
-    assert read(path, "pool:3")[0].fate is Fate.VOTED_OUT
+    assert read(path, "pool:1")[0].reason is Reason.KEPT
+    assert read(path, "pool:3")[0].reason is Reason.VOTED_OUT
 
 
 def test_a_sample_that_was_not_looked_at_has_none(path):
@@ -104,10 +104,10 @@ def test_why_votes_do_not_spread_is_kept(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"not an archive"])
 def test_a_damaged_file_is_said_to_be(tmp_path, content):
-    path = tmp_path / verdicts.FILE
+    path = tmp_path / fates.FILE
     path.write_bytes(content)
 
-    with pytest.raises(VerdictError, match=r"cannot read .*verdicts\.npz"):
+    with pytest.raises(FateError, match=r"cannot read .*fates\.npz"):
         read(path, "pool:0")
 
 
