@@ -14,16 +14,17 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from adapters.web.platform import WebChat
+from tests.adapters.discord_driver import DiscordDriver
 from tests.adapters.drivers import (
     CHANNEL,
-    DiscordDriver,
     Driver,
     Ears,
     MemoryDriver,
-    SlackDriver,
+    RemoteDriver,
     Visit,
     WebDriver,
 )
+from tests.adapters.slack_driver import SlackDriver
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 DRIVERS = {
@@ -39,6 +40,27 @@ DRIVERS = {
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
     """People on each platform in turn."""
     async with DRIVERS[request.param](tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(params=["slack", "discord"])
+async def remote(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RemoteDriver]:
+    """People on each platform that belongs to others."""
+    async with DRIVERS[request.param](tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def in_slack(tmp_path: Path) -> AsyncIterator[SlackDriver]:
+    """People in Slack alone."""
+    async with SlackDriver.started(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def in_discord(tmp_path: Path) -> AsyncIterator[DiscordDriver]:
+    """People in Discord alone."""
+    async with DiscordDriver.started(tmp_path) as started:
         yield started
 
 

@@ -6,6 +6,7 @@ A new platform joins the conformance suite with a driver here and a line in `con
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -14,27 +15,14 @@ from typing import Any, Protocol
 
 from playwright.async_api import Page
 
-from adapters.base import ChatPlatform, Inbound, Option, Ref, Verb
-from adapters.discord.emoji import glyph
-from adapters.discord.platform import DiscordChat
+from adapters.base import ChatPlatform, Inbound, Ref
 from adapters.memory import MemoryChat
-from adapters.slack.emoji import seed
-from adapters.slack.platform import SlackChat
 from adapters.web.client import Guest, GuestRefused
 from adapters.web.platform import WebChat
 from adapters.web.state import State
 from adapters.web.tables import open_database
-from tests.fake_discord import server as fake_discord
-from tests.fake_slack import server as fake
 
 CHANNEL = "joulery"
-RUN = Option(name="run", about="which", completes=True)
-VERBS = tuple(Verb(name=v, about=v, options=(RUN,)) for v in ("status", "pause", "stop"))
-
-
-async def complete(_: str, __: str, typed: str) -> list[str]:
-    """What may be meant by what somebody types: the runs there are."""
-    return [run for run in ("r1", "r2", "r12") if run.startswith(typed)]
 
 
 Visit = Callable[..., Awaitable[Page]]
@@ -56,6 +44,13 @@ class Ears:
     def heard(self) -> list[Inbound]:
         """What was heard, repeats left out."""
         return list({event.event_id: event for event in self.events}.values())
+
+    async def until(self, kind: type, n: int = 1) -> list[Any]:
+        """The first events of a kind, as soon as there are `n`."""
+        async with asyncio.timeout(20):
+            while len(found := [e for e in self.events if isinstance(e, kind)]) < n:  # noqa: ASYNC110 -- ears signal nothing
+                await asyncio.sleep(0.01)
+        return found
 
 
 class Driver(Protocol):
@@ -83,6 +78,47 @@ class Driver(Protocol):
     async def start_bot(self) -> None: ...
     async def react_while_stopped(self, who: str, ref: Ref, emoji: str) -> None: ...
     async def text_of(self, ref: Ref) -> str: ...
+
+
+class RemoteDriver(Driver, Protocol):
+    """People on a platform of others', where things go wrong between it and the bot."""
+
+    def posted(self) -> int:
+        """How many messages of the bot's stand."""
+
+    def lose_answer(self, thread: Ref | None = None) -> None:
+        """The bot's next message is taken, and the line cut before it hears of that."""
+
+    def minutes_pass(self) -> None:
+        """What the platform remembers for minutes is forgotten."""
+
+    def lose_events(self, n: int) -> None:
+        """The bot is not told of the next events."""
+
+    def hold(self) -> None:
+        """Keep events back."""
+
+    async def release(self, rng: random.Random, twice: int) -> None:
+        """Tell them, shuffled, and the last ones twice."""
+
+    def name_some(self, emoji: str | None) -> None:
+        """Of who put this one on a card name fewer than there are; None: name all again."""
+
+    def add_bot(self, name: str) -> None:
+        """Another app's bot comes in."""
+
+    def toned(self, emoji: str) -> str:
+        """A thumb with a skin tone, as the platform spells it."""
+
+    async def react_raw(self, who: str, ref: Ref, raw: str) -> None: ...
+    async def unfurl(self, ref: Ref, reply_id: str) -> None: ...
+    async def delete_card(self, ref: Ref) -> None: ...
+
+    async def seeds(self, ref: Ref) -> list[str]:
+        """The bot's own reactions on a card, once all are there."""
+
+    async def submit_nothing(self, who: str, ref: Ref) -> str:
+        """Send a card's form as it opens; what Slack or Discord is told of that."""
 
 
 class MemoryDriver(Driver):
@@ -248,210 +284,6 @@ class WebDriver(Driver):
             self._last = None
             return False
         return True
-
-
-class SlackDriver(Driver):
-    """People in a fake Slack that unmodified slack_bolt is connected to, by socket or by HTTP."""
-
-    channel = fake.CHANNEL
-
-    def __init__(self, *, is_http: bool = False) -> None:
-        self.ears = Ears()
-        self.slack = fake.FakeSlack()
-        self.slack.methods.post_interval_s = 0.0  # the outbox keeps the pace
-        self._is_http = is_http
-        self.chat: SlackChat = self._new_chat()
-
-    @classmethod
-    @asynccontextmanager
-    async def started(cls, _folder: Path, *, is_http: bool = False) -> AsyncIterator[SlackDriver]:
-        driver = cls(is_http=is_http)
-        async with driver.slack:
-            await driver.start_bot()
-            yield driver
-            await driver.stop_bot()
-
-    def raw(self, emoji: str) -> str:
-        name = seed(emoji)
-        assert name is not None
-        return name
-
-    async def text_of(self, ref: Ref) -> str:
-        return self.slack.workspace.message(ref.channel, ref.message).text
-
-    def user(self, who: str) -> str:
-        return f"slack:{self.slack.workspace.user(who)}"
-
-    async def react(self, who: str, ref: Ref, emoji: str) -> None:
-        self._patience()
-        await self.slack.react(who, ref, self.raw(emoji))
-
-    async def unreact(self, who: str, ref: Ref, emoji: str) -> None:
-        self._patience()
-        await self.slack.unreact(who, ref, self.raw(emoji))
-
-    async def reply(self, who: str, ref: Ref, text: str) -> str:
-        self._patience()
-        return await self.slack.say(who, text, ref)
-
-    async def edit_reply(self, who: str, ref: Ref, reply_id: str, text: str) -> None:
-        self._patience()
-        await self.slack.edit(ref, reply_id, text)
-
-    async def delete_reply(self, who: str, ref: Ref, reply_id: str) -> None:
-        self._patience()
-        await self.slack.delete(ref, reply_id)
-
-    async def press(self, who: str, ref: Ref, choice: str) -> bool:
-        self._patience()
-        return (await self.slack.press(who, ref, choice)).is_acked
-
-    async def submit(self, who: str, ref: Ref, values: Mapping[str, str]) -> bool:
-        self._patience()
-        await self.slack.press(who, ref, "menu")
-        view = list(self.slack.workspace.views.values())[-1]
-        return (await self.slack.submit(who, view, values)).is_acked
-
-    async def command(self, who: str, words: str, thread: Ref | None = None) -> bool:
-        self._patience()
-        if thread is None:
-            return (await self.slack.command(who, words)).is_acked
-        await self.slack.mention(who, words, thread)  # threads have no slash commands
-        return True
-
-    async def repeat_last(self) -> None:
-        self._patience()
-        await self.slack.delivery.duplicate()
-
-    async def stop_bot(self) -> None:
-        await self.chat.close()
-
-    async def start_bot(self) -> None:
-        self.chat = self._new_chat()
-        await self.chat.connect(self.ears)
-        if self._is_http:
-            self.slack.delivery.http_url = self.chat.events_url
-
-    async def react_while_stopped(self, who: str, ref: Ref, emoji: str) -> None:
-        await self.slack.react(who, ref, self.raw(emoji))
-
-    def _new_chat(self) -> SlackChat:
-        if self._is_http:
-            way = {"signing_secret": fake.SIGNING_SECRET}
-        else:
-            way = {"app_token": fake.APP_TOKEN}
-        return SlackChat(
-            fake.BOT_TOKEN, self.channel, base_url=self.slack.api_url, ping_s=0.5, **way
-        )
-
-    def _patience(self) -> None:
-        """Who refuses says nothing on a socket: wait for that no longer than need be."""
-        delivery = self.slack.delivery
-        delivery.ack_timeout_s, delivery.retries_s = (0.1, ()) if self.ears.is_deaf else (3.0, ())
-
-
-class DiscordDriver(Driver):
-    """People in a fake Discord that unmodified discord.py is connected to."""
-
-    channel = fake_discord.CHANNEL
-
-    def __init__(self) -> None:
-        self.ears = Ears()
-        self.discord = fake_discord.FakeDiscord()
-        self.chat: DiscordChat
-
-    @classmethod
-    @asynccontextmanager
-    async def started(cls, _folder: Path) -> AsyncIterator[DiscordDriver]:
-        driver = cls()
-        async with driver.discord:
-            await driver.start_bot()
-            yield driver
-            await driver.stop_bot()
-
-    def raw(self, emoji: str) -> str:
-        found = glyph(emoji)
-        assert found is not None
-        return found
-
-    async def text_of(self, ref: Ref) -> str:
-        return str(self.discord.find(ref.message).embeds[0]["description"])
-
-    def user(self, who: str) -> str:
-        return f"discord:{self.discord.world.user(who)}"
-
-    async def react(self, who: str, ref: Ref, emoji: str) -> None:
-        async with self._heard():
-            await self.discord.react(who, ref, self.raw(emoji))
-
-    async def unreact(self, who: str, ref: Ref, emoji: str) -> None:
-        async with self._heard():
-            await self.discord.unreact(who, ref, self.raw(emoji))
-
-    async def reply(self, who: str, ref: Ref, text: str) -> str:
-        async with self._heard():
-            return await self.discord.say(who, text, ref)
-
-    async def edit_reply(self, who: str, ref: Ref, reply_id: str, text: str) -> None:
-        async with self._heard():
-            await self.discord.edit(reply_id, text)
-
-    async def delete_reply(self, who: str, ref: Ref, reply_id: str) -> None:
-        async with self._heard():
-            await self.discord.delete(reply_id)
-
-    async def press(self, who: str, ref: Ref, choice: str) -> bool:
-        return (await self.discord.press(who, ref, choice)).is_recorded
-
-    async def submit(self, who: str, ref: Ref, values: Mapping[str, str]) -> bool:
-        """Fill in a form; one with many lines has a button for every five."""
-        card, recorded = self.discord.find(ref.message), []
-        for button in fake_discord.buttons(card):
-            if not button["custom_id"].startswith("jl1m:"):
-                continue
-            opened = await self.discord.press(who, ref, button["custom_id"].partition(":")[2])
-            assert opened.modal is not None
-            lines = {label["component"]["custom_id"] for label in opened.modal["components"]}
-            if lines & values.keys():
-                sent = await self.discord.submit(who, ref, opened.modal, values)
-                recorded.append(sent.is_recorded)
-        return bool(recorded) and all(recorded)
-
-    async def command(self, who: str, words: str, thread: Ref | None = None) -> bool:
-        verb, *rest = words.split()
-        options = {"run": rest[0]} if rest else {}
-        where = thread.message if thread else self.channel
-        if thread is not None:
-            await self.discord.open_thread(thread)
-        return (await self.discord.command(who, verb, options, where)).is_recorded
-
-    async def repeat_last(self) -> None:
-        async with self._heard():
-            await self.discord.gateway.duplicate()
-
-    async def stop_bot(self) -> None:
-        await self.chat.close()
-
-    async def start_bot(self) -> None:
-        self.chat = self._new_chat()
-        await self.chat.connect(self.ears)
-
-    async def react_while_stopped(self, who: str, ref: Ref, emoji: str) -> None:
-        await self.discord.react(who, ref, self.raw(emoji))
-
-    def _new_chat(self) -> DiscordChat:
-        chat = DiscordChat(fake_discord.TOKEN, self.channel, base_url=self.discord.api_url)
-        chat.learn(VERBS, complete)
-        return chat
-
-    @asynccontextmanager
-    async def _heard(self) -> AsyncIterator[None]:
-        """Nobody acknowledges on a gateway: wait until the bot has dealt with what it was sent."""
-        yield
-        await self.discord.gateway.round_trip()
-        heard = {t for t in asyncio.all_tasks() if t.get_name().startswith("discord.py: on_")}
-        if heard:
-            await asyncio.wait(heard)
 
 
 def _id(ref: Ref) -> int:
