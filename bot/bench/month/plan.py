@@ -32,6 +32,7 @@ class Plan:
         deadline_h: hours a round stays open, by day.
         kills: how often the bot is killed.
         locks: how often the database is locked.
+        samples: how many the real run trains on; None: all.
     """
 
     starts: datetime
@@ -46,6 +47,7 @@ class Plan:
     deadline_h: float
     kills: int
     locks: int
+    samples: int | None = None
 
     @property
     def ends(self) -> datetime:
@@ -72,6 +74,7 @@ MONTH = Plan(
 QUICK = Plan(
     starts=datetime(2026, 10, 24, 8, tzinfo=ZONE), days=3, speed=8000.0, runs=2, first=1, last=4,
     pauses=(0.0,), people=4, cards=5, deadline_h=24, kills=2, locks=3,
+    samples=300,
 )  # fmt: skip
 
 
@@ -94,5 +97,7 @@ def write_spec(spec: RunSpec, plan: Plan, folder: Path, quorum: int) -> None:
         "at": list(plan.pauses), "audit": 0, "cards": plan.cards, "repeats": 0, "feature_cards": 0,
         "quorum": quorum, "deadline": plan.deadline_h * 3600, "style": "both",
     }  # fmt: skip
+    if plan.samples is not None:
+        raw["data"]["limit"], raw["train"]["epochs"] = plan.samples, 2
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "month.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
