@@ -74,6 +74,19 @@ async def test_duplicates_and_shuffled_events_keep_their_ids_and_times(
     assert isinstance(last, ReactionRemoved)
 
 
+async def test_shuffled_events_keep_their_times(in_slack: SlackDriver) -> None:
+    card = await in_slack.chat.post_card(CHANNEL, QUESTION, "k")
+    in_slack.hold()
+    for who in ("ana", "bo", "cy", "dee"):
+        await in_slack.slack.react(who, card, "+1")
+    await in_slack.slack.unreact("ana", card, "+1")
+
+    await in_slack.release(random.Random(3), twice=5)
+
+    assert len(in_slack.ears.events) == 10
+    assert isinstance(max(in_slack.ears.heard(), key=lambda e: e.at), ReactionRemoved)
+
+
 async def test_a_new_socket_is_told_with_the_gap_before_it(in_slack: SlackDriver) -> None:
     await in_slack.slack.delivery.refresh()
     [first] = await in_slack.ears.until(Reconnected)
