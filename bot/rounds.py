@@ -40,6 +40,10 @@ PLACED_S = 30.0
 """How long a run may take to find its place in the queue before the next one looks for its own."""
 
 
+SAID_S = 2.0
+"""How long whoever starts a run waits to hear its place: others want to be answered, too."""
+
+
 class Rounds:
     """All runs that are under way."""
 
@@ -99,7 +103,7 @@ class Rounds:
         )
         await self.live.show(run.run_id)  # the head message, before anything is said in its thread
         self._drive(run.run_id)
-        await until(self._placed[run.run_id], PLACED_S)
+        await until(self._placed[run.run_id], SAID_S)
         await self.live.show(run.run_id)  # with its place in the queue
         return run
 
