@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 FAIL_AGAIN_S = 5.0
 PLACED_S = 30.0
 """How long a run may take to find its place in the queue before the next one looks for its own."""
-
-
 SAID_S = 2.0
 """How long whoever starts a run waits to hear its place: others want to be answered, too."""
 
