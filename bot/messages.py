@@ -189,7 +189,7 @@ def _ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
     """What the thread of a card with several answers is good for."""
     if ballot.is_sheet:
         return sheet_card.ways_to_reply(ballot)
-    if ballot.ask != "which":
+    if ballot.ask != "which" or ballot.is_blind:  # a reply is seen by all
         return ()
     shown = {c.names for c in ballot.choices}
     is_all = shown.issuperset(ballot.labels)
@@ -205,7 +205,9 @@ def _feature_card(
     title = f"What matters for “{view.label}”?" if has_labels else HOW_MUCH
     what = "The model leans on" if has_labels else "The pool is about"
     each = f"How much does each {'cell' if view.grid else 'word'} matter?"
-    lines = (*_leans_on(view), _known_by(experts, view.label)) if has_labels else _topics(view)
+    leans_on = _leans_on(view, is_blind=ballot.is_blind)
+    lines = (*leans_on, _known_by(experts, view.label)) if has_labels else _topics(view)
+    reply = () if ballot.is_blind else (f"or reply “{view.features[0]} 5”",)
     return Card(
         text=f"{title} {what}: {', '.join(view.features)}",
         title=title,
@@ -221,21 +223,17 @@ def _feature_card(
             options=tuple((s.key, s.target) for s in ballot.subjects),
             levels=levels,
         ),
-        footer=(
-            f"0 = {levels[0][1]}, 5 = {levels[-1][1]} · or reply “{view.features[0]} 5” · {closes}"
-        ),
+        footer=" · ".join((f"0 = {levels[0][1]}, 5 = {levels[-1][1]}", *reply, closes)),
         is_blind=ballot.is_blind,
         tone="question",
     )
 
 
-def _leans_on(view: FeatureView) -> tuple[str, ...]:
+def _leans_on(view: FeatureView, *, is_blind: bool) -> tuple[str, ...]:
     if view.grid:  # what a thread says in words cannot be compared with pictures
         return ("The model looks at these cells of the pictures. Should it?",)
-    return (
-        "The model leans on these words. Should it?",
-        f"In the thread, “words: ...” and “about: one sentence” say what “{view.label}” means.",
-    )
+    means = f"In the thread, “words: ...” and “about: one sentence” say what “{view.label}” means."
+    return ("The model leans on these words. Should it?", *(() if is_blind else (means,)))
 
 
 def _topics(view: FeatureView) -> tuple[str, ...]:

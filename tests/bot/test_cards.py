@@ -174,6 +174,16 @@ def test_a_blind_card_shows_no_count_before_its_close():
     assert messages.with_tally(card(ballot), ballot, {"#1": 2}, is_closed=True).tally == "maths 2"
 
 
+def test_a_blind_card_asks_for_no_reply_that_would_not_count():
+    asked = card(which_ballot(is_blind=True))
+    words = card(feature_ballot("sum").model_copy(update={"is_blind": True}))
+
+    for shown in (asked, words):
+        assert "reply" not in shown.footer
+        assert "thread" not in " ".join(shown.lines)
+    assert "or reply with a name" in card(which_ballot()).footer
+
+
 def test_gold_is_asked_like_all_else_and_what_it_is_sure_of_is_kept():
     gold = ballot_for(candidate(*LABELS[:4], role="gold", truth=1.0))
 
