@@ -7,11 +7,18 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from adapters.base import Inbound, ReactionsCleared, Ref, ReplyDeleted
+from adapters.base import (
+    ButtonPressed,
+    FormSubmitted,
+    Inbound,
+    ReactionsCleared,
+    Ref,
+    ReplyDeleted,
+)
 from bot import ask, closing, messages, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
-from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run
+from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run, VoteOp
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -21,6 +28,7 @@ BLIND = (
     "This card is blind: please answer with its buttons. What everybody can see does not count here, "
     "so that nobody leads the others."
 )
+NO_VOTER = "Your answers do not count here: only those of voters do. Ask an admin to say:"
 
 
 class Listening:
@@ -35,12 +43,15 @@ class Listening:
         """Record what an event on one of our cards says."""
         house = self._house
         takes_away = isinstance(event, ReplyDeleted | ReactionsCleared)  # whoever did it
-        if posting.ballot_id is None or not (takes_away or self._access.may_vote(event.user)):
+        if posting.ballot_id is None:
             return
         found = await house.call(house.store.votes.ballot, posting.ballot_id)
         if found is None:
             return
         ballot, round_ = found
+        if not (takes_away or self._access.may_vote(event.user)):
+            await self._turn_away(event, ballot, received_at)
+            return
         if not takes_away and self._met.get(event.user) != event.user_name:
             await house.call(house.store.votes.met, _member(event))
             self._met[event.user] = event.user_name
@@ -63,6 +74,16 @@ class Listening:
         is_open = round_.state is RoundState.OPEN
         if heard.events and is_open and await self.is_answered(round_):
             self._news(round_.run_id)  # its run closes it: here we must not wait for ourselves
+
+    async def _turn_away(self, event: Inbound, ballot: Ballot, received_at: datetime) -> None:
+        """Tell who is no voter, once a round: a platform may have called their answer recorded."""
+        given = votes.hear(event, ballot, (), received_at).events
+        if any(answer.op is VoteOp.CAST for answer in given):
+            key = f"no-voter:{ballot.round_id}:{event.user}"
+            text = f"{NO_VOTER} allow {event.user} voter."
+            ctx = event.ctx if isinstance(event, ButtonPressed | FormSubmitted) else None
+            whisper = outgoing.whisper(key, event.user, event.ref, text, ctx)
+            await self._house.office.queue(whisper)
 
     def _is_seen_by_all(self, ballot: Ballot, platform: str, mark: str) -> bool:
         """Whether others see who answered what on a blind card: it does not count then."""

@@ -160,6 +160,32 @@ async def test_on_a_blind_card_only_buttons_count_and_no_count_is_shown(
         assert "1" not in str(others)
 
 
+async def test_who_is_no_voter_is_told_so_once_and_does_not_count(
+    open_slack, slack, settings, tiny_spec
+):
+    spec = tiny_spec(ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300})
+    async with open_slack(voters=("slack:UANA",)) as bot:
+        store = bot.house.store
+        await start_run(slack, settings.specs_dir, spec)
+        await comes_true(lambda: len(questions(slack, store)) == 2)
+        first, second = questions(slack, store)
+        await slack.react("bo", first, "tada")
+        await slack.press("bo", first, "none")
+        await slack.react("bo", second, "-1")
+        await slack.unreact("bo", second, "-1")
+        await slack.react("ana", second, "-1")
+        await comes_true(lambda: votes(store) and slack.responses)
+        await comes_true(lambda: not store.mail.pending())
+
+        assert [voter for _, voter in votes(store)] == ["slack:UANA"]
+        [told] = slack.responses
+        assert told["text"] == (
+            "Your answers do not count here: only those of voters do. "
+            "Ask an admin to say: allow Bo voter."
+        )
+        assert slack.workspace.whispers == []
+
+
 async def test_what_happened_while_the_bot_was_down_counts(open_slack, slack, settings, tiny_spec):
     spec = tiny_spec(ask={"at": [0], "cards": 2, "feature_cards": 0, "quorum": 9, "deadline": 300})
     async with open_slack() as bot:
