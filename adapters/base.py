@@ -448,6 +448,18 @@ class HasGroups(Protocol):
         """
 
 
+@runtime_checkable
+class ForgetsPeople(Protocol):
+    """A platform of our own, which itself keeps what people are called."""
+
+    async def forget(self, user: str, pseudonym: str) -> None:
+        """Put a pseudonym in somebody's place there, for good; who is not known stays so.
+
+        Raises:
+            ChatError: not now.
+        """
+
+
 class Option(Plain):
     """Something that is given to a command.
 

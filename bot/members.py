@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 
+from adapters.base import ChatError, ForgetsPeople
 from bot.house import House
 from bot.messages import plain_name
 from storage.database import StoreError
@@ -71,12 +72,23 @@ async def forget_due(house: House) -> None:
     """Forget everybody who asked for it and whom nothing under way still needs."""
     for person_id in await house.call(house.store.members.leaving):
         try:
+            if await house.call(house.store.members.is_needed, person_id):
+                continue
+            await _leave_platforms(house, person_id)
             gone = await house.call(house.store.members.forget, person_id, pseudonym)
-        except StoreError as err:
+        except (StoreError, ChatError) as err:
             log.warning("not forgotten yet", extra={"reason": str(err)})
             continue
         if gone:
             log.info("somebody was forgotten")
+
+
+async def _leave_platforms(house: House, person_id: str) -> None:
+    """Take a person's accounts out of the platforms that are our own."""
+    for member in (await house.call(house.store.votes.members)).values():
+        platform = house.office.platforms.get(member.member_id.partition(":")[0])
+        if member.person_id == person_id and isinstance(platform, ForgetsPeople):
+            await platform.forget(member.member_id, pseudonym())
 
 
 def pseudonym() -> str:

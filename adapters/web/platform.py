@@ -6,6 +6,7 @@ the bot listens, and `snapshot` reads it back. The server itself is in `adapters
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from adapters.text import clean
 from adapters.web.actions import Actions, message_ref
 from adapters.web.address import base_url, listen, served_hosts
 from adapters.web.feed import Hub
+from adapters.web.forgetting import forget
 from adapters.web.intake import drawable, fitting
 from adapters.web.pages import PAGE_LENGTH
 from adapters.web.people import BOT, People
@@ -94,6 +96,11 @@ class WebChat:
         self._hub = Hub()
         self._actions = Actions(self._state, channel, self._hub.publish, now)
         self._runner: web.AppRunner | None = None
+
+    async def forget(self, user: str, pseudonym: str) -> None:
+        """Put a pseudonym in somebody's place in the chat's file; they are logged out."""
+        person_id = user.removeprefix("web:")
+        await asyncio.to_thread(forget, self._engine, person_id, pseudonym, self._now())
 
     # --- coming and going -----------------------------------------------------------------------
 

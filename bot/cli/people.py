@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from adapters.web.platform import WebChat
+from bot import serving
 from bot.cli.base import app, out, settings_of
 from bot.members import pseudonym
 from storage.database import StoreError
@@ -19,17 +23,30 @@ def forget(
     """Remove a person's name and accounts from the database; their votes stay, as somebody's."""
     from storage.store.store import Store
 
-    store = Store.open(settings_of(None).database)
+    settings = settings_of(None)
+    store = Store.open(settings.database)
     known = {*store.votes.members(), *(who for who, _, _ in store.upkeep.commands())}
     if member not in known:
         raise StoreError(
             f"nobody called {member} is known; an id is such as slack:U0123 or web:ana"
         )
     store.members.ask_to_leave(member, datetime.now(UTC))
-    if store.members.forget(store.votes.members()[member].person_id, pseudonym):
-        out.print("Done: they are forgotten, and their votes count as before.")
-    else:
+    members = store.votes.members()
+    person = members[member].person_id
+    if store.members.is_needed(person):
         out.print(
             "They answered cards that are still open, or mail of theirs is under way: the bot "
             "does it by itself once that is over."
         )
+        return
+    on_page = [m for m in members if m.startswith("web:") and members[m].person_id == person]
+    if on_page:
+        asyncio.run(_leave_page(serving.web_chat(settings), on_page))
+    store.members.forget(person, pseudonym)
+    out.print("Done: they are forgotten, and their votes count as before.")
+
+
+async def _leave_page(chat: WebChat, accounts: Sequence[str]) -> None:
+    for account in accounts:
+        await chat.forget(account, pseudonym())
+    await chat.close()

@@ -80,6 +80,13 @@ class MemberStore:
             known = find(connection, Member, MemberRow, col(MemberRow.member_id) == member_id)
             return bool(known) and _is_on_open_cards(connection, known[0].person_id)
 
+    def is_needed(self, person_id: str) -> bool:
+        """Whether open cards, or mail of or to them under way, still need a person's accounts."""
+        with self._transactions.read() as connection:
+            accounts = find(connection, Member, MemberRow, col(MemberRow.person_id) == person_id)
+            traces = _Traces(accounts, _names(connection, accounts), str)
+            return _is_on_open_cards(connection, person_id) or traces.are_under_way(connection)
+
     def leaving(self) -> list[str]:
         """The people who asked to be forgotten."""
         person = col(MemberRow.person_id)

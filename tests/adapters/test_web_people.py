@@ -10,6 +10,7 @@ import pytest
 from adapters.base import ChatRefused, ChatSetupError
 from adapters.web.client import Guest, GuestRefused
 from adapters.web.platform import WebChat
+from tests.adapters.cards import QUESTION
 from tests.adapters.drivers import CHANNEL, Ears
 from tests.adapters.raw_http import ask
 
@@ -139,3 +140,34 @@ async def test_demo_sessions_end_with_the_demo(demo: WebChat, tmp_path: Path, ea
         with pytest.raises(GuestRefused, match="401"):
             await ana.messages()
         await strict.close()
+
+
+async def test_who_is_forgotten_is_in_no_byte_logged_out_and_what_they_did_stands(
+    web: WebChat, tmp_path: Path
+) -> None:
+    """Ana's like-named friend and the samples on cards are as they were."""
+    card = QUESTION.model_copy(update={"seeds": ("up",), "buttons": ()})
+    ref = await web.post_card(CHANNEL, card, "card")
+    async with (
+        Guest.enter(web.invite("Zoequx")) as zoe,
+        Guest.enter(web.invite("Zoequx Two")) as friend,
+    ):
+        [post] = await zoe.messages()
+        await zoe.react(post["id"], "up")
+        await friend.react(post["id"], "up")
+        await web.say(ref, "Run r1 started by web:zoequx, called Zoequx.", "said")
+        await web.whisper("web:zoequx", ref, "Zoequx, this is for you.", None)
+        before = stored_bytes(tmp_path)
+
+        await web.forget("web:zoequx", "gone-1")
+        await web.forget("web:nobody", "gone-2")
+
+        with pytest.raises(GuestRefused):
+            await zoe.messages()
+        said = str(await friend.messages())
+    held = stored_bytes(tmp_path).lower()
+    assert b"zoequx" in before.lower()
+    assert b"zoequx" not in held.replace(b"zoequx-two", b"").replace(b"zoequx two", b"")
+    assert "Run r1 started by web:gone-1, called somebody." in said
+    users = (await web.snapshot(ref)).reactions
+    assert {user for found in users.values() for user in found} == {"web:gone-1", "web:zoequx-two"}
