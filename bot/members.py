@@ -92,5 +92,5 @@ async def _leave_platforms(house: House, person_id: str) -> None:
 
 
 def pseudonym() -> str:
-    """A name for an account whose owner is forgotten; the same is never drawn twice."""
+    """A name, drawn at random, for an account whose owner is forgotten."""
     return f"{GONE}{secrets.token_hex(4)}"

@@ -2,7 +2,16 @@
 
 import pytest
 
-from bot.commands.grammar import Command, CommandError, bare, parse, read_seed
+from bot.access import Access
+from bot.commands.grammar import (
+    Command,
+    CommandError,
+    bare,
+    on_card,
+    parse,
+    read_seed,
+    somebody_else,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,36 @@ def test_a_bare_verb_is_a_whole_message(text):
 @pytest.mark.parametrize("text", ["stop it", "please stop", "start", "stop!"])
 def test_prose_is_no_bare_verb(text):
     assert bare(text) is None
+
+
+@pytest.mark.parametrize("text", ["why", " Why ", "why 3", "why #12", "undo", "undo card"])
+def test_some_words_ask_about_the_card_in_whose_thread_they_stand(text):
+    assert on_card(text)
+
+
+@pytest.mark.parametrize("text", ["why not", "why?", "undo all", "undo that", "no", "status"])
+def test_prose_and_votes_do_not(text):
+    assert not on_card(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("undo", None),
+        ("undo all r3", None),
+        ("undo memory:bo r3", "memory:bo"),
+        ("undo memory:ana", None),  # oneself
+        ("why pool:12", None),  # a sample, though it is spelt like a person
+    ],
+)
+def test_a_command_is_about_somebody_else_only_where_it_can_be(text, other):
+    assert somebody_else(parse(text), "memory:ana") == other
+
+
+def test_only_admins_undo_what_is_somebody_else_s():
+    access = Access(operators=("u:op",), admins=("u:admin",))
+
+    assert access.may_command("u:any", "undo") == ""
+    assert access.may_command("u:admin", "undo", "u:bo") == ""
+    assert "only admins may undo" in access.may_command("u:op", "undo", "u:bo")
+    assert "JOULERY_ADMINS" in Access().may_command("u:any", "undo", "u:bo")
