@@ -48,12 +48,12 @@ class Access:
                 return f"only admins may {verb} what is somebody else's; ask one of them"
             if self.all("admin"):
                 return "only admins may say who may do what; ask one of them"
-            return f"there is no admin yet: put your id {member_id} into JOULERY_ADMINS"
+            return f"there is no admin yet: put your id `{member_id}` into JOULERY_ADMINS"
         if self._is(member_id, "operator"):
             return ""
         if not (self.all("operator") or self.all("admin")):
             return (
-                f"nobody may {verb} yet: put your id {member_id} into JOULERY_OPERATORS "
+                f"nobody may {verb} yet: put your id `{member_id}` into JOULERY_OPERATORS "
                 "and restart the bot"
             )
         return f"only operators may {verb}; ask an admin to say: allow {member_id} operator"

@@ -39,6 +39,7 @@ from bot.home import show_home
 from bot.house import House
 from bot.lease import LOST, RENEW_S, Lease
 from bot.members import forget_due
+from bot.naming import Naming
 from bot.noise import Voices
 from bot.post import NotYet, PostOffice
 from bot.reminders import Reminders
@@ -198,7 +199,7 @@ async def running(
     house = House(
         settings=settings,
         store=store,
-        office=PostOffice(platforms, store, clock.now, voices.wants),
+        office=PostOffice(platforms, store, clock.now, voices.wants, Naming(store.votes).named),
         voices=voices,
         launcher=launcher or LocalLauncher(),
         meter=EnergyMeter(

@@ -43,6 +43,9 @@ class NotYet(Exception):  # noqa: N818 -- a signal of ours, never an error
 Handle = Callable[[Inbound, datetime], Awaitable[None]]
 """Deals with an event; the second argument is when it was committed."""
 
+Named = Callable[[Mapping[str, Any], str], Mapping[str, Any]]
+"""(what is to be said, platform) -> the same with names for people of elsewhere; in a thread."""
+
 MAX_WAIT_S = 60.0
 CONNECT_AGAIN_S = 15.0
 IDLE_S = 5.0
@@ -61,8 +64,10 @@ class Sender:
         store: Store,
         now: Callable[[], datetime],
         wants: Callable[[OutboxItem], bool],
+        named: Named,
     ) -> None:
         self._platform, self._store, self._now, self._wants = platform, store, now, wants
+        self._named = named
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -108,7 +113,8 @@ class Sender:
             await asyncio.to_thread(mail.sent, item, where, self._now())
 
     async def _send(self, item: ClaimedItem) -> Ref | None:
-        platform, payload = self._platform, item.payload
+        platform = self._platform
+        payload = await asyncio.to_thread(self._named, item.payload, platform.name)
         is_new = item.kind in (OutboxKind.POST, OutboxKind.SAY)
         if is_new and item.attempts > 1 and not platform.caps.is_idempotent:
             found = await platform.find_post(item.channel, item.key)
@@ -159,9 +165,10 @@ class PostOffice:
         store: Store,
         now: Callable[[], datetime],
         wants: Callable[[OutboxItem], bool] = lambda _: True,
+        named: Named = lambda payload, _: payload,
     ) -> None:
         self.platforms, self._store, self._now = platforms, store, now
-        self._senders = {name: Sender(p, store, now, wants) for name, p in platforms.items()}
+        self._senders = {name: Sender(p, store, now, wants, named) for name, p in platforms.items()}
         self._absent: list[ChatPlatform] = []
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -18,7 +18,7 @@ ROLE = "discord:role-"
 MAX_KNOWN = 10_000
 ASK_S = 1.0
 """A press is answered within 3 s, so nobody is waited for longer."""
-_ID = re.compile(r"\bdiscord:(role-)?(\d+)\b")
+_ID = re.compile(r"(?<!`)\bdiscord:(role-)?(\d+)\b")  # in backticks it is meant as it is
 
 
 @dataclass(frozen=True, slots=True)

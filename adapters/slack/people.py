@@ -16,7 +16,7 @@ from adapters.text import one_line
 
 log = logging.getLogger(__name__)
 
-_ID = re.compile(r"\bslack:([UWS][A-Z0-9]+)\b")
+_ID = re.compile(r"(?<!`)\bslack:([UWS][A-Z0-9]+)\b")  # in backticks it is meant as it is
 MAX_NAME = 60
 ASK_S = 1.0
 """An event is acknowledged within 3 s, so nobody is waited for longer."""

@@ -29,7 +29,7 @@ from bot.linking import LinkError, Links
 from bot.rounds import Rounds
 from bot.verbs import BY_NAME
 from storage.database import StoreError
-from storage.models import OutboxItem, Posting, Run
+from storage.models import Member, OutboxItem, Posting, Run
 from trainer.spec import SpecError
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,9 @@ class Commands:
         """Do what a command says and answer it, once."""
         house = self._house
         text = event.words if isinstance(event, CommandInvoked) else event.text
+        if event.user_name:  # other platforms cannot name them
+            who = Member(member_id=event.user, person_id=event.user, name=event.user_name)
+            await house.call(house.store.votes.met, who)
         run_id = posting.run_id if posting else None
         if (asked := await self._to_confirm(event.user, text, run_id)) is not None:
             await self._ask(event, *asked)

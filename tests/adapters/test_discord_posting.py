@@ -117,7 +117,7 @@ async def test_a_closed_card_has_no_buttons(in_discord: DiscordDriver) -> None:
 
 async def test_cards_name_people_and_samples_stay_as_they_are(in_discord: DiscordDriver) -> None:
     ana = in_discord.user("ana")
-    asked = RUN.model_copy(update={"lines": (f"{ana} asked for it",)})
+    asked = RUN.model_copy(update={"lines": (f"{ana} asked for it; put `{ana}` into it",)})
     sample = QUESTION.model_copy(
         update={"parts": (QUESTION.parts[0].model_copy(update={"text": f"{ana} wrote"}),)}
     )
@@ -125,7 +125,8 @@ async def test_cards_name_people_and_samples_stay_as_they_are(in_discord: Discor
     run = await in_discord.chat.post_card(CHANNEL, asked, "run")
     card = await in_discord.chat.post_card(CHANNEL, sample, "k")
 
-    assert "Ana asked for it" in in_discord.discord.find(run.message).embeds[0]["description"]
+    named = in_discord.discord.find(run.message).embeds[0]["description"].replace("\\", "")
+    assert f"Ana asked for it; put `{ana}` into it" in named
     shown = in_discord.discord.find(card.message).embeds[0]["description"]
     assert shown.replace("\\", "").startswith(f"> {ana} wrote")
 

@@ -86,7 +86,8 @@ async def test_pictures_go_into_the_thread_once_also_after_a_failure(
 
 async def test_people_are_called_by_name_but_not_in_samples(in_slack: SlackDriver) -> None:
     in_slack.user("ana")
-    about = Card(text="r1", lines=("stopped by slack:UANA, not slack:UNOBODY",), tone="run")
+    said = "stopped by slack:UANA, not slack:UNOBODY; put `slack:UANA` into it"
+    about = Card(text="r1", lines=(said,), tone="run")
     part = CardPart(key="1", text="write to slack:UANA")
 
     await in_slack.chat.post_card(CHANNEL, about, "run")
@@ -94,7 +95,7 @@ async def test_people_are_called_by_name_but_not_in_samples(in_slack: SlackDrive
     await in_slack.chat.say(CHANNEL, "started by slack:UANA", "s")
 
     run, question = in_slack.slack.workspace.cards()
-    assert "stopped by Ana, not slack:UNOBODY" in str(run.blocks)
+    assert "stopped by Ana, not slack:UNOBODY; put `slack:UANA` into it" in str(run.blocks)
     assert "write to slack:UANA" in str(question.blocks)
     assert in_slack.slack.workspace.said() == ["started by Ana"]
 

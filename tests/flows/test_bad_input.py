@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bot.verbs import BY_NAME
 from storage.models import RunState
 from tests.conftest import write_topics
 from tests.flows.people import ended, head, open_cards, thread, vote_on_all, vote_until_ended
@@ -373,7 +374,7 @@ async def answered(bot, chat, who, words):
             "dance",
             (
                 "“dance”",
-                "say start, stop, pause, resume, budget, allow, status, energy, link, help",
+                f"say {', '.join(BY_NAME)}",
             ),
         ),
         ("start", ("which spec?", "tiny, torn, wrong", "Say start SPEC")),
@@ -409,7 +410,7 @@ async def test_a_command_that_cannot_be_done_says_why_and_what_to_say(
 @pytest.mark.parametrize(
     ("operators", "said"),
     [
-        ((), "nobody may start yet: put your id memory:ana into JOULERY_OPERATORS"),
+        ((), "nobody may start yet: put your id `memory:ana` into JOULERY_OPERATORS"),
         (
             ("memory:boss",),
             "only operators may start; ask an admin to say: allow memory:ana operator",
