@@ -103,6 +103,7 @@ class MessageView(Plain):
     bars: tuple[tuple[str, float, str], ...] = ()
     lines: tuple[str, ...] = ()
     footer: str = ""
+    until: datetime | None = None
     tally: str = ""
     is_asking: bool = False  # open, and waits for this viewer's or others' answers
     is_closed: bool = False
@@ -165,6 +166,7 @@ def _card_fields(card: Card, mine: MineView) -> dict[str, object]:
         "bars": card.bars,
         "lines": card.lines,
         "footer": card.footer,
+        "until": card.until,
         "tally": card.tally,
         "is_asking": not card.is_closed
         and bool(card.seeds or card.menu or (card.tone == "question" and card.buttons)),

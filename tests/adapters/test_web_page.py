@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -407,6 +408,25 @@ async def test_a_personal_link_opens_with_one_press(browser: Browser, chat: WebC
     await page.get_by_role("button", name="Join as Ana").click()
 
     await expect(page.locator(".me-name")).to_have_text("Ana")
+    await context.close()
+
+
+async def test_a_deadline_stands_on_each_readers_own_clock_and_in_their_language(
+    browser: Browser, chat: WebChat
+) -> None:
+    until = datetime(2026, 12, 24, 23, 30, tzinfo=UTC)
+    card = QUESTION.model_copy(update={"until": until, "footer": "closes by 23:30 UTC"})
+    ref = await chat.post_card(CHANNEL, card, "k")
+    context = await browser.new_context(timezone_id="Asia/Tokyo", locale="de-DE")
+    page = await context.new_page()
+    await page.goto(chat.invite("Ana"))
+    await page.get_by_role("button", name="Join as Ana").click()
+
+    foot = page.locator("footer.note")
+    await expect(foot).to_contain_text("closes by 23:30 UTC · on your clock 25.12.2026, 08:30")
+
+    await chat.edit_card(ref, card.model_copy(update={"is_closed": True, "footer": "closed"}))
+    await expect(foot).to_have_text("closed")
     await context.close()
 
 

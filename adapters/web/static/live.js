@@ -23,9 +23,12 @@ function adopt(root) {
   for (const slot of root.querySelectorAll("[data-slot]")) slot.drawn = slot.innerHTML;
   for (const time of root.querySelectorAll("time")) {
     const at = new Date(time.dateTime);
-    time.textContent = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    time.textContent = "day" in time.dataset
+      ? at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })
+      : at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     time.title = at.toLocaleString();
   }
+  for (const yours of root.querySelectorAll(".yours")) yours.hidden = false;
 }
 
 function update(old, fresh) {
