@@ -56,7 +56,7 @@ def test_people_who_mostly_agree_count():
 
 
 def test_a_nearly_clean_pool_has_a_low_alpha_for_nothing():
-    """Two noes, by one person each, among forty: alpha is about 0, and people agree."""
+    """Two times no, by one person each, among forty: alpha is about 0, and people agree."""
     cards = asked(40)
     a, b = [1.0] * 40, [1.0] * 40
     a[3], b[20] = -1.0, -1.0
