@@ -103,7 +103,7 @@ def doctor(
             table.add_row(*row)
         out.print(table)
         for said in section.notes:
-            out.print(f"• {said}", highlight=False)
+            out.print(f"• {said}", highlight=False, soft_wrap=True)  # or a link would break
         for said in section.advice:
             out.print(f"→ {said}", highlight=False, soft_wrap=True)
 

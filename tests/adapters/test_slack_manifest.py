@@ -12,6 +12,7 @@ import yaml
 
 from adapters.slack import scopes
 from adapters.slack.doctor import Check, examine
+from bot.verbs import ALL
 from tests.fake_slack import server as fake
 from tests.fake_slack.methods import SCOPES
 
@@ -71,6 +72,18 @@ def test_the_manifest_subscribes_to_what_is_heard_and_nothing_else() -> None:
     [command] = manifest()["features"]["slash_commands"]
     assert command["command"] == scopes.COMMAND
     assert command["should_escape"]  # so that mentions come as ids
+
+
+@pytest.mark.parametrize(
+    ("role", "who"), [("everybody", "all"), ("operator", "operators"), ("admin", "admins")]
+)
+def test_the_docs_say_who_may_give_which_command(role: str, who: str) -> None:
+    text = (ROOT / "docs/slack.md").read_text("utf-8")
+    [row] = [line for line in text.splitlines() if line.startswith(f"| {role}")]
+
+    told = re.findall(r"`(\w+)`", row)
+
+    assert set(told) == {spoken.shown.name for spoken in ALL if spoken.who == who}
 
 
 # --- the doctor ---------------------------------------------------------------------------------

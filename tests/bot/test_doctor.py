@@ -116,6 +116,7 @@ async def test_discord_is_looked_at_step_by_step(joulery, monkeypatch):
     assert "add reactions fine" in plain
     assert fake_discord.TOKEN not in shown
     link = told["discord"]["invite"]
+    assert link in shown  # in one piece, to be copied
     assert "scope=bot+applications.commands" in link
     asked = int(link.partition("permissions=")[2].partition("&")[0])
     assert asked == sum(
