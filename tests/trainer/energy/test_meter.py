@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.models import EnergyCounter, EnergyReading
-from trainer.energy import meter as meter_module
+from tests.trainer.energy.meters import EVALUATE, NOON, TRAIN, WAIT, Power, Shelf, meter_of
 from trainer.energy import nvml
-from trainer.energy.clock import read_boot_id
 from trainer.energy.fake_nvml import (
     GPU_IS_LOST,
     Board,
@@ -25,86 +20,13 @@ from trainer.energy.fake_nvml import (
     installed,
     steady,
 )
-from trainer.energy.meter import EnergyMeter
 from trainer.energy.nvml import NvmlCounterSource
 from trainer.energy.plausible import LEAP, RESET, SILENT, STILL
 from trainer.energy.track import Slot
 
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-TRAIN = Slot("r1", "human", "r1.human.0", "train")
-EVALUATE = Slot("r1", "human", "r1.human.0", "evaluate")
-WAIT = Slot("r1", "human", None, "wait")
-
-
-class Power:
-    """A source of constant power on the tests' clock."""
-
-    provenance = "E-const"
-
-    def __init__(
-        self, clock: Clock, watts: float, device: str = "cpu", owner: str = "slot"
-    ) -> None:
-        self.name, self.device, self.owner = f"power-{device}", device, owner
-        self._clock, self.watts, self._at, self._joules = clock, watts, clock(), 0.0
-        self.answers = True
-
-    def read(self) -> float | None:
-        self._joules += self.watts * (self._clock() - self._at)
-        self._at = self._clock()
-        return self._joules if self.answers else None
-
-
-class Shelf:
-    """A sink that may be closed for a while."""
-
-    def __init__(self) -> None:
-        self.rows: list[EnergyReading] = []
-        self.counters: dict[tuple[str, str], EnergyCounter] = {}
-        self.is_open = True
-
-    def __call__(self, rows: Sequence[EnergyReading], counters: Sequence[EnergyCounter]) -> None:
-        if not self.is_open:
-            raise OSError("database is locked")
-        self.rows += rows
-        self.counters |= {(c.source, c.device): c for c in counters}
-
-    def joules(self, key: Callable[[EnergyReading], object]) -> dict[object, float]:
-        """Known joules by key."""
-        total: dict[object, float] = defaultdict(float)
-        for row in self.rows:
-            total[key(row)] += row.energy_j or 0.0
-        return {k: v for k, v in total.items() if v}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
-
-
-@pytest.fixture
-def driver(clock) -> Iterator[FakeNvml]:
-    with installed(FakeNvml(clock, [Board("GPU-1")])) as fake:
-        yield fake
-
 
 def gpu(uuid: str = "GPU-1") -> NvmlCounterSource:
     return NvmlCounterSource(nvml.Board(uuid))
-
-
-def meter_of(clock: Clock, sink: Shelf, *sources, charge_idle: str = "none") -> EnergyMeter:
-    """A meter whose thread isn't running: the test cuts."""
-
-    def now() -> datetime:
-        return NOON + timedelta(seconds=clock() - 1000)
-
-    return EnergyMeter(
-        sources, sink, clock=clock, now=now, boot_id="boot-1", charge_idle=charge_idle
-    )
 
 
 # --- adding up ----------------------------------------------------------------------------------
@@ -525,92 +447,3 @@ def test_whatever_phases_follow_their_sum_is_what_the_counter_moved(power, steps
     by_phase = shelf.joules(lambda r: r.phase)
     assert sum(by_phase.values()) == pytest.approx(moved, rel=1e-6, abs=1e-6)
     assert all(r.energy_j is not None and r.energy_j >= 0 for r in shelf.rows)
-
-
-# --- the sink -----------------------------------------------------------------------------------
-
-
-def test_rows_are_kept_while_the_sink_fails_and_delivered_in_order_later(clock, shelf):
-    meter = meter_of(clock, shelf, Power(clock, 10))
-    shelf.is_open = False
-    for _ in range(3):
-        clock.sleep(1)
-        meter.flush()
-    assert shelf.rows == []
-
-    shelf.is_open = True
-    clock.sleep(1)
-    meter.flush()
-
-    assert [r.energy_j for r in shelf.rows] == [10, 10, 10, 10]
-    assert [r.seq for r in shelf.rows] == sorted(r.seq for r in shelf.rows)
-
-
-def test_closing_hands_over_what_is_left(clock, shelf):
-    meter = meter_of(clock, shelf, Power(clock, 10))
-    meter.start()
-    clock.sleep(3)
-    meter.close()
-
-    assert sum(r.energy_j for r in shelf.rows) == 30
-
-
-def test_the_meters_own_thread_cuts_and_delivers(shelf):
-    """On the real clock: rows come by themselves, and close ends the thread."""
-    meter = EnergyMeter([Power(Clock(), 0)], shelf)
-    meter.start()
-    deadline = time.monotonic() + 10
-    while not shelf.rows and time.monotonic() < deadline:
-        time.sleep(0.02)
-    meter.close()
-
-    assert shelf.rows
-    assert "energy-meter" not in {t.name for t in threading.enumerate()}
-    assert shelf.rows[0].boot_id == read_boot_id()
-
-
-@pytest.mark.parametrize(("slot", "fewest", "most"), [(TRAIN, 4, 9), (Slot(), 0, 2)])
-def test_without_a_run_rows_are_cut_at_a_slower_pace(shelf, monkeypatch, slot, fewest, most):
-    """On the real clock, in a tenth of the time."""
-    monkeypatch.setattr(meter_module, "TICK_S", 0.1)
-    monkeypatch.setattr(meter_module, "REST_TICK_S", 0.5)
-    meter = EnergyMeter([Power(Clock(), 0)], shelf)
-    meter.start()
-    time.sleep(0.05)
-    meter.switch(slot)
-    started = len(shelf.rows)
-    time.sleep(0.8)
-    cut = len(shelf.rows) - started
-    meter.switch(TRAIN)  # and from rest at once back to the pace of a run
-    time.sleep(0.35)
-    resumed = len(shelf.rows) - started - cut
-    meter.close()
-
-    assert fewest <= cut <= most
-    assert resumed >= 2
-
-
-def test_after_a_flush_everything_is_in_the_sink_even_what_another_thread_is_delivering(clock):
-    """The meter's thread has taken rows and waits for the database while somebody flushes."""
-    taken, go, stored = threading.Event(), threading.Event(), []
-
-    def slow(rows: Sequence[EnergyReading], _: object) -> None:
-        if not taken.is_set():
-            taken.set()
-            go.wait(10)
-        stored.extend(rows)
-
-    meter = meter_of(clock, slow, Power(clock, 10))
-    clock.sleep(1)
-    meter.start()
-    meter.cut()
-    assert taken.wait(10)
-    clock.sleep(1)
-    flushing = threading.Thread(target=meter.flush)
-    threading.Timer(0.2, go.set).start()
-    flushing.start()
-    flushing.join(10)
-    seen = sum(r.energy_j for r in stored)
-    meter.close()
-
-    assert seen == 20

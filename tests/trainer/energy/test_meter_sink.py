@@ -1,0 +1,105 @@
+"""The meter and its sink: what is cut arrives, by the meter's own thread too."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from storage.models import EnergyReading
+from tests.trainer.energy.meters import TRAIN, Power, meter_of
+from trainer.energy import meter as meter_module
+from trainer.energy.clock import read_boot_id
+from trainer.energy.fake_nvml import (
+    Clock,
+)
+from trainer.energy.meter import EnergyMeter
+from trainer.energy.track import Slot
+
+
+def test_rows_are_kept_while_the_sink_fails_and_delivered_in_order_later(clock, shelf):
+    meter = meter_of(clock, shelf, Power(clock, 10))
+    shelf.is_open = False
+    for _ in range(3):
+        clock.sleep(1)
+        meter.flush()
+    assert shelf.rows == []
+
+    shelf.is_open = True
+    clock.sleep(1)
+    meter.flush()
+
+    assert [r.energy_j for r in shelf.rows] == [10, 10, 10, 10]
+    assert [r.seq for r in shelf.rows] == sorted(r.seq for r in shelf.rows)
+
+
+def test_closing_hands_over_what_is_left(clock, shelf):
+    meter = meter_of(clock, shelf, Power(clock, 10))
+    meter.start()
+    clock.sleep(3)
+    meter.close()
+
+    assert sum(r.energy_j for r in shelf.rows) == 30
+
+
+def test_the_meters_own_thread_cuts_and_delivers(shelf):
+    """On the real clock: rows come by themselves, and close ends the thread."""
+    meter = EnergyMeter([Power(Clock(), 0)], shelf)
+    meter.start()
+    deadline = time.monotonic() + 10
+    while not shelf.rows and time.monotonic() < deadline:
+        time.sleep(0.02)
+    meter.close()
+
+    assert shelf.rows
+    assert "energy-meter" not in {t.name for t in threading.enumerate()}
+    assert shelf.rows[0].boot_id == read_boot_id()
+
+
+@pytest.mark.parametrize(("slot", "fewest", "most"), [(TRAIN, 4, 9), (Slot(), 0, 2)])
+def test_without_a_run_rows_are_cut_at_a_slower_pace(shelf, monkeypatch, slot, fewest, most):
+    """On the real clock, in a tenth of the time."""
+    monkeypatch.setattr(meter_module, "TICK_S", 0.1)
+    monkeypatch.setattr(meter_module, "REST_TICK_S", 0.5)
+    meter = EnergyMeter([Power(Clock(), 0)], shelf)
+    meter.start()
+    time.sleep(0.05)
+    meter.switch(slot)
+    started = len(shelf.rows)
+    time.sleep(0.8)
+    cut = len(shelf.rows) - started
+    meter.switch(TRAIN)  # and from rest at once back to the pace of a run
+    time.sleep(0.35)
+    resumed = len(shelf.rows) - started - cut
+    meter.close()
+
+    assert fewest <= cut <= most
+    assert resumed >= 2
+
+
+def test_after_a_flush_everything_is_in_the_sink_even_what_another_thread_is_delivering(clock):
+    """The meter's thread has taken rows and waits for the database while somebody flushes."""
+    taken, go, stored = threading.Event(), threading.Event(), []
+
+    def slow(rows: Sequence[EnergyReading], _: object) -> None:
+        if not taken.is_set():
+            taken.set()
+            go.wait(10)
+        stored.extend(rows)
+
+    meter = meter_of(clock, slow, Power(clock, 10))
+    clock.sleep(1)
+    meter.start()
+    meter.cut()
+    assert taken.wait(10)
+    clock.sleep(1)
+    flushing = threading.Thread(target=meter.flush)
+    threading.Timer(0.2, go.set).start()
+    flushing.start()
+    flushing.join(10)
+    seen = sum(r.energy_j for r in stored)
+    meter.close()
+
+    assert seen == 20
