@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.fake_discord.world import APP, BOT_USER, CONTENT_FLAG, GUILD, MEMBERS_FLAG, World
+from tests.fakes import Withholding
 
 Json = dict[str, Any]
 GUILDS, MEMBERS, MESSAGES, REACTIONS, CONTENT = 1 << 0, 1 << 1, 1 << 9, 1 << 10, 1 << 15
@@ -36,7 +37,7 @@ class Session:
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
 
-class Gateway:
+class Gateway(Withholding):
     """Sends events to the bots that are connected.
 
     Attributes:
@@ -46,6 +47,7 @@ class Gateway:
     """
 
     def __init__(self, world: World, token: str) -> None:
+        super().__init__()
         self._world, self._token = world, token
         self.resumes = True
         self.refuse_with: int | None = None
@@ -54,8 +56,6 @@ class Gateway:
         self.identified = self.resumed = 0
         self.rng: random.Random | None = None
         self.share_twice, self.twice = 0.0, 0
-        self._held: list[Callable[[], Any]] | None = None
-        self._to_lose = 0
         self._ids = itertools.count(1)
         self._beats = asyncio.Event()
 
@@ -136,12 +136,8 @@ class Gateway:
 
         False when nobody was told at once.
         """
-        if self._to_lose:
-            self._to_lose -= 1
+        if self.withholds(lambda: self._tell(name, data)):
             return False
-        if self._held is not None:
-            self._held.append(lambda: self._tell(name, data))
-            return True
         return await self._tell(name, data)
 
     async def _tell(self, name: str, data: Callable[[bool], Json]) -> bool:
@@ -177,22 +173,6 @@ class Gateway:
         for session in self.sessions.values():
             for payload in session.sent[-count:]:
                 await self._send(session, payload)
-
-    def hold(self) -> None:
-        """Keep events back until `release`."""
-        self._held = []
-
-    async def release(self, rng: random.Random | None = None) -> None:
-        """Send what was held back, shuffled by `rng` if given."""
-        held, self._held = self._held or [], None
-        if rng:
-            rng.shuffle(held)
-        for tell in held:
-            await tell()
-
-    def lose(self, count: int = 1) -> None:
-        """The next events are never sent."""
-        self._to_lose += count
 
     def drop_sockets(self) -> None:
         """Cut every line without a word."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 from discord.gateway import DiscordWebSocket
@@ -29,18 +29,10 @@ from tests.fake_discord.world import (
     World,
     emoji_json,
 )
+from tests.fakes import Where
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ.GfAkEt.fakefakefakefakefakefakefakefakefakefake"
 Json = dict[str, Any]
-
-
-class Where(Protocol):
-    """A message: the house's `Ref` will do."""
-
-    @property
-    def channel(self) -> str: ...
-    @property
-    def message(self) -> str: ...
 
 
 class FakeDiscord:

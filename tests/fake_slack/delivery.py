@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from aiohttp import ClientError, ClientSession, WSMsgType, web
 
 from tests.fake_slack.workspace import APP, BOT_USER, TEAM
+from tests.fakes import Withholding
 
 Kind = Literal["events_api", "interactive", "slash_commands"]
 RETRIES_S = (0.0, 60.0, 300.0)
@@ -32,7 +33,7 @@ class Delivered:
     wait_s: float = 0.0
 
 
-class Delivery:
+class Delivery(Withholding):
     """Sends payloads to the bot.
 
     Attributes:
@@ -43,6 +44,7 @@ class Delivery:
     """
 
     def __init__(self, signing_secret: str) -> None:
+        super().__init__()
         self.ack_timeout_s = 3.0
         self.retries_s: Sequence[float] = RETRIES_S
         self.http_url: str | None = None
@@ -58,8 +60,6 @@ class Delivery:
         self.ack_waits_s: list[float] = []
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._held: list[dict[str, Any]] | None = None
-        self._to_lose = 0
         self._retries: set[asyncio.Task[None]] = set()
 
     # --- sockets --------------------------------------------------------------------------------
@@ -121,12 +121,8 @@ class Delivery:
             "event": event,
         }  # fmt: skip
         self.sent.append(body)
-        if self._to_lose:
-            self._to_lose -= 1
+        if self.withholds(lambda: self.attempt(body)):
             return False
-        if self._held is not None:
-            self._held.append(body)
-            return True
         if self.rng is None:
             return await self.attempt(body)
         return await self._carelessly(body, self.rng)
@@ -166,22 +162,6 @@ class Delivery:
         """Deliver the last events once more."""
         for body in self.sent[-count:]:
             await self.send("events_api", body)
-
-    def hold(self) -> None:
-        """Keep events back until `release`."""
-        self._held = []
-
-    async def release(self, rng: random.Random | None = None) -> None:
-        """Deliver what was held back, shuffled by `rng` if given."""
-        held, self._held = self._held or [], None
-        if rng:
-            rng.shuffle(held)
-        for body in held:
-            await self.attempt(body)
-
-    def lose(self, count: int = 1) -> None:
-        """The next events are never delivered."""
-        self._to_lose += count
 
     # --- one payload ----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
@@ -26,19 +26,11 @@ from tests.fake_slack.workspace import (
     SlackError,
     Workspace,
 )
+from tests.fakes import Where
 
 BOT_TOKEN = "xoxb-1111-2222-fakefakefakefakefakefake"
 APP_TOKEN = "xapp-1-A0JOULERY-3333-fakefakefakefake"
 SIGNING_SECRET = "0123456789abcdef0123456789abcdef"
-
-
-class Where(Protocol):
-    """A message: the house's `Ref` will do."""
-
-    @property
-    def channel(self) -> str: ...
-    @property
-    def message(self) -> str: ...
 
 
 @dataclass
