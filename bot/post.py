@@ -55,6 +55,10 @@ IDLE_S = 5.0
 # --- out ----------------------------------------------------------------------------------------
 
 
+POSTS, EDITS = frozenset(OutboxKind) - {OutboxKind.EDIT}, frozenset({OutboxKind.EDIT})
+"""Platforms count what is new in a channel and what is changed apart."""
+
+
 class Sender:
     """Sends one platform's outbox, in order per channel, each item once."""
 
@@ -69,6 +73,7 @@ class Sender:
         self._platform, self._store, self._now, self._wants = platform, store, now, wants
         self._named = named
         self._wake = asyncio.Event()
+        self._rests_until = {POSTS: 0.0, EDITS: 0.0}  # by the loop's clock
 
     def wake(self) -> None:
         """Something was queued."""
@@ -85,14 +90,19 @@ class Sender:
 
     async def _send_next(self) -> None:
         self._wake.clear()
-        item = await asyncio.to_thread(self._store.mail.claim, self._platform.name, self._now())
+        loop, mail, name = asyncio.get_running_loop(), self._store.mail, self._platform.name
+        rests = {kinds: at for kinds, at in self._rests_until.items() if at > loop.time()}
+        resting = frozenset().union(*rests)
+        item = await asyncio.to_thread(mail.claim, name, self._now(), resting)
         if item is None:
-            await until(self._wake, IDLE_S)
+            idle_s = min((at - loop.time() for at in rests.values()), default=IDLE_S)
+            await until(self._wake, max(0.0, idle_s))
         elif not self._wants(item):
             await asyncio.to_thread(self._store.mail.unwanted, item)
         else:
             await self._deliver(item)
-            await asyncio.sleep(self._platform.caps.min_interval_s)
+            kinds = EDITS if item.kind in EDITS else POSTS
+            self._rests_until[kinds] = loop.time() + self._platform.caps.min_interval_s
 
     async def _deliver(self, item: ClaimedItem) -> None:
         mail = self._store.mail

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,12 +87,14 @@ class MailStore:
         with self._transactions.write() as connection:
             put(connection, items, now)
 
-    def claim(self, platform: str, now: datetime) -> ClaimedItem | None:
+    def claim(
+        self, platform: str, now: datetime, resting: Collection[OutboxKind] = ()
+    ) -> ClaimedItem | None:
         """The next item to send, leased to the caller; None when nothing is due.
 
         Order holds per channel: while an item is under way or waits for its next attempt, later
         ones of its channel wait with it. An edit or a thread message waits for the post it belongs to.
-        Answers go first, and hold nobody up.
+        Answers go first, and hold nobody up. Of the kinds that are `resting` nothing may go now.
         """
         statement = (
             select(*(column for column in OUTBOX.c if column.name != "payload"))
@@ -116,7 +118,11 @@ class MailStore:
                     change(
                         connection, OutboxRow, OUTBOX.c.id == row["id"], state="failed", error=error
                     )
-                elif row["not_before"] > now or (target_ref is None and _needs_target(row)):
+                elif (
+                    row["not_before"] > now
+                    or (target_ref is None and _needs_target(row))
+                    or row["kind"] in resting
+                ):
                     blocked |= {row["channel"]} if _is_no_answer(row) else set()
                 else:
                     return _take(connection, row, target_ref, now)

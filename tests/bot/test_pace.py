@@ -1,0 +1,86 @@
+"""A platform's pace: new messages and edits each have their own, and an answer waits for no edit."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from adapters.base import Card
+from adapters.memory import MemoryChat
+from bot import outgoing
+from bot.post import PostOffice
+
+INTERVAL_S = 0.4
+
+
+class Timed(MemoryChat):
+    """Notes when what was posted and edited."""
+
+    def __init__(self):
+        super().__init__()
+        self.caps = self.caps.model_copy(update={"min_interval_s": INTERVAL_S})
+        self.log = []
+
+    async def post_card(self, channel, card, key):
+        self.log.append(("post", key, asyncio.get_running_loop().time()))
+        return await super().post_card(channel, card, key)
+
+    async def say(self, where, text, key, *, pictures=()):
+        self.log.append(("post", key, asyncio.get_running_loop().time()))
+        return await super().say(where, text, key, pictures=pictures)
+
+    async def edit_card(self, ref, card):
+        self.log.append(("edit", card.text, asyncio.get_running_loop().time()))
+        await super().edit_card(ref, card)
+
+
+@pytest.fixture
+async def office(store):
+    chat = Timed()
+    office = PostOffice({"memory": chat}, store, chat._now)
+    await office.connect()
+
+    async def ignore(event, received_at):
+        pass
+
+    running = asyncio.create_task(office.run(ignore))
+    yield office, chat
+    running.cancel()
+
+
+def times(chat, what):
+    return [at for kind, _, at in chat.log if kind == what]
+
+
+def edit(target, text):
+    return outgoing.edit(target, "memory", "c", Card(text=text))
+
+
+async def test_posts_keep_their_pace_and_so_do_edits(office):
+    office, chat = office
+    posts = [outgoing.post(f"card:{n}", "memory", "c", Card(text="?")) for n in range(3)]
+
+    await office.queue(*posts, *(edit(f"card:{n}", "!") for n in range(3)))
+    assert await office.drained(10)
+
+    for what in ("post", "edit"):
+        gaps = [after - before for before, after in pairwise(times(chat, what))]
+        assert len(gaps) == 2
+        assert min(gaps) > 0.95 * INTERVAL_S
+
+
+async def test_an_answer_waits_for_no_edit(office):
+    office, chat = office
+    await office.queue(outgoing.post("card:1", "memory", "c", Card(text="?")))
+    await office.drained(10)
+    await asyncio.sleep(INTERVAL_S)
+    await office.queue(edit("card:1", "a"))
+    await office.drained(10)
+
+    await office.queue(edit("card:1", "b"), outgoing.say("answer:1", "memory", "c", "so it is"))
+    await chat.until(lambda: bool(chat.said()))
+
+    answered = next(at for _, key, at in chat.log if key == "answer:1")
+    assert answered - times(chat, "edit")[0] < INTERVAL_S / 2
+    assert await office.drained(10)
+    assert times(chat, "edit")[1] > answered
