@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from adapters.base import Ref
 from bot import ask, outgoing, words
 from bot.access import Access
 from bot.house import House
+from bot.quiet import Quiet
 from storage.models import (
     Ballot,
     Member,
@@ -53,8 +54,10 @@ class Reminders:
     async def _look_at(self, run: Run, round_: Round) -> None:
         house, now = self._house, self._house.now()
         given = timedelta(seconds=RunSpec.model_validate(run.spec).ask.deadline)
-        left = round_.closes_at - now
-        if given < WORTH_IT or not timedelta(0) < left <= LAST_PART * given:
+        if (
+            given < WORTH_IT
+            or not since(round_, given, house.settings.quiet) <= now < round_.closes_at
+        ):
             return
         items = await house.call(self._items, run, round_)
         await house.call(house.store.upkeep.once, f"remind:{round_.round_id}", now, items)
@@ -102,6 +105,15 @@ class Reminders:
                 if posting.platform == platform:
                     return posting
         return None
+
+
+def since(round_: Round, given: timedelta, quiet: Quiet) -> datetime:
+    """From when on people are reminded: the last part of the deadline, by day.
+
+    A round that was held has as much later a deadline, and is reminded of as much later.
+    """
+    held = round_.closes_at - quiet.after(round_.opened_at, given)
+    return quiet.after(round_.opened_at, (1 - LAST_PART) * given) + held
 
 
 def missing(

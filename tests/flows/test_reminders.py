@@ -2,16 +2,18 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from adapters.base import Card
-from bot import outgoing
+from bot import outgoing, reminders
 from bot.access import Access
+from bot.quiet import Quiet
 from bot.reminders import Reminders
 from storage.models import Member, RunState
-from tests.storage.records import ask, cast, new_run
+from tests.storage.records import ask, cast, new_run, question
 
 OPENED = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CLOSES = OPENED + timedelta(hours=1)
@@ -132,6 +134,27 @@ async def test_at_night_nobody_is_reminded_but_in_the_morning(asked, chat):
         await it.look()
 
         assert (at_night, len(chat.whispers)) == (0, 1)
+
+
+NIGHT = Quiet(time(22), time(7), ZoneInfo("UTC"))
+"""On 21 November; a deadline of 15 hours that begins at 07:11 ends at 07:11 on the day after."""
+
+
+@pytest.mark.parametrize(
+    ("opened", "closes", "since"),
+    [
+        ("21 07:11", "22 07:11", "21 18:26"),  # not in the morning, with eleven minutes left
+        ("21 12:00", "22 12:00", "22 08:15"),
+        ("21 12:00", "22 14:00", "22 10:15"),  # held for two hours
+    ],
+)
+def test_the_last_part_of_a_deadline_is_counted_by_day(store, opened, closes, since):
+    def at(text):
+        return datetime.strptime(f"{text} 11 2026 +0000", "%d %H:%M %m %Y %z")
+
+    round_ = question(new_run(store), opened_at=at(opened), closes_at=at(closes))
+
+    assert reminders.since(round_, timedelta(hours=15), NIGHT) == at(since)
 
 
 async def test_of_a_held_run_nobody_is_reminded(asked, chat):

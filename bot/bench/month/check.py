@@ -9,13 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 from adapters.base import Ref
+from bot import reminders
 from bot.bench.chat.script import Difference, compare
 from bot.bench.chat.slack import SlackVenue
 from bot.bench.month.mishaps import Outages
 from bot.bench.month.people import People
 from bot.days import LocalDay
 from bot.energy import summaries
-from bot.reminders import LAST_PART
 from bot.settings import Settings
 from storage.models import RunState, SegmentState
 from storage.store.runs import LEGAL
@@ -194,7 +194,7 @@ class Month:
             if lazy is None or r.closed_by != "deadline":
                 continue
             length = timedelta(seconds=self._deadline_s(r.run_id))
-            since = r.closes_at - LAST_PART * length
+            since = reminders.since(r, length, self._settings.quiet)
             if outages.up(since, r.closes_at) > ENOUGH_S:
                 due.append((self._venue.user(lazy), f"Round {r.n + 1} of run {r.run_id}"))
         return sum(who not in reminded for who in due), len(due)
