@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -74,8 +73,8 @@ class Line:
         self.is_up = False
         await self._client.close()
         if self._task is not None:
-            with contextlib.suppress(BaseException):  # why it ended was told by then
-                await self._task
+            self._task.cancel()  # while Discord is away, it sleeps longer and longer
+            await asyncio.wait({self._task})  # why it ended was told by then
             self._task = None
 
     async def _arrived(self, *, is_first: bool) -> None:

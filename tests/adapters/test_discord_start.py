@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import discord
@@ -65,6 +66,20 @@ async def test_nobody_is_warned_that_the_bot_cannot_talk(caplog: pytest.LogCaptu
         await chat.close()
 
     assert "voice" not in caplog.text
+
+
+async def test_a_bot_is_stopped_at_once_while_discord_is_away(
+    in_discord: DiscordDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 600.0)
+    await in_discord.discord.__aexit__()
+    async with asyncio.timeout(10):
+        while in_discord.chat.health().is_connected:  # noqa: ASYNC110 -- health signals nothing
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)  # until it waits before the next attempt
+
+    async with asyncio.timeout(5):
+        await in_discord.stop_bot()
 
 
 async def test_discord_that_cannot_be_reached_may_be_later() -> None:
