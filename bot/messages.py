@@ -451,6 +451,12 @@ def selection_said(report: SelectionReport, kind: Kind) -> str:
             "there were. The answers are kept, and count for nothing unless the next round brings "
             "better ones."
         )
+    if report.is_unheard:
+        return (
+            f"{words.plural(report.votes, 'vote')}: by what labels are called alone surely more of the "
+            "held-out samples are got right than by them. So names decide until people say more: "
+            f"{words.count(report.dropped)} of {words.count(report.pool)} samples set aside."
+        )
     if report.note:
         return (
             f"{words.plural(report.votes, 'vote')}: {report.note}. They count for the samples that "

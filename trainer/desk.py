@@ -21,6 +21,7 @@ from trainer.selection import (
     EVERYTHING,
     KEEP_THRESHOLD,
     MIN_VOTES,
+    UNHEARD,
     Selection,
     by_group,
     by_votes,
@@ -124,17 +125,19 @@ class Desk:
     def model(self) -> VoteModel:
         """The model of the votes so far; without votes it speaks from label names."""
         if self._model is None:
-            view = self._learner.view(self.rows)
-            x = signals(view)
-            if self._tuned is not None:
-                hint = np.nan_to_num(standardised_known(self._tuned[self.rows]))
-                x = np.concatenate([x, hint], axis=1)
-            voted = by_group(self._here(self._voted), view.group)
-            evidence = Evidence.of(
-                np.array(list(voted), dtype=np.int64), np.array(list(voted.values()), dtype=float)
-            )
-            self._model = VoteModel(view, x, evidence)
+            self._model = self._model_of(self._here(self._voted))
         return self._model
+
+    def _model_of(self, voted: Mapping[int, float]) -> VoteModel:
+        """The model of some votes on what is embedded."""
+        view = self._learner.view(self.rows)
+        x = signals(view)
+        if self._tuned is not None:
+            hint = np.nan_to_num(standardised_known(self._tuned[self.rows]))
+            x = np.concatenate([x, hint], axis=1)
+        said = by_group(voted, view.group)
+        places, keep = list(said), list(said.values())
+        return VoteModel(view, x, Evidence.of(np.array(places, dtype=np.int64), np.array(keep)))
 
     def _here(self, said: Mapping[int, T]) -> dict[int, T]:
         """What is said of samples that are embedded, by their place among these."""
@@ -156,6 +159,8 @@ class Desk:
         if self._choose is not None:
             tilt = lean if self._plan.arm == "human" else None
             return leaning(self._spread(self._choose(self._case())), tilt)
+        if self.openings == UNHEARD:
+            return self._spread(by_votes(self._model_of({}), voted={}, relabelled={}))
         chosen = by_votes(
             self.model,
             voted=self._here(self._voted),
@@ -237,9 +242,14 @@ class Desk:
 
     def openings_ahead(self) -> tuple[int, ...]:
         """What `openings` may become next: one more, or all; none where there is nothing to let in."""
-        if self._choose is not None or self.undone or self.openings == EVERYTHING:
+        if self._choose is not None or self.undone or self.openings in (EVERYTHING, UNHEARD):
             return ()
         return tuple(n for n in (self.openings + 1, EVERYTHING) if self._lets_in_more(n))
+
+    def may_go_by_names(self) -> bool:
+        """Whether label names might decide alone, instead of the votes."""
+        is_heard = self._choose is None and not self.undone and bool(self._voted)
+        return is_heard and self.model.pool.names is not None and not self._learner.is_two_sided
 
     def _lets_in_more(self, openings: int) -> bool:
         before, kept = self.openings, self.select().weight > 0
@@ -339,6 +349,7 @@ class Desk:
             auc=selection.auc,
             note=selection.note,
             undone=self.undone,
+            is_unheard=self.openings == UNHEARD,
             impurity=selection.impurity,
             impurity_after=after,
         )
@@ -346,7 +357,8 @@ class Desk:
     def _n_relabelled(self, selection: Selection) -> int:
         """Samples that are trained on under another label than the given one."""
         if not self._learner.is_two_sided:
-            return 0 if self.undone else len(self._relabelled)
+            is_heard = not self.undone and self.openings != UNHEARD
+            return len(self._relabelled) if is_heard else 0
         return int(((selection.label != self._learner.labels) & (selection.weight > 0)).sum())
 
 

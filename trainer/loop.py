@@ -36,7 +36,7 @@ from trainer.segment import (
     SegmentReport,
     SelectionReport,
 )
-from trainer.selection import EVERYTHING, Selection
+from trainer.selection import EVERYTHING, UNHEARD, Selection
 from trainer.tasks.base import HeadStart, Learner
 from trainer.tasks.registry import task_of
 
@@ -196,6 +196,7 @@ class Loop:
         else:  # people said something since: the model, too, is asked what it thinks by now
             # what the best weights lean on may be just what people said misleads
             is_void = self._learner.is_covering
+            desk.openings = max(desk.openings, 0)  # they are heard again
             self.progress = Progress() if is_void else state.progress.afresh()
             self._guard = Guard(None if is_void else self._scores)
             self._ask_model()
@@ -283,6 +284,8 @@ class Loop:
             self._take(desk.select(), None)
             before, start = start.loss, self._started()
         ahead = desk.openings_ahead()
+        if desk.may_go_by_names():  # votes that do harm are none
+            ahead = (*ahead, UNHEARD)
         for openings in ahead:
             self._marks.enter("score")
             before_it, desk.openings = desk.openings, openings
@@ -299,7 +302,10 @@ class Loop:
 
     @staticmethod
     def _is_wanted(wider: HeadStart, start: HeadStart, openings: int) -> bool:
-        """Whether to train on more; that nothing is set aside is the default and need not prove itself."""
+        """Whether to train on that instead.
+
+        That nothing is set aside is the stated default, and need not prove itself.
+        """
         if openings == EVERYTHING:
             return wider.is_better_than(start)
         return wider.is_surely_better_than(start)

@@ -173,6 +173,7 @@ class SelectionReport(_Plain):
     impurity_after: float | None = None  # the same, expected after another round of cards
     note: str = ""  # why the votes count for what was voted on alone, when they do
     undone: str = ""  # why the votes count for nothing, where they did harm
+    is_unheard: bool = False  # label names alone serve the dev set surely better, and decide
 
 
 class CheckpointReport(_Plain):

@@ -28,6 +28,8 @@ MIN_VOTES = 8
 """Votes below which they count for the voted samples alone."""
 EVERYTHING = 99
 """Openings after which all is taken but what people said no to."""
+UNHEARD = -1
+"""In their place: as if nobody had said anything, by label names alone."""
 CLEAN = 0.85
 """Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
@@ -275,7 +277,9 @@ def by_votes(
     weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
     impurity = None if note else float(1 - keep[kept].mean())
     if openings == EVERYTHING and not is_two_sided:
-        keep = heard  # a head start that doubts most of it would say nothing of training on all of it
+        keep = (
+            heard  # a head start that doubts most of it would say nothing of training on all of it
+        )
     chosen = Selection(weight / weight[kept].mean(), keep, label, score, note, impurity=impurity)
     return leaning(chosen, lean)
 

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainer.plans import Arm, pool_ids, votes
+from tests.trainer.plans import Arm, both, pool_ids, votes
 from trainer import activations
+from trainer.loop import Loop
+from trainer.selection import UNHEARD
+from trainer.tasks import classification
+from trainer.tasks.base import HeadStart
 from trainer.tasks.text_classification import TextClassification
 
 
@@ -110,3 +114,52 @@ def test_an_arm_without_people_is_never_undone(spec, tmp_path, monkeypatch):
     dev_right(monkeypatch, 0.9, 0.2)
     report = Arm(spec, tmp_path, arm="control").go(1.0)
     assert report.selection.undone == ""
+
+
+# --- before the first step ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def said(spec):
+    ids = pool_ids(spec)
+    return both(votes(ids[:30], 0.9), votes(ids[30:60], 0.1))
+
+
+def names_are_better(monkeypatch, is_so: bool = True) -> None:
+    monkeypatch.setattr(classification, "names_speak", lambda pool, names: True)
+    monkeypatch.setattr(
+        Loop,
+        "_is_wanted",
+        staticmethod(lambda wider, start, openings: is_so and openings == UNHEARD),
+    )
+
+
+@pytest.mark.parametrize("is_so", [True, False])
+def test_where_label_names_alone_are_surely_better_they_decide(
+    spec, said, tmp_path, monkeypatch, is_so
+):
+    names_are_better(monkeypatch, is_so)
+    arm = Arm(spec, tmp_path / "a", opinions=said)
+
+    report = arm.go(0.3)
+    names = Arm(spec, tmp_path / "b", arm="no_votes").go(0.3)
+
+    assert report.selection.is_unheard is is_so
+    assert (report.selection.kept == names.selection.kept) is is_so
+    assert arm.go(0.6).selection.is_unheard is is_so
+    more = arm.go(1.0, opinions=both(said, votes(pool_ids(spec)[60:], 0.9)))
+    assert not more.selection.is_unheard  # people said more: they are heard again
+
+
+def test_names_have_to_be_surely_better():
+    def right(n: int) -> HeadStart:
+        return HeadStart(1.0, np.arange(100) < n)
+
+    assert Loop._is_wanted(right(60), right(50), UNHEARD)
+    assert not Loop._is_wanted(right(51), right(50), UNHEARD)
+
+
+def test_without_votes_there_is_nothing_to_hold_names_against(spec, tmp_path, monkeypatch):
+    names_are_better(monkeypatch)
+    assert not Arm(spec, tmp_path, arm="no_votes").go(0.3).selection.is_unheard
+    assert not Arm(spec, tmp_path / "c").go(0.3).selection.is_unheard
