@@ -103,8 +103,8 @@ def _refuse_bad(path: Path, reading: Reading) -> None:
 
 def _sorted_out(store: Store, run: Run, members: Mapping[str, Member], reading: Reading) -> Sorted:
     ballots = store.votes.ballots(run_id=run.run_id)
-    standing = store.votes.current([ballot.ballot_id for ballot in ballots])
-    events = [event for ballot in ballots for event in store.votes.events(ballot.ballot_id)]
+    ids = [ballot.ballot_id for ballot in ballots]
+    standing, events = store.votes.current(ids), store.votes.events_on(ids)
 
     def person(voter: str) -> str:
         return members[voter].person_id if voter in members else voter

@@ -105,7 +105,8 @@ class Reader:
         found = Reading()
         latest: dict[tuple[str, str], Incoming] = {}
         for line, row in rows:
-            if row.get("kind", "sample") not in ("sample", "label") or row.get("role") == "gold":
+            kind = row["kind"] if _filled(row.get("kind")) else "sample"
+            if kind not in ("sample", "label") or row.get("role") == "gold":
                 found.others += 1
                 continue
             try:
@@ -179,7 +180,8 @@ class Reader:
         said = row.get("at")
         try:
             at = said if isinstance(said, datetime) else datetime.fromisoformat(str(said))
-        except ValueError:
+            utc = at.astimezone(UTC)
+        except (ValueError, OverflowError):
             raise _BadRow(
                 f"at {str(said)[:60]!r} is no time; write it like 2026-11-23T12:00:00+00:00"
             ) from None
@@ -187,7 +189,7 @@ class Reader:
             raise _BadRow(f"at {at.isoformat()} has no offset; add it, e.g. +00:00")
         if at > self._now + CLOCKS_APART:
             raise _BadRow(f"at {at.isoformat()} has not come yet; check the year and the offset")
-        return at.astimezone(UTC)
+        return utc
 
 
 def _filled(value: object) -> bool:

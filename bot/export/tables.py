@@ -184,5 +184,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except pa.ArrowException as err:
-        raise ExportError(f"{path.name} is no parquet file: {err}") from err
+    except (pa.ArrowException, OverflowError) as err:  # a moment beyond what Python counts to
+        raise ExportError(
+            f"{path.name} is no parquet file, or holds what cannot be read: {err}"
+        ) from err

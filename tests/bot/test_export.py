@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -62,6 +64,15 @@ def test_a_file_that_cannot_be_read_is_refused_by_line(tmp_path, name, content, 
 
     with pytest.raises(ExportError, match=said):
         list(read_table(tmp_path / name))
+
+
+def test_a_moment_that_no_calendar_has_is_refused(tmp_path):
+    pq.write_table(
+        pa.table({"at": pa.array([2**62], pa.timestamp("us", "UTC"))}), tmp_path / "v.parquet"
+    )
+
+    with pytest.raises(ExportError, match="holds what cannot be read"):
+        list(read_table(tmp_path / "v.parquet"))
 
 
 def test_pictures_are_pictures_to_the_library_that_loads_them(tmp_path, monkeypatch):

@@ -57,6 +57,8 @@ def heard(*rows, pool=POOL, kind=TEXTS):
         ({"at": "yesterday"}, "at 'yesterday' is no time; write it like 2026-11-23T12:00:00"),
         ({"at": "2026-11-23T12:00:00"}, "has no offset; add it"),
         ({"at": (T0 + timedelta(days=1)).isoformat()}, "has not come yet"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, "is no time"),  # before the first that can be told
+        ({"kind": None}, None),
         ({"label": "weather"}, "about the label 'weather', and the pool files pool-0 under 'fruit'"),
         ({"sample_id": None, "content_sha256": "bb"}, "2 samples have the content bb"),
         ({"sample_id": None, "content_sha256": "ff"}, "not in the run's pool"),
@@ -66,6 +68,7 @@ def test_a_bad_row_is_refused_by_its_line_with_the_remedy(change, said):
     found = read(GOOD, {**GOOD, **change})
 
     assert len(found.errors) == (said is not None)
+    assert found.others == 0
     if said is not None:
         assert found.errors[0].startswith("line 3: ")
         assert said in found.errors[0]
