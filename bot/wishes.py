@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from typing import Final
 
 from bot import outgoing
 from bot.house import House
@@ -18,12 +17,6 @@ from storage.database import StoreError
 from storage.models import Arm, ArmState, Run, Wish
 from storage.store.checkpoints import best
 from trainer.spec import RunSpec
-
-WISHED: Final = {
-    "stop": "Training; it stops at its next pause.",
-    "ask": "Training; questions come at its next step.",
-}
-"""What is said of a run that has a wish to fulfil."""
 
 
 class Wishes:

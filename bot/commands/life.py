@@ -40,13 +40,15 @@ async def stop(desk: Desk, asked: Asked) -> str:
         return f"Run {run_id} stops at its next pause. Say resume to take that back."
     if "later" not in asked.command.flags:
         await rounds.stop(run_id, asked.user)
-    return f"Run {run_id} stops at its next step; its last checkpoint stays."
+    stops = "stops at its next step" if _is_at_work(desk, run_id) else "is stopped"
+    return f"Run {run_id} {stops}; its last checkpoint stays."
 
 
 async def pause(desk: Desk, asked: Asked) -> str:
     """Hold it."""
     await desk.rounds.pause(asked.run.run_id, asked.user)
-    return f"Run {asked.run.run_id} pauses at its next step. Say resume to go on."
+    pauses = "pauses at its next step" if _is_at_work(desk, asked.run.run_id) else "is paused"
+    return f"Run {asked.run.run_id} {pauses}. Say resume to go on."
 
 
 async def resume(desk: Desk, asked: Asked) -> str:
@@ -76,6 +78,12 @@ DOES: Final[Mapping[str, Do]] = {
     "ask": ask,
     "budget": budget,
 }
+
+
+def _is_at_work(desk: Desk, run_id: str) -> bool:
+    """Whether a process trains it, which saves its work first."""
+    holder = desk.house.slot.holder
+    return holder is not None and holder.run_id == run_id
 
 
 def amount_of(names: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ async def test_stop_asks_back_and_does_it_once_it_is_meant(open_bot, chat, tiny_
         await chat.until(lambda: card.card.is_closed)
 
         assert run.state is RunState.STOPPED
-        assert card.card.lines == ("Run r1 stops at its next step; its last checkpoint stays.",)
+        assert card.card.lines == ("Run r1 is stopped; its last checkpoint stays.",)
         assert bot.house.store.upkeep.commands() == [
             ("memory:ana", "stop r1", True),
             ("memory:ana", "stop r1", True),

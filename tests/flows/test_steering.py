@@ -154,6 +154,25 @@ async def test_stopped_later_a_control_that_waits_trains_no_more_and_the_run_can
         assert await complete(bot.house, "resume", "run", "") == []
 
 
+async def test_what_is_said_of_a_stop_or_a_pause_is_what_happens(open_bot, chat, tiny_spec):
+    async def said(words, answer):
+        await chat.command("bo", words, "joulery")
+        async with asyncio.timeout(20):
+            await chat.until(lambda: any(answer in text for text in chat.said()))
+        for post in [p for p in chat.posts.values() if answer in p.text]:
+            del chat.posts[post.ref]
+
+    async with open_bot() as bot:
+        await bot.rounds.begin(tiny_spec(ask={"at": []}, train=LONG), who="memory:ana")
+        await at_work(bot.house.store, 0)
+        await bot.rounds.begin(tiny_spec(ask={"at": []}), who="memory:ana")
+        await said("pause r2", "Run r2 is paused. Say resume")  # it waited for the device
+        await said("pause r2", "Run r2 is paused. Say resume")
+        await said("stop r1 --yes", "Run r1 stops at its next step")
+        await ended(bot, bot.house.store.runs.get("r1"))
+        await said("stop r1", "Run r1 is stopped; its last")
+
+
 async def test_stopped_later_while_it_asks_it_stops_at_once(open_bot, chat, tiny_spec):
     async with open_bot() as bot:
         run = await bot.rounds.begin(tiny_spec(ask={"at": [0]}), who="memory:ana")
