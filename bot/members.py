@@ -52,7 +52,7 @@ async def opt_out(house: House, member_id: str) -> str:
 async def opt_in(house: House, member_id: str) -> str:
     """Have somebody back."""
     await house.call(house.store.members.opt_in, member_id)
-    return "Welcome back: you are reminded and named like everybody."
+    return "Welcome back: you are reminded and named like everybody, and not about to be forgotten."
 
 
 async def ask_to_leave(house: House, member_id: str) -> str:

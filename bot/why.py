@@ -198,7 +198,7 @@ def told(story: Story, kind: Kind, members: Mapping[str, Member], house: House) 
 def _introduced(story: Story) -> str:
     """Which sample it is, and how many it stands for."""
     known = story.fate
-    shown = [story.sample_id]
+    shown = [messages.cut(story.sample_id, 80)]
     if story.cards:
         shown.append(sample_said(view_of(story.cards[-1].ballot, story.cards[-1].subject.key)))
     if known is not None and not any(card.is_open for card in story.cards):

@@ -47,8 +47,15 @@ def fate(**changes):
 
 
 def story(*cards, **changes):
-    values = {"posterior": 0.9, "counting": 2, "fate": fate(), "note": "", "segment": SEGMENT}
-    return Story("pool-1", cards, **(values | changes))
+    values = {
+        "sample_id": "pool-1",
+        "posterior": 0.9,
+        "counting": 2,
+        "fate": fate(),
+        "note": "",
+        "segment": SEGMENT,
+    }
+    return Story(cards=cards, **(values | changes))
 
 
 class InUtc:
@@ -157,6 +164,10 @@ def test_votes_that_do_not_spread_are_said_not_to():
 def test_before_training_and_before_a_look_there_is_nothing_to_tell():
     assert "Nothing was trained on yet." in words(card(), fate=None, segment=None)
     assert "It was not looked at yet" in words(card(), fate=None)
+
+
+def test_a_name_without_end_is_cut():
+    assert len(words(sample_id="x" * 5_000, fate=None, segment=None)) < 200
 
 
 def test_of_a_pair_it_is_the_side_that_is_asked_about():
