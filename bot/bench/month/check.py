@@ -65,8 +65,10 @@ class Month:
         return sum(key.startswith("energy:") and key.count(":") == 3 for key in self.keys)
 
     def jobs_amiss(self) -> list[str]:
-        """Rounds that were not closed once, with one digest; segments, folds that lack or came twice."""
+        """Rounds that were not closed once, with one digest; cards, segments, daily folds amiss."""
         amiss = [f"{r.round_id} is {r.state}" for r in self.rounds if r.closed_at is None]
+        folds = {f"fold:{day.date}" for day in self._days}
+        amiss += sorted(folds - set(self._store.upkeep.done(folds)))
         for what in ("round", "closed"):
             for r in self.rounds:
                 posts = self.keys[f"{what}:{r.round_id}:slack"]
