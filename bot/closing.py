@@ -51,7 +51,7 @@ def sum_up(house: House, round_: Round, closed_by: str, *, is_complete: bool) ->
     outcome: dict[str, Any] = {**heard.tally.as_json(), "is_complete": is_complete}
     took = accounts.took_on(house.store, house.settings, run, ballots)
     told = [digest.closed(n, heard.tally, closed_by, kind_of(run.spec), took)]
-    if why := safety.contradiction(ballots, current, heard.tally.alpha):
+    if why := safety.contradiction(ballots, current):
         outcome[safety.OUTCOME] = why
         told.append(messages.contradicted(why))
     liked = pleased.pleased(ballots, current, heard.consensus.ignored, round_.quorum)

@@ -8,26 +8,39 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from bot.opinions import opinions
 from storage.models import Ballot, Round, RoundState, Segment, SegmentState, Vote
 
 OUTCOME = "undone"
 """Where a round's outcome says why it counts for nothing."""
 MIN_ALPHA = 0.1
 """Krippendorff's alpha below which people agree no more than by chance would be."""
+BELIEVED = 0.65
+"""What a person's answers are worth at least, from .5 of a coin to 1, to be held against others'."""
 FEWEST_CARDS = 8
 """Cards with two answers or more, below which nobody can tell."""
 OFTEN = 0.25
 """Share of pairs of answers that differ. Where nearly all say the same, alpha is low for nothing."""
 
 
-def contradiction(ballots: Sequence[Ballot], votes: Sequence[Vote], alpha: float | None) -> str:
+def contradiction(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> str:
     """Why the answers of a round count for nothing, in words; empty where they count.
+
+    Somebody who always says yes, or lies, contradicts everybody; where they are known for
+    that, they are weighed for what they are worth, and only those who can be believed are held
+    against each other.
 
     Args:
         ballots: its cards.
         votes: the current answers on them.
-        alpha: Krippendorff's, over the samples; None where it cannot be told.
     """
+    heard = opinions(ballots, votes)
+    believed = {p for p, voter in heard.voters.items() if voter.accuracy >= BELIEVED}
+    believed -= heard.consensus.ignored
+    if len(believed) >= 2:
+        votes = [vote for vote in votes if vote.person in believed]
+        heard = opinions(ballots, votes)
+    alpha = heard.tally.alpha
     if alpha is None or alpha >= MIN_ALPHA:
         return ""
     differing = _differing(ballots, votes)

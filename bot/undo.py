@@ -141,7 +141,7 @@ def _recount(house: House, run: Run, round_: Round) -> None:
     counts = heard.tally.as_json()
     if liked is not None:
         counts[pleased.OUTCOME] = liked.as_json()
-    why = safety.contradiction(ballots, current, heard.tally.alpha)
+    why = safety.contradiction(ballots, current)
     if why or (round_.outcome or {}).get(safety.OUTCOME):  # it may count again, or no more
         counts[safety.OUTCOME] = why
     items = final_cards(house, run, ballots, answers)
