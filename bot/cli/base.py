@@ -25,8 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(markup=False)  # names, reasons and paths may hold brackets
-err = Console(stderr=True, markup=False)
+out = Console(markup=False, emoji=False)  # names, reasons and paths may hold brackets, or :b:
+err = Console(stderr=True, markup=False, emoji=False)
 
 ReportOption = Annotated[Path | None, typer.Option(help="write the figures to this file, as JSON")]
 PortOption = Annotated[int | None, typer.Option(help="port of the page; 0 = any free one")]

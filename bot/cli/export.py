@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bot import words
 from bot.cli.base import app, out, settings_of
 from bot.export.exporting import What, export
 from bot.export.importing import import_votes
@@ -44,11 +45,11 @@ def import_command(
 ) -> None:
     """Let votes count that were given in another tool or an earlier run."""
     found = import_votes(settings_of(None), file, run, is_preview=preview)
-    verb = "would be" if preview else "are"
+    verb = "would be" if preview else "is" if found.new == 1 else "are"
     out.print(
-        f"{found.new} votes on {found.samples} samples {verb} taken into run {found.run_id}; "
-        f"{found.known} stood already, {found.outrun} gave way to later ones, {found.others} rows "
-        "are no votes on samples",
+        f"{words.plural(found.new, 'vote')} on {words.plural(found.samples, 'sample')} {verb} taken "
+        f"into run {found.run_id}; {found.known} stood already, {found.outrun} gave way to later "
+        f"ones, {words.plural(found.others, 'row')} without a vote on a sample",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     for voter, votes in found.by_voter.items():

@@ -43,10 +43,10 @@ def run() -> None:
         )  # fmt: skip
         bad_input = _first(error, kinds)
         if bad_input is not None:
-            err.print(str(bad_input), style="red", highlight=False, markup=False)
+            err.print(str(bad_input), style="red", highlight=False, soft_wrap=True)
             sys.exit(BAD_INPUT)
         failed = _first(error, (CompareError, BenchError))
         if failed is not None:
-            err.print(str(failed), style="red", highlight=False, markup=False)
+            err.print(str(failed), style="red", highlight=False, soft_wrap=True)
             sys.exit(FAILURE)
         raise

@@ -14,6 +14,7 @@ from bot import serving
 from bot.cli.base import app, out, settings_of
 from bot.members import pseudonym
 from storage.database import StoreError
+from storage.store.store import Store
 
 
 @app.command()
@@ -21,11 +22,10 @@ def forget(
     member: Annotated[str, typer.Argument(help="an account, such as slack:U0123 or web:ana")],
 ) -> None:
     """Remove a person's name and accounts from the database; their votes stay, as somebody's."""
-    from storage.store.store import Store
-
     settings = settings_of(None)
     store = Store.open(settings.database)
     known = {*store.votes.members(), *(who for who, _, _ in store.upkeep.commands())}
+    known |= _voters(store)  # whose votes came from a file are no members
     if member not in known:
         raise StoreError(
             f"nobody called {member} is known; an id is such as slack:U0123 or web:ana"
@@ -44,6 +44,12 @@ def forget(
         asyncio.run(_leave_page(serving.web_chat(settings), on_page))
     store.members.forget(person, pseudonym)
     out.print("Done: they are forgotten, and their votes count as before.")
+
+
+def _voters(store: Store) -> set[str]:
+    """All who ever voted."""
+    ballots = [b.ballot_id for r in store.runs.all() for b in store.votes.ballots(run_id=r.run_id)]
+    return {event.voter for event in store.votes.events_on(ballots)}
 
 
 async def _leave_page(chat: WebChat, accounts: Sequence[str]) -> None:

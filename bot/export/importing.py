@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot import words
 from bot.energy.export import ExportError
 from bot.energy.exporting import run_named
 from bot.export.exporting import key_of, pool_of
@@ -96,7 +97,7 @@ def _refuse_bad(path: Path, reading: Reading) -> None:
         more = len(reading.errors) - SHOWN
         lines = reading.errors[:SHOWN] + ([f"... and {more} more rows"] if more > 0 else [])
         raise ExportError(
-            f"{path.name}: {len(reading.errors)} rows cannot be read, so none was taken in:\n"
+            f"{path.name}: {words.plural(len(reading.errors), 'row')} cannot be read, so none was taken in:\n"
             + "\n".join(lines)
         )
 

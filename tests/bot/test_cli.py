@@ -25,12 +25,12 @@ def test_without_runs_status_says_how_to_see_one(joulery):
     assert "joulery demo" in joulery("status").stdout
 
 
-def test_status_shows_reasons_as_they_stand_whatever_brackets_they_hold(joulery, tmp_path):
+def test_status_shows_reasons_as_they_stand_whatever_they_hold(joulery, tmp_path):
     store = Store.open(f"sqlite:///{tmp_path / 'data' / 'joulery.db'}")
     run = store.runs.create(
         name="br", spec={}, seed=0, arms=["human"], runs_folder=tmp_path, who="ana", now=NOW
     )
-    why = "all samples carry the label '[/b] urgent'"
+    why = "all samples carry the label '[/b] urgent :b: '"
     store.runs.move(run.run_id, RunState.FAILED, who="joulery", why=why, now=NOW)
 
     shown, data = joulery("status"), joulery("status", "--json")

@@ -7,10 +7,13 @@ import csv
 import json
 
 import pytest
+from typer.testing import CliRunner
 
+from bot.cli import app
 from bot.energy.export import ExportError
 from bot.export.exporting import export, pool_of
 from bot.export.importing import import_votes
+from storage.store.store import Store
 from tests.flows.people import open_cards, vote_until_ended
 
 
@@ -27,7 +30,7 @@ def write(path, rows):
 
 
 async def test_votes_of_another_tool_are_learnt_from_and_the_same_file_again_is_nothing(
-    open_bot, settings, chat, tiny_spec, tmp_path
+    open_bot, settings, chat, tiny_spec, tmp_path, monkeypatch
 ):
     async with open_bot() as bot:
         run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
@@ -56,6 +59,13 @@ async def test_votes_of_another_tool_are_learnt_from_and_the_same_file_again_is_
 
     with pytest.raises(ExportError, match="r1 has finished; start another"):
         await take_in(settings, path)
+    monkeypatch.setenv("JOULERY_DATA_DIR", str(settings.data_dir))
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["forget", "import:ben"])
+    assert "they are forgotten" in done.stdout
+    stored = Store.open(settings.database).votes
+    voters = {e.voter for e in stored.events_on([b.ballot_id for b in stored.ballots(run_id="r1")])}
+    assert "import:eve" in voters
+    assert "import:ben" not in voters
 
 
 async def votes_of(bot):
@@ -95,7 +105,7 @@ async def test_one_bad_row_keeps_all_of_them_out(open_bot, settings, chat, tiny_
         path = write(tmp_path / "votes.csv", rows)
 
         with pytest.raises(
-            ExportError, match=r"(?s)1 rows cannot be read.*line 3: answer 'perhaps'"
+            ExportError, match=r"(?s)1 row cannot be read.*line 3: answer 'perhaps'"
         ):
             await take_in(settings, path)
 
