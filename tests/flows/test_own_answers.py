@@ -98,9 +98,9 @@ async def test_the_sample_s_quorum_closes_a_round_and_the_model_s_answers_alone_
     assert found.outcome[OUTCOME] == {"good": 1, "rated": 2, "is_clear": False}
     assert "2 votes by 2 people: 1 worth learning, 1 not worth it" in asked.said()
     assert "The model's own answers: the team finds 1 of 2 good." in asked.said()
-    assert [o.sample_id for o in asked.bot.rounds.segments.reports.heard(asked.run).opinions.samples] == [
-        "pool-0"
-    ]
+    assert [
+        o.sample_id for o in asked.bot.rounds.segments.reports.heard(asked.run).opinions.samples
+    ] == ["pool-0"]
 
 
 async def test_stop_is_suggested_once_the_team_is_clearly_happy_and_done_by_people_alone(asked):
