@@ -36,7 +36,7 @@ from trainer.segment import (
     SegmentReport,
     SelectionReport,
 )
-from trainer.selection import EVERYTHING, UNHEARD, Selection
+from trainer.selection import UNHEARD, Selection
 from trainer.tasks.base import HeadStart, Learner
 from trainer.tasks.registry import task_of
 
@@ -290,7 +290,7 @@ class Loop:
             self._marks.enter("score")
             before_it, desk.openings = desk.openings, openings
             wider = self._learner.start(desk.select())
-            if wider is not None and self._is_wanted(wider, start, openings):
+            if wider is not None and wider.is_surely_better_than(start):
                 start = wider
             else:
                 desk.openings = before_it
@@ -299,16 +299,6 @@ class Loop:
             self._start()
         elif ahead:
             self._learner.start(self.selection)  # as before
-
-    @staticmethod
-    def _is_wanted(wider: HeadStart, start: HeadStart, openings: int) -> bool:
-        """Whether to train on that instead.
-
-        That nothing is set aside is the stated default, and need not prove itself.
-        """
-        if openings == EVERYTHING:
-            return wider.is_better_than(start)
-        return wider.is_surely_better_than(start)
 
     def _started(self) -> HeadStart:
         start = self._start()

@@ -10,8 +10,6 @@ import torch
 
 from tests.trainer.plans import Arm, both, pool_ids, votes
 from trainer import activations
-from trainer.loop import Loop
-from trainer.selection import UNHEARD
 from trainer.tasks import classification
 from trainer.tasks.base import HeadStart
 from trainer.tasks.text_classification import TextClassification
@@ -127,11 +125,14 @@ def said(spec):
 
 def names_are_better(monkeypatch, is_so: bool = True) -> None:
     monkeypatch.setattr(classification, "names_speak", lambda pool, names: True)
-    monkeypatch.setattr(
-        Loop,
-        "_is_wanted",
-        staticmethod(lambda wider, start, openings: is_so and openings == UNHEARD),
-    )
+    start = TextClassification.start
+
+    def told(self, selection):
+        start(self, selection)
+        by_names = is_so and selection.auc is None  # of votes it is known
+        return HeadStart(1.0, np.arange(100) < (90 if by_names else 50))
+
+    monkeypatch.setattr(TextClassification, "start", told)
 
 
 @pytest.mark.parametrize("is_so", [True, False])
@@ -149,14 +150,6 @@ def test_where_label_names_alone_are_surely_better_they_decide(
     assert arm.go(0.6).selection.is_unheard is is_so
     more = arm.go(1.0, opinions=both(said, votes(pool_ids(spec)[60:], 0.9)))
     assert not more.selection.is_unheard  # people said more: they are heard again
-
-
-def test_names_have_to_be_surely_better():
-    def right(n: int) -> HeadStart:
-        return HeadStart(1.0, np.arange(100) < n)
-
-    assert Loop._is_wanted(right(60), right(50), UNHEARD)
-    assert not Loop._is_wanted(right(51), right(50), UNHEARD)
 
 
 def test_without_votes_there_is_nothing_to_hold_names_against(spec, tmp_path, monkeypatch):
