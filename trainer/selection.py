@@ -276,10 +276,6 @@ def by_votes(
         sure = np.ones(len(pool))
     weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
     impurity = None if note else float(1 - keep[kept].mean())
-    if openings == EVERYTHING and not is_two_sided:
-        keep = (
-            heard  # a head start that doubts most of it would say nothing of training on all of it
-        )
     chosen = Selection(weight / weight[kept].mean(), keep, label, score, note, impurity=impurity)
     return leaning(chosen, lean)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.trainer.pools import DirtyPool, dirty_pool, voted_on
 from trainer.selection import (
-    EVERYTHING,
     FLOOR_SHARE,
     FLOOR_WEIGHT,
     KEEP_THRESHOLD,
@@ -541,19 +540,3 @@ def test_there_is_no_gold_where_nothing_makes_a_sample_sure():
 
     assert len(cards) == 20
     assert {card.role for card in cards} == {"ask", "audit"}
-
-
-def test_where_all_is_taken_what_nobody_was_asked_about_counts_in_full():
-    """Also for a head start, which goes by weight and sureness: else it is no start on all of it."""
-    pool = dirty_pool()
-    index = np.arange(0, 300, 3)
-    model = model_of(pool, Evidence.of(index, np.where(pool.is_good[index], 0.95, 0.05)))
-    voted = dict(zip(index.tolist(), model.evidence.keep.tolist(), strict=True))
-
-    chosen = by_votes(model, voted=voted, relabelled={}, openings=EVERYTHING)
-
-    rest = np.setdiff1d(np.arange(300), index)
-    assert (chosen.weight[rest] > 0).all()
-    assert (chosen.keep[rest] == 1).all()
-    assert chosen.keep[index] == pytest.approx(model.evidence.keep)
-    assert chosen.impurity > 0.1  # what is thought of it is thought on
