@@ -23,7 +23,7 @@ demo: $(STAMP) ## see the whole loop: train, ask, vote, learn, weigh the joules 
 	@$(BIN)/joulery demo $(ARGS)
 
 test: $(STAMP) ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint types imports test ## all that CI runs
 
