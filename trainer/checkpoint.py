@@ -81,7 +81,7 @@ def save(
         activations.save(temporary / "weights.safetensors", dict(weights))
         activations.save(temporary / "averages.safetensors", dict(averages))
         activations.save(temporary / "best.safetensors", dict(best))
-        arrays = {name: torch.from_numpy(values) for name, values in seen.items()}
+        arrays = {name: torch.from_numpy(values.copy()) for name, values in seen.items()}
         activations.save(temporary / "seen.safetensors", arrays)
         activations.save(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer, names))
         meta = {"format": FORMAT, **asdict(state)}
