@@ -12,6 +12,7 @@ import pytest
 from adapters.memory import MemoryChat
 from bot.app import Bot, running
 from bot.settings import Settings
+from tests.flows.served import Served
 
 OpenBot = Callable[..., AbstractAsyncContextManager[Bot]]
 
@@ -45,3 +46,11 @@ def open_bot(settings: Settings, chat: MemoryChat) -> OpenBot:
             yield bot
 
     return start
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """A bot as a process of its own, which can be killed."""
+    bot = Served(tmp_path)
+    yield bot
+    await bot.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from adapters.base import Ref
 from adapters.memory import MemoryChat, Post
 from bot.app import Bot
-from storage.models import Run
+from storage.models import Ballot, Run
 
 
 def asking(chat: MemoryChat) -> list[Post]:
@@ -58,6 +58,31 @@ async def vote_until_ended(chat: MemoryChat, bot: Bot, run: Run, who: str = "ana
         return await ended(bot, run)
     finally:
         voting.cancel()
+
+
+async def answer_each(
+    chat: MemoryChat, bot: Bot, run: Run, answer: Callable[[Post, Ballot], Awaitable[None]]
+) -> Run:
+    """Answer every card once, as it opens, until the run has ended and everything was said."""
+    store, answered = bot.house.store, set()
+
+    async def keep_answering() -> None:
+        while True:
+            for post in asking(chat):
+                posting = store.mail.posting_at(str(post.ref))
+                if posting is None or posting.ballot_id is None or posting.ballot_id in answered:
+                    continue
+                found = store.votes.ballot(posting.ballot_id)
+                assert found is not None
+                await answer(post, found[0])
+                answered.add(posting.ballot_id)
+            await asyncio.sleep(0.05)
+
+    answering = asyncio.create_task(keep_answering())
+    try:
+        return await ended(bot, run)
+    finally:
+        answering.cancel()
 
 
 async def ended(bot: Bot, run: Run, timeout_s: float = 90) -> Run:

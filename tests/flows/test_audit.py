@@ -1,6 +1,5 @@
 """The audit before any expensive work: go, no-go, nobody there; and the ballots after it."""
 
-import asyncio
 import itertools
 
 import pytest
@@ -9,7 +8,7 @@ from bot.conclusion import read_report
 from bot.weighing import NOT_ASKED
 from storage.models import RoundState, RunState, SegmentState
 from tests.conftest import write_topics
-from tests.flows.people import asking, ended, head, thread, vote_until_ended
+from tests.flows.people import answer_each, asking, ended, head, thread, vote_until_ended
 from tests.flows.served import Ballots, Served, assert_all_stands_once, run_ended, until, write_spec
 from trainer.segment import SegmentPlan, SegmentReport
 
@@ -27,29 +26,16 @@ async def vote_by(chat, bot, run, fits, careless=()):
         fits: yields for each card whether Ana says that the label fits; gold cards she has right.
         careless: people who answer after her, wherever it is known what is right always wrongly.
     """
-    store, answered = bot.house.store, set()
 
-    async def keep_voting():
-        while True:
-            for post in asking(chat):
-                posting = store.mail.posting_at(str(post.ref))
-                if posting is None or posting.ballot_id in answered:
-                    continue
-                ballot, _ = store.votes.ballot(posting.ballot_id)
-                [subject] = ballot.subjects
-                is_gold = subject.role == "gold"
-                is_yes = subject.truth > 0.5 if is_gold else next(fits)
-                await chat.react("ana", post.ref, emoji(ballot, is_yes))
-                for who in careless:
-                    await chat.react(who, post.ref, emoji(ballot, is_yes is not is_gold))
-                answered.add(posting.ballot_id)
-            await asyncio.sleep(0.05)
+    async def answer(post, ballot):
+        [subject] = ballot.subjects
+        is_gold = subject.role == "gold"
+        is_yes = subject.truth > 0.5 if is_gold else next(fits)
+        await chat.react("ana", post.ref, emoji(ballot, is_yes))
+        for who in careless:
+            await chat.react(who, post.ref, emoji(ballot, is_yes is not is_gold))
 
-    voting = asyncio.create_task(keep_voting())
-    try:
-        return await ended(bot, run)
-    finally:
-        voting.cancel()
+    return await answer_each(chat, bot, run, answer)
 
 
 def emoji(ballot, is_yes):

@@ -1,38 +1,24 @@
 """People who contradict each other: their round counts for nothing, and the thread says why."""
 
-import asyncio
-from collections import defaultdict
+import itertools
 
 from bot.safety import OUTCOME
 from storage.models import RunState
-from tests.flows.people import asking, ended, head, thread
+from tests.flows.people import answer_each, head, thread
 from tests.flows.test_audit import emoji, weights
 
 ASK = {"at": [0.3], "audit": 0, "cards": 14, "feature_cards": 0, "quorum": 2, "deadline": 60}
 
 
 async def answer(chat, bot, run, *patterns):
-    """Each person answers card after card by a pattern of yes and no, until the run has ended."""
-    store, answered = bot.house.store, defaultdict(int)
+    """Ana and Bo answer card after card, each by a pattern of yes and no, until the run has ended."""
+    turns = zip(*map(itertools.cycle, patterns), strict=True)
 
-    async def keep_voting():
-        while True:
-            for post in asking(chat):
-                posting = store.mail.posting_at(str(post.ref))
-                if posting is None or posting.ballot_id in answered:
-                    continue
-                ballot, _ = store.votes.ballot(posting.ballot_id)
-                n = answered[posting.ballot_id] = len(answered)
-                for who, pattern in zip(("ana", "bo"), patterns, strict=True):
-                    is_yes = pattern[n % len(pattern)] == "y"
-                    await chat.react(who, post.ref, emoji(ballot, is_yes))
-            await asyncio.sleep(0.05)
+    async def both(post, ballot):
+        for who, says in zip(("ana", "bo"), next(turns), strict=True):
+            await chat.react(who, post.ref, emoji(ballot, says == "y"))
 
-    voting = asyncio.create_task(keep_voting())
-    try:
-        return await ended(bot, run)
-    finally:
-        voting.cancel()
+    return await answer_each(chat, bot, run, both)
 
 
 async def test_a_round_of_contradictions_trains_as_if_nobody_had_voted(open_bot, chat, tiny_spec):

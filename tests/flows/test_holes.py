@@ -3,15 +3,8 @@
 import pytest
 
 from storage.models import RunState
-from tests.flows.served import Served, at_work, is_gone, run_ended, until, write_spec
+from tests.flows.served import at_work, is_gone, run_ended, until, write_spec
 from trainer.energy.sources import TRAINING_CPU
-
-
-@pytest.fixture
-async def served(tmp_path):
-    bot = Served(tmp_path)
-    yield bot
-    await bot.close()
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from tests.flows.people import ended, head, open_cards, thread, vote_on_all, vot
 from tests.flows.served import (
     JOULERY,
     Ballots,
-    Served,
     assert_all_stands_once,
     at_work,
     environment,
@@ -25,13 +24,6 @@ from tests.flows.served import (
     write_spec,
 )
 from trainer.segment import SegmentPlan
-
-
-@pytest.fixture
-async def served(tmp_path):
-    bot = Served(tmp_path)
-    yield bot
-    await bot.close()
 
 
 async def vote_to_the_end(ballots, store, *guests):

@@ -10,7 +10,16 @@ import pytest
 from adapters.base import CommandInvoked, Ref
 from bot.members import forget_due
 from storage.models import RoundState
-from tests.flows.people import asking, ended, head, open_cards, spelt, thread, vote_until_ended
+from tests.flows.people import (
+    asking,
+    comes_true,
+    ended,
+    head,
+    open_cards,
+    spelt,
+    thread,
+    vote_until_ended,
+)
 from tests.flows.test_asking_back import asked, button
 from trainer.segment import SegmentPlan
 
@@ -44,12 +53,6 @@ def current(bot, run):
     return votes.current([b.ballot_id for b in votes.ballots(run_id=run.run_id)])
 
 
-async def until(look, timeout_s=30):
-    async with asyncio.timeout(timeout_s):
-        while not look():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 async def sample_cards(chat):
     cards = await open_cards(chat, 6)
     return [post for post in cards if not post.card.menu]
@@ -58,8 +61,17 @@ async def sample_cards(chat):
 async def until_asked(bot, run):
     """The ballots of the first round, once it is open."""
     votes = bot.house.store.votes
-    await until(lambda: votes.ballots(run_id=run.run_id), timeout_s=60)
+    await comes_true(lambda: votes.ballots(run_id=run.run_id), timeout_s=60)
     return votes.ballots(run_id=run.run_id)
+
+
+async def two_votes(chat, bot, run):
+    """Bo answers two cards; the second one."""
+    first, second, *_ = await sample_cards(chat)
+    for post in (first, second):
+        await chat.react("bo", post.ref, spelt(post, "up"))
+    await comes_true(lambda: len(current(bot, run)) == 2)
+    return second
 
 
 async def test_one_s_last_answer_is_taken_back_and_a_snapshot_does_not_bring_it_back(
@@ -67,10 +79,7 @@ async def test_one_s_last_answer_is_taken_back_and_a_snapshot_does_not_bring_it_
 ):
     async with open_bot() as bot:
         run = await bot.rounds.begin(tiny_spec(ask={"quorum": 9}), who="memory:ana")
-        first, second, *_ = await sample_cards(chat)
-        await chat.react("bo", first.ref, spelt(first, "up"))
-        await chat.react("bo", second.ref, spelt(second, "up"))
-        await until(lambda: len(current(bot, run)) == 2)
+        second = await two_votes(chat, bot, run)
 
         answer = await told(chat, "bo", "undo")
         await bot.look_at_open_cards()
@@ -82,7 +91,7 @@ async def test_one_s_last_answer_is_taken_back_and_a_snapshot_does_not_bring_it_
         assert len(current(bot, run)) == 1
         await chat.unreact("bo", second.ref, spelt(second, "up"))
         await chat.react("bo", second.ref, spelt(second, "up"))
-        await until(lambda: len(current(bot, run)) == 2)
+        await comes_true(lambda: len(current(bot, run)) == 2)
         await bot.look_at_open_cards()
         assert len(current(bot, run)) == 2
         await bot.rounds.stop(run.run_id, "memory:ana")
@@ -94,10 +103,7 @@ async def test_an_undo_that_is_heard_again_after_a_crash_takes_nothing_more_back
 ):
     async with open_bot() as bot:
         run = await bot.rounds.begin(tiny_spec(ask={"quorum": 9}), who="memory:ana")
-        first, second, *_ = await sample_cards(chat)
-        await chat.react("bo", first.ref, spelt(first, "up"))
-        await chat.react("bo", second.ref, spelt(second, "up"))
-        await until(lambda: len(current(bot, run)) == 2)
+        await two_votes(chat, bot, run)
         command = CommandInvoked(
             event_id="e-undo", user="memory:bo", at=bot.house.now(), words="undo",
             ref=Ref(platform="memory", channel=CHANNEL, message=""),
@@ -120,7 +126,7 @@ async def test_undo_in_a_card_s_thread_is_of_that_card_and_all_is_all(open_bot, 
         cards = await sample_cards(chat)
         for post in cards:
             await chat.react("bo", post.ref, spelt(post, "up"))
-        await until(lambda: len(current(bot, run)) == len(cards))
+        await comes_true(lambda: len(current(bot, run)) == len(cards))
 
         n = len(chat.whispers)
         await chat.reply("bo", cards[0].ref, "undo")
@@ -141,8 +147,9 @@ async def test_undo_in_a_card_s_thread_is_of_that_card_and_all_is_all(open_bot, 
 
 async def test_only_an_admin_takes_somebody_s_votes_back_and_means_it(open_bot, chat, tiny_spec):
     """The closed round is counted anew, its cards are redrawn, and training hears what is left."""
+    ask = {"quorum": 2, "deadline": 15}  # in the next round one person is left to vote
     async with open_bot(admins=("memory:eve",)) as bot:
-        run = await bot.rounds.begin(tiny_spec(ask={"quorum": 2}), who="memory:ana")
+        run = await bot.rounds.begin(tiny_spec(ask=ask), who="memory:ana")
         cards = await open_cards(chat, 6)
         for who in ("bo", "cy"):
             for post in cards:
@@ -151,7 +158,7 @@ async def test_only_an_admin_takes_somebody_s_votes_back_and_means_it(open_bot, 
                 else:
                     await chat.react(who, post.ref, spelt(post, "up"))
         store = bot.house.store.votes
-        await until(lambda: store.rounds(run.run_id)[0].state is RoundState.CLOSED)
+        await comes_true(lambda: store.rounds(run.run_id)[0].state is RoundState.CLOSED)
         before = store.rounds(run.run_id)[0].outcome["votes"]
 
         denied = await told(chat, "bo", "undo memory:cy r1")
@@ -229,7 +236,7 @@ async def test_why_s_answer_is_no_vote_and_a_label_called_so_is(open_bot, chat, 
         await chat.until(lambda: thread(chat, card.ref))
         await chat.reply("bo", card.ref, "why is that so")
         await chat.reply("bo", card.ref, "can't tell")
-        await until(lambda: current(bot, run))
+        await comes_true(lambda: current(bot, run))
 
         assert [v.answer for v in current(bot, run)] == ["unsure"]
         assert len(thread(chat, card.ref)) == 1
@@ -299,7 +306,7 @@ async def test_who_is_forgotten_is_in_no_byte_of_the_database(open_bot, chat, ti
         run = await bot.rounds.begin(tiny_spec(), who="memory:zoequx")
         cards = await sample_cards(chat)
         await chat.react("zoequx", cards[0].ref, spelt(cards[0], "up"))
-        await until(lambda: current(bot, run))
+        await comes_true(lambda: current(bot, run))
         waits = await told(chat, "zoequx", "forget me")
         await forget_due(bot.house)
         is_known_meanwhile = "memory:zoequx" in bot.house.store.votes.members()

@@ -6,17 +6,10 @@ import pytest
 
 from storage.models import ArmState, RunState, SegmentState
 from tests.flows.people import ended, head, open_cards, vote_on_all, vote_until_ended
-from tests.flows.served import Served, at_work, is_gone, until, write_spec
+from tests.flows.served import at_work, is_gone, until, write_spec
 
 LONG = {"epochs": 100, "batch_size": 1}
 """Some ten seconds of training: long enough for whoever waits to be looked at."""
-
-
-@pytest.fixture
-async def served(tmp_path):
-    bot = Served(tmp_path)
-    yield bot
-    await bot.close()
 
 
 def states(store):

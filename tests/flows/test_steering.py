@@ -10,16 +10,9 @@ from bot.steps import CUT_SHORT
 from storage.database import StoreError
 from storage.models import RunState, SegmentState, Wish
 from tests.flows.people import ended, head, open_cards, thread, vote_on_all, vote_until_ended
-from tests.flows.served import Served, at_work, until, write_spec
+from tests.flows.served import at_work, until, write_spec
 
 LONG = {"epochs": 100, "batch_size": 2}
-
-
-@pytest.fixture
-async def served(tmp_path):
-    bot = Served(tmp_path)
-    yield bot
-    await bot.close()
 
 
 def segments(store):
@@ -171,6 +164,8 @@ async def test_what_is_said_of_a_stop_or_a_pause_is_what_happens(open_bot, chat,
         await said("stop r1 --yes", "Run r1 stops at its next step")
         await ended(bot, bot.house.store.runs.get("r1"))
         await said("stop r1", "Run r1 is stopped; its last")
+        states = [run.state for run in bot.house.store.runs.all()]
+        assert states == [RunState.STOPPED, RunState.PAUSED]
 
 
 async def test_stopped_later_while_it_asks_it_stops_at_once(open_bot, chat, tiny_spec):
