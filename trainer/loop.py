@@ -436,7 +436,7 @@ class Loop:
 
 
 def _is_wanted(wider: HeadStart, start: HeadStart, openings: int) -> bool:
-    """Whether to train on that instead; that nothing is set aside is the default, and proves nothing."""
+    """Whether to train on that instead; to set nothing aside is the default, and need not prove itself."""
     if openings == EVERYTHING:
         return wider.is_better_than(start)
     return wider.is_surely_better_than(start)

@@ -21,8 +21,6 @@ from trainer.energy.track import Slice, Slot, Track
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
-REST_TICK_S = 5.0
-"""How often a row is cut while there is no run to book it on: each waking costs joules, too."""
 
 Sink = Callable[[Sequence[EnergyReading], Sequence[EnergyCounter]], object]
 """Stores rows and, together with them, where the counters stand."""
@@ -110,7 +108,6 @@ class EnergyMeter:
         with self._lock:
             others = [slot for slot in self._bots if slot.run_id != run_id]
             self._bots = [*others, Slot(run_id, arm, None, "bot")]
-        self._wake.set()
 
     def release(self, run_id: str) -> None:
         """A run has ended: from now on its joules are nobody's; other runs keep theirs."""
@@ -192,24 +189,19 @@ class EnergyMeter:
                 )
 
     def _run(self) -> None:
-        cut_at = beat = self._clock()
+        due = beat = self._clock()
         while not self._is_closing:
             now = self._clock()
-            if now >= cut_at + self._tick_s:
+            if now >= due:
                 self.cut()
-                cut_at = now
+                due = now + TICK_S
             if self._polled and now >= beat:
                 self.poll()
                 beat = max(beat, now - self._beat_s) + self._beat_s  # what was missed is missed
             self._flush()
-            due = cut_at + self._tick_s
             until = min(due, beat) if self._polled else due
             self._wake.wait(max(until - self._clock(), 0.0))
             self._wake.clear()
-
-    @property
-    def _tick_s(self) -> float:
-        return TICK_S if self._bots or self._slot != Slot() else REST_TICK_S
 
     def _flush(self) -> None:
         with self._delivery:  # one at a time: whoever flushes waits for rows on their way

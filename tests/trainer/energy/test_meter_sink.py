@@ -6,17 +6,13 @@ import threading
 import time
 from collections.abc import Sequence
 
-import pytest
-
 from storage.models import EnergyReading
-from tests.trainer.energy.meters import TRAIN, Power, meter_of
-from trainer.energy import meter as meter_module
+from tests.trainer.energy.meters import Power, meter_of
 from trainer.energy.clock import read_boot_id
 from trainer.energy.fake_nvml import (
     Clock,
 )
 from trainer.energy.meter import EnergyMeter
-from trainer.energy.track import Slot
 
 
 def test_rows_are_kept_while_the_sink_fails_and_delivered_in_order_later(clock, shelf):
@@ -56,27 +52,6 @@ def test_the_meters_own_thread_cuts_and_delivers(shelf):
     assert shelf.rows
     assert "energy-meter" not in {t.name for t in threading.enumerate()}
     assert shelf.rows[0].boot_id == read_boot_id()
-
-
-@pytest.mark.parametrize(("slot", "fewest", "most"), [(TRAIN, 4, 9), (Slot(), 0, 2)])
-def test_without_a_run_rows_are_cut_at_a_slower_pace(shelf, monkeypatch, slot, fewest, most):
-    """On the real clock, in a tenth of the time."""
-    monkeypatch.setattr(meter_module, "TICK_S", 0.1)
-    monkeypatch.setattr(meter_module, "REST_TICK_S", 0.5)
-    meter = EnergyMeter([Power(Clock(), 0)], shelf)
-    meter.start()
-    time.sleep(0.05)
-    meter.switch(slot)
-    started = len(shelf.rows)
-    time.sleep(0.8)
-    cut = len(shelf.rows) - started
-    meter.switch(TRAIN)  # and from rest at once back to the pace of a run
-    time.sleep(0.35)
-    resumed = len(shelf.rows) - started - cut
-    meter.close()
-
-    assert fewest <= cut <= most
-    assert resumed >= 2
 
 
 def test_after_a_flush_everything_is_in_the_sink_even_what_another_thread_is_delivering(clock):
