@@ -29,6 +29,11 @@ class Withholding:
         """The next events are never told."""
         self._to_lose += count
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether the next event is told at once."""
+        return not self._to_lose and self._kept is None
+
     def hold(self) -> None:
         """Keep events back until `release`."""
         self._kept = []

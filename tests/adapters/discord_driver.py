@@ -184,8 +184,13 @@ class DiscordDriver(RemoteDriver):
 
     @asynccontextmanager
     async def _heard(self) -> AsyncIterator[None]:
-        """Nobody acknowledges on a gateway: wait until the bot has dealt with what it was sent."""
+        """Nobody acknowledges on a gateway: wait until the bot has dealt with what it was sent.
+
+        Where that is nothing, there is nothing to wait for; and discord.py sends two a second at most.
+        """
         yield
+        if not self.discord.gateway.is_telling:
+            return
         await self.discord.gateway.round_trip()
         heard = {t for t in asyncio.all_tasks() if t.get_name().startswith("discord.py: on_")}
         if heard:
