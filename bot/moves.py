@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from bot import outgoing
 from bot.house import House
@@ -22,12 +23,18 @@ class Moves:
         self._house, self._live = house, live
 
     async def move(
-        self, run_id: str, to: RunState, who: str, why: str, also: Sequence[OutboxItem] = ()
+        self,
+        run_id: str,
+        to: RunState,
+        who: str,
+        why: str,
+        also: Sequence[OutboxItem] = (),
+        deadlines: Mapping[str, datetime] = MappingProxyType({}),
     ) -> None:
         """Move a run, and say so where people want to know; where it stands there already, nothing.
 
         What the bot does by itself neither sets a run going that a person holds or ended, nor moves
-        one that a person moved since it looked.
+        one that a person moved since it looked. `deadlines` of open rounds go with the move, or not at all.
 
         Raises:
             StoreError: there is no such run, or it cannot go there from where it stands.
@@ -45,7 +52,7 @@ class Moves:
             items = outgoing.in_thread(house.channels, run_id, key, said)
         await house.call(
             house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=[*items, *also],
-            only_from=run.state if is_own_idea else None,
+            only_from=run.state if is_own_idea else None, deadlines=deadlines,
         )  # fmt: skip
         house.office.wake()
         await self._live.show(run_id)

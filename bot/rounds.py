@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot import weighing
 from bot.access import Access
@@ -30,7 +30,7 @@ from bot.training import Training
 from bot.waiting import Queue
 from bot.wishes import Wishes
 from storage.database import StoreError
-from storage.models import ArmState, Run, RunState, SegmentState, Wish
+from storage.models import ArmState, OutboxItem, Run, RunState, SegmentState, Wish
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -176,13 +176,14 @@ class Rounds:
             raise StoreError(f"run {run_id} is finished; start a new one")
         await self.budgets.refuse_used_up(run)
         went_back = "" if since is None else await self._go_back(run, since)
-        if run.state is RunState.PAUSED:
-            await self._give_back_time(run)
+        later, items = await self._time_back(run)
         if wants(run, "stop"):
             await self._house.call(
                 self._house.store.runs.set_wish, run_id, None, (), self._house.now()
             )
-        await self.moves.move(run_id, RunState.QUEUED, who, f"resumed by {who}{went_back}")
+        await self.moves.move(
+            run_id, RunState.QUEUED, who, f"resumed by {who}{went_back}", items, later
+        )
         self._drive(run_id)
         return f"Run {run_id} goes on{went_back}."
 
@@ -193,18 +194,18 @@ class Rounds:
         self.live.forget_after(run.run_id, arm.name, samples)
         return f" from its checkpoint at {samples} samples"
 
-    async def _give_back_time(self, run: Run) -> None:
-        """Open questions get the time that the run was held."""
-        house = self._house
-        held = house.now() - (await self.moves.all(run.run_id))[-1].at
-        for round_ in await house.call(house.store.votes.open_rounds):
-            if round_.run_id == run.run_id:
-                closes_at = house.settings.quiet.after(round_.closes_at + held, timedelta(0))
-                later = round_.model_copy(update={"closes_at": closes_at})
-                items = await house.call(self.listening.new_deadline, run, later)
-                await house.call(
-                    house.store.votes.extend, round_.round_id, later.closes_at, house.now(), items
-                )
+    async def _time_back(self, run: Run) -> tuple[dict[str, datetime], list[OutboxItem]]:
+        """The deadlines of open questions with the time that the run was held, and what is said of it."""
+        house, deadlines, items = self._house, {}, []
+        if run.state is RunState.PAUSED:
+            held = house.now() - (await self.moves.all(run.run_id))[-1].at
+            for round_ in await house.call(house.store.votes.open_rounds):
+                if round_.run_id == run.run_id:
+                    closes_at = house.settings.quiet.after(round_.closes_at + held, timedelta(0))
+                    later = round_.model_copy(update={"closes_at": closes_at})
+                    deadlines[round_.round_id] = closes_at
+                    items += await house.call(self.listening.new_deadline, run, later)
+        return deadlines, items
 
     async def wait(self, run_id: str) -> Run:
         """The run once it has ended."""

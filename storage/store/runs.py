@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -149,6 +150,7 @@ class RunStore:
         now: datetime,
         items: Sequence[OutboxItem] = (),
         only_from: RunState | None = None,
+        deadlines: Mapping[str, datetime] = MappingProxyType({}),
     ) -> bool:
         """Move a run to another state, and say so; False when it stands there already.
 
@@ -161,6 +163,8 @@ class RunStore:
             items: what is said of it, in the same transaction.
             only_from: where the caller saw it; False when somebody moved it since. What the bot
                 decides by itself must not undo what a person asked for meanwhile.
+            deadlines: open rounds -> when they close from now on. In the same transaction, so that
+                time which is given back is given once, whatever dies meanwhile.
 
         Raises:
             StoreError: no such run, or it cannot go there from where it stands.
@@ -182,6 +186,12 @@ class RunStore:
                 if only_from is not None:
                     return False
                 raise StoreError(f"run {run_id} was moved by somebody else just now; try again")
+            for round_id, closes_at in deadlines.items():
+                is_open = col(RoundRow.state) == RoundState.OPEN
+                change(
+                    connection, RoundRow, col(RoundRow.round_id) == round_id, is_open,
+                    closes_at=closes_at,
+                )  # fmt: skip
             _note(connection, run_id, before, to, who, why, now)
             mail.put(connection, items, now)
             return True

@@ -74,16 +74,6 @@ class VoteStore:
             same = col(RoundRow.round_id) == found[0].round_id
             return found[0], find(connection, Round, RoundRow, same)[0]
 
-    def extend(
-        self, round_id: str, closes_at: datetime, now: datetime, items: Sequence[OutboxItem]
-    ) -> None:
-        """Give an open round another deadline, and say so."""
-        with self._transactions.write() as connection:
-            same = col(RoundRow.round_id) == round_id
-            is_open = col(RoundRow.state) == RoundState.OPEN
-            if change(connection, RoundRow, same, is_open, closes_at=closes_at):
-                mail.put(connection, items, now)
-
     def begin_closing(self, round_id: str, closed_by: str, now: datetime) -> bool:
         """Take no more votes but those received by now, and what a last look finds.
 

@@ -1,8 +1,10 @@
 """One run from its first card to its last word, with real training in real children."""
 
 import asyncio
+from sqlite3 import connect
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from bot.conclusion import read_report
 from storage.models import RoundState, RunState
@@ -179,6 +181,37 @@ async def test_a_pause_gives_open_questions_their_time_back(open_bot, chat, tiny
         assert (again.closes_at - held.closes_at).total_seconds() >= 4
         said = "\n".join(thread(chat, head(chat, run).ref))
         assert "has the time back that the run was held" in said
+
+
+async def test_a_resume_that_dies_half_way_gives_no_time_twice(
+    open_bot, chat, tiny_spec, settings
+):
+    """The database takes the new deadline, but not the move: then neither stands, nor is it said."""
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask={"deadline": 600, "quorum": 2}), who="memory:ana")
+        await open_cards(chat, 6)
+        await bot.rounds.pause(run.run_id, "memory:ana")
+        [held] = bot.house.store.votes.rounds(run.run_id)
+        with connect(settings.data_dir / "joulery.db") as database:
+            database.execute(
+                "CREATE TRIGGER dies BEFORE INSERT ON run_transition "
+                "BEGIN SELECT RAISE(ABORT, 'killed'); END"
+            )
+        with pytest.raises(IntegrityError):
+            await bot.rounds.resume(run.run_id, "memory:ana")
+        [half_way] = bot.house.store.votes.rounds(run.run_id)
+        with connect(settings.data_dir / "joulery.db") as database:
+            database.execute("DROP TRIGGER dies")
+        await bot.rounds.resume(run.run_id, "memory:ana")
+        paused, resumed = bot.house.store.runs.transitions(run.run_id)[-2:]
+        [again] = bot.house.store.votes.rounds(run.run_id)
+        await bot.rounds.stop(run.run_id, "memory:ana")
+        await ended(bot, run)
+
+        assert half_way == held
+        assert again.closes_at - held.closes_at <= resumed.at - paused.at
+        said = "\n".join(thread(chat, head(chat, run).ref))
+        assert said.count("has the time back that the run was held") == 1
 
 
 async def test_an_answer_after_the_close_is_said_not_to_count(open_bot, chat, tiny_spec):
