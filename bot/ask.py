@@ -133,6 +133,11 @@ def questions(
     return Questions(round_, tuple(ballots), samples, tuple(items))
 
 
+def next_number(rounds: Sequence[Round]) -> int:
+    """The number of a run's next round, from 0."""
+    return max((round_.n for round_ in rounds), default=-1) + 1
+
+
 def asleep_until(ask: AskSpec, quiet: Quiet, now: datetime) -> datetime | None:
     """When the night is over on the team's clock, where a run goes on through it without asking; None: it may ask."""
     wakes_at = quiet.until(now) if ask.at_night == "continue" else None

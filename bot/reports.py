@@ -17,6 +17,7 @@ from bot.opinions import Heard, experts, opinions
 from bot.steps import is_extra, pauses
 from bot.watchdog import Watchdog
 from storage.models import Arm, OutboxItem, Run, Segment
+from storage.store.transactions import NumberTaken
 from trainer.energy.track import Slot
 from trainer.launch import tail
 from trainer.segment import SegmentError, SegmentPlan, SegmentReport
@@ -70,6 +71,31 @@ class Reports:
         if report.outcome == "refused":
             await self.failed(segment, report.message, report=report.model_dump(mode="json"))
             return
+        while True:
+            try:
+                await self._store(run, arm, spec, segment, plan, report, now)
+                break
+            except NumberTaken as taken:  # votes were imported: what is asked gets the next one
+                log.info("asked again under another number", extra={"why": str(taken)})
+        house.office.wake()
+        await house.call(self._prune, arm)
+
+    async def _store(
+        self,
+        run: Run,
+        arm: Arm,
+        spec: RunSpec,
+        segment: Segment,
+        plan: SegmentPlan,
+        report: SegmentReport,
+        now: datetime,
+    ) -> None:
+        """Book the report with what it asks, in one transaction.
+
+        Raises:
+            NumberTaken: another round was made meanwhile; nothing was booked.
+        """
+        house = self._house
         before = await house.call(house.store.votes.rounds, run.run_id)
         asked, items = None, booking.thread_items(house.channels, run, arm, report, before)
         is_pause = plan.questions is not None and report.outcome == "done"
@@ -96,8 +122,6 @@ class Reports:
             items=items,
             fulfils=is_pause,
         )
-        house.office.wake()
-        await house.call(self._prune, arm)
 
     async def _report(
         self, segment: Segment, plan: SegmentPlan | None, status: int | None
@@ -167,7 +191,7 @@ class Reports:
             arm,
             spec,
             report,
-            number=len(await house.call(house.store.votes.rounds, run.run_id)),
+            number=ask.next_number(await house.call(house.store.votes.rounds, run.run_id)),
             now=now,
             channels=house.channels,
             experts=await house.call(self._experts, run, report.labels),

@@ -108,6 +108,7 @@ class RoundRow(m.Round, Row, table=True):
     """The questions of one pause."""
 
     __tablename__ = "round"
+    __table_args__ = (Index("ix_round_number", "run_id", "n", unique=True),)
     round_id: str = Field(primary_key=True)
     arm_id: str = Field(foreign_key="arm.arm_id", index=True)
     run_id: str = Field(foreign_key="run.run_id", index=True)

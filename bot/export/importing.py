@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot import words
+from bot.ask import next_number
 from bot.energy.export import ExportError
 from bot.energy.exporting import run_named
 from bot.export.exporting import key_of, pool_of
@@ -21,6 +23,7 @@ from bot.wording import kind_of
 from bot.worth import is_like_control
 from storage.models import Member, Run, RunState
 from storage.store.store import Store
+from storage.store.transactions import NumberTaken
 
 SHOWN = 20
 """Bad rows that are told; the others are counted."""
@@ -79,11 +82,15 @@ def import_votes(
     reader = Reader(pool_of(run), kind, _members_by(members, key_of(settings.data_dir)), now)
     reading = reader.read(read_table(path))
     _refuse_bad(path, reading)
-    sorted_out = _sorted_out(store, run, members, reading)
-    rounds = store.votes.rounds(run.run_id)
-    if sorted_out.new and not is_preview:
-        taken = intake(sorted_out.new, arm, len(rounds), kind, reader.labels, now)
-        store.votes.take_in(taken.round, taken.ballots, taken.samples, taken.events)
+    while True:
+        rounds = store.votes.rounds(run.run_id)
+        sorted_out = _sorted_out(store, run, members, reading)
+        if not sorted_out.new or is_preview:
+            break
+        taken = intake(sorted_out.new, arm, next_number(rounds), kind, reader.labels, now)
+        with suppress(NumberTaken):  # a round was opened meanwhile: these get the next number
+            store.votes.take_in(taken.round, taken.ballots, taken.samples, taken.events)
+            break
     return Imported(
         run.run_id, len(sorted_out.new),
         len({vote.sample["sample_id"] for vote in sorted_out.new}),

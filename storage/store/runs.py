@@ -30,7 +30,7 @@ from storage.models import (
     Wish,
 )
 from storage.store import mail
-from storage.store.transactions import Transactions, add_new, change, find
+from storage.store.transactions import NumberTaken, Transactions, add_new, change, find
 from storage.tables import (
     ArmRow,
     BallotRow,
@@ -298,6 +298,9 @@ class RunStore:
 
         `fulfils`: whether that was what somebody wished for. False when the report was booked
         before, or carries another lease token.
+
+        Raises:
+            NumberTaken: somebody made a round of that number meanwhile; nothing was booked.
         """
         with self._transactions.write() as connection:
             booked = change(
@@ -316,7 +319,8 @@ class RunStore:
             add_new(connection, CheckpointRow, [checkpoint] if checkpoint else [])
             add_new(connection, EvaluationRow, evaluations)
             add_new(connection, SampleRow, samples)
-            add_new(connection, RoundRow, [asked] if asked else [])
+            if asked and add_new(connection, RoundRow, [asked]) == 0:
+                raise NumberTaken(f"round {asked.n + 1} was just made by somebody else")
             add_new(connection, BallotRow, ballots)
             mail.put(connection, items, now)
             return True

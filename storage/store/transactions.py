@@ -24,6 +24,10 @@ N = TypeVar("N", bound=Value)
 Condition = ColumnElement[bool]
 
 
+class NumberTaken(StoreError):  # noqa: N818 -- reads as what happened
+    """Somebody else made a round meanwhile, which has the number; look again, and take the next."""
+
+
 class Transactions:
     """Opens read and write transactions on one engine.
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, column, func, select, table
 from sqlmodel import col
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from storage.database import StoreError
 from storage.models import (
     Ballot,
     Member,
@@ -23,7 +22,7 @@ from storage.models import (
     VoteOp,
 )
 from storage.store import mail
-from storage.store.transactions import Transactions, add_new, change, find, query
+from storage.store.transactions import NumberTaken, Transactions, add_new, change, find, query
 from storage.tables import BallotRow, MemberRow, PeriodRow, RoundRow, SampleRow, VoteEventRow
 
 CURRENT_VOTE = table(
@@ -134,13 +133,11 @@ class VoteStore:
         """A closed round with the votes that were given on it elsewhere, in one transaction.
 
         Raises:
-            StoreError: somebody opened a round of that name meanwhile.
+            NumberTaken: somebody made a round of that number meanwhile.
         """
         with self._transactions.write() as connection:
             if add_new(connection, RoundRow, [round_]) == 0:
-                raise StoreError(
-                    f"round {round_.round_id} was just made by somebody else; try again"
-                )
+                raise NumberTaken(f"round {round_.n + 1} was just made by somebody else")
             add_new(connection, BallotRow, ballots)
             add_new(connection, SampleRow, samples)
             add_new(connection, VoteEventRow, [event.model_dump() for event in events])

@@ -14,6 +14,7 @@ from bot.energy.export import ExportError
 from bot.export.exporting import export, pool_of
 from bot.export.importing import import_votes
 from storage.store.store import Store
+from storage.store.votes import VoteStore
 from tests.flows.people import open_cards, vote_until_ended
 
 
@@ -111,3 +112,63 @@ async def test_one_bad_row_keeps_all_of_them_out(open_bot, settings, chat, tiny_
 
         rounds = bot.house.store.votes.rounds("r1")
         assert all(".q" in round_.round_id for round_ in rounds)
+
+
+async def test_a_round_that_is_opened_while_votes_come_in_has_the_next_number(
+    open_bot, settings, chat, tiny_spec, tmp_path, monkeypatch
+):
+    async with open_bot() as bot:
+        books, booked = bot.house.store.runs.book_report, []
+
+        def overtaken(segment, *rest, **asked):
+            """The file is read after the round was numbered, before it is stored."""
+            booked.append(asked["asked"])
+            if len(booked) == 1:
+                row = {
+                    "sample_id": "pool-0",
+                    "voter": "ben",
+                    "answer": "no",
+                    "at": "2026-01-01T12:00:00Z",
+                }
+                import_votes(settings, write(tmp_path / "votes.csv", [row]), None, is_preview=False)
+            return books(segment, *rest, **asked)
+
+        monkeypatch.setattr(bot.house.store.runs, "book_report", overtaken)
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
+        cards = await open_cards(chat, 6)
+        store = bot.house.store.votes
+        rounds = store.rounds("r1")
+        asked = store.ballots(round_id="r1.human.q1")
+        await bot.rounds.stop(run.run_id, "memory:ana")
+
+        assert {r.round_id: r.n for r in rounds} == {"r1.human.i0": 0, "r1.human.q1": 1}
+        assert len(asked) == len(cards) == 6
+        assert len(store.current([b.ballot_id for b in store.ballots(round_id="r1.human.i0")])) == 1
+
+
+async def test_votes_that_come_in_while_a_round_is_opened_have_the_next_number(
+    open_bot, settings, chat, tiny_spec, tmp_path, monkeypatch
+):
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(), who="memory:ana")
+        await open_cards(chat, 6)
+        store, takes_in = bot.house.store.votes, VoteStore.take_in
+        [first] = store.rounds("r1")
+        other = first.model_copy(update={"round_id": "r1.human.q1", "n": 1})
+
+        def overtaken(self, round_, *rest):
+            """Another round is stored after this one was numbered."""
+            if round_.n == 1:
+                takes_in(store, other, (), (), ())
+            takes_in(self, round_, *rest)
+
+        monkeypatch.setattr(VoteStore, "take_in", overtaken)
+        row = {"sample_id": "pool-0", "voter": "ben", "answer": "no", "at": "2026-01-01T12:00:00Z"}
+        found = await take_in(settings, write(tmp_path / "votes.csv", [row]))
+        rounds = store.rounds("r1")
+        await bot.rounds.stop(run.run_id, "memory:ana")
+
+        assert found.new == 1
+        assert sorted((r.n, r.round_id) for r in rounds) == [
+            (0, "r1.human.q0"), (1, "r1.human.q1"), (2, "r1.human.i2"),
+        ]  # fmt: skip

@@ -131,6 +131,27 @@ def test_minutes_of_an_older_database_are_made_from_its_readings(own_url, open_,
     assert ledger.minutes(at(0), at(120)) == before
 
 
+def test_rounds_of_one_number_in_an_older_database_are_told_apart_and_none_is_lost(
+    own_url, open_, open_store
+):
+    store = open_store(own_url)
+    run = new_run(store)
+    for n in range(3):
+        ask(store, n, run=run)
+    engine = open_(own_url)
+    downgrade(engine, "0008")
+    with engine.execution_options(writes=True).begin() as connection:
+        connection.execute(text("UPDATE round SET n = 0 WHERE n = 1"))
+
+    upgrade(engine)
+
+    found = open_store(own_url).votes
+    assert {r.round_id: r.n for r in found.rounds("r1")} == {
+        "r1.human.q0": 0, "r1.human.q1": 1, "r1.human.q2": 2,
+    }  # fmt: skip
+    assert len(found.ballots(run_id="r1")) == 3
+
+
 @pytest.fixture
 def newer_url(own_url: str, open_: OpenEngine, open_store) -> str:
     """The address of a database with a run in it that a newer Joulery has upgraded."""

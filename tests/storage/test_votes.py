@@ -12,15 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.models import Member, RoundState, VoteEvent, VoteOp
+from storage.models import Member, RoundState, SegmentState, VoteEvent, VoteOp
+from storage.store.transactions import NumberTaken
 from tests.storage.records import (
     ask,
     at,
+    card,
     cast,
     in_threads,
     item,
     new_run,
     question,
+    segment,
     withdrawn,
 )
 
@@ -504,3 +507,35 @@ def test_a_command_that_is_heard_again_takes_nothing_more_back(store):
     assert is_new
     assert is_known
     assert current(store, ballot) == [("memory:ana", "1", 1.0)]
+
+
+# --- numbers of rounds --------------------------------------------------------------------------
+
+
+def test_of_two_rounds_made_at_once_with_one_number_one_is_kept(store):
+    """Votes are imported while a segment's report is booked."""
+    run = new_run(store)
+    part = segment("r1.human")
+    store.runs.plan_segment(part)
+    asked = question(run)
+    brought = asked.model_copy(update={"round_id": "r1.human.i0", "state": RoundState.CLOSED})
+
+    def make(i):
+        try:
+            if i == 0:
+                store.votes.take_in(brought, (), (), ())
+            else:
+                store.runs.book_report(
+                    part, {"lease_token": part.lease_token}, planned_samples=100, checkpoint=None,
+                    evaluations=[], now=at(0), asked=asked, ballots=[card(asked)],
+                )  # fmt: skip
+        except NumberTaken:
+            return False
+        return True
+
+    made = in_threads(2, make)
+
+    assert sorted(made) == [False, True]
+    assert len(store.votes.rounds("r1")) == 1
+    is_booked = store.runs.segments("r1.human")[0].state is SegmentState.DONE
+    assert is_booked == made[1] == bool(store.votes.ballots(run_id="r1"))
