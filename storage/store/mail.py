@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, select
 from sqlmodel import col
 
 from storage.models import ClaimedItem, InboxEvent, OutboxItem, OutboxKind, Posting
-from storage.store.transactions import Transactions, add_new, change, find, table_of
+from storage.store.transactions import Transactions, add_new, change, find, parts, table_of
 from storage.tables import InboxRow, OutboxRow, PostingRow
 
 LEASE = timedelta(seconds=30)
@@ -193,9 +193,13 @@ class MailStore:
     def postings_on(self, ballot_ids: Sequence[str]) -> list[Posting]:
         """The cards of several ballots."""
         with self._transactions.read() as connection:
-            return find(
-                connection, Posting, PostingRow, col(PostingRow.ballot_id).in_(list(ballot_ids))
-            )
+            return [
+                posting
+                for part in parts(ballot_ids)
+                for posting in find(
+                    connection, Posting, PostingRow, col(PostingRow.ballot_id).in_(part)
+                )
+            ]
 
     def postings(self, ballot_id: str) -> list[Posting]:
         """The cards of a ballot, one per platform and channel."""

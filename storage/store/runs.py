@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -339,14 +339,6 @@ class RunStore:
             return find(
                 connection, Evaluation, EvaluationRow, col(EvaluationRow.arm_id) == arm_id,
                 by=[col(EvaluationRow.samples)],
-            )  # fmt: skip
-
-    def samples(self, run_id: str, sample_ids: Iterable[str]) -> list[Sample]:
-        """Samples that people were asked about."""
-        with self._transactions.read() as connection:
-            return find(
-                connection, Sample, SampleRow, col(SampleRow.run_id) == run_id,
-                col(SampleRow.sample_id).in_(list(sample_ids)),
             )  # fmt: skip
 
 

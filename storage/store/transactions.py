@@ -6,12 +6,13 @@ same on both databases, and select-then-write through the ORM lost votes on Post
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped
@@ -22,6 +23,9 @@ from storage.models import Value
 
 N = TypeVar("N", bound=Value)
 Condition = ColumnElement[bool]
+
+PART = 10_000
+"""How many ids a statement names at most."""
 
 
 class NumberTaken(StoreError):  # noqa: N818 -- reads as what happened
@@ -95,9 +99,35 @@ def find(
 
 def query(connection: Connection, kind: type[N], statement: Select[Any]) -> list[N]:
     """The rows of a statement as nouns."""
-    found = connection.execute(statement).mappings()
+    return _nouns(kind, connection.execute(statement).mappings())
+
+
+def _nouns(kind: type[N], rows: Iterable[RowMapping]) -> list[N]:
     fields = kind.model_fields.keys()
-    return [kind.model_validate({k: v for k, v in r.items() if k in fields}) for r in found]
+    return [kind.model_validate({k: v for k, v in r.items() if k in fields}) for r in rows]
+
+
+def parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Ids in parts that fit a statement: SQLite takes 32 766 of them, PostgreSQL 65 535.
+
+    Where a view ranks votes, both databases look at the named ballots alone; joined with the table of
+    ballots they rank all votes there ever were first (measured on SQLite: 1.0 s instead of 0.12 s).
+    """
+    it = iter(ids)
+    while part := list(islice(it, PART)):
+        yield part
+
+
+def gather(
+    connection: Connection,
+    kind: type[N],
+    statement: Callable[[list[str]], Select[Any]],
+    ids: Iterable[str],
+    by: Sequence[str],
+) -> list[N]:
+    """The rows of a statement for each part of some ids, as nouns, ordered by columns of it."""
+    rows = [row for part in parts(ids) for row in connection.execute(statement(part)).mappings()]
+    return _nouns(kind, sorted(rows, key=lambda row: [row[name] for name in by]))
 
 
 def change(connection: Connection, row: type[SQLModel], *where: Condition, **values: Any) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, column, func, select, table
+from sqlalchemy import Connection, Select, column, func, select, table
 from sqlmodel import col
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -22,7 +22,16 @@ from storage.models import (
     VoteOp,
 )
 from storage.store import mail
-from storage.store.transactions import NumberTaken, Transactions, add_new, change, find, query
+from storage.store.transactions import (
+    NumberTaken,
+    Transactions,
+    add_new,
+    change,
+    find,
+    gather,
+    parts,
+    table_of,
+)
 from storage.tables import BallotRow, MemberRow, PeriodRow, RoundRow, SampleRow, VoteEventRow
 
 CURRENT_VOTE = table(
@@ -158,21 +167,21 @@ class VoteStore:
             add_new(connection, VoteEventRow, [event.model_dump() for event in events])
             return True
 
-    def marks(self, ballot_ids: Sequence[str]) -> list[VoteEvent]:
+    def marks(self, ballot_ids: Iterable[str]) -> list[VoteEvent]:
         """The last event of every mark that was ever put on some ballots, late ones left out."""
         of_mark = ("ballot_id", "voter", "subject", "mark")
         newest = func.row_number().over(
             partition_by=[getattr(VoteEventRow, name) for name in of_mark],
             order_by=[col(VoteEventRow.at).desc(), col(VoteEventRow.id).desc()],
         )
-        ranked = (
-            select(VoteEventRow.__table__, newest.label("newest"))  # type: ignore[attr-defined]
-            .where(col(VoteEventRow.ballot_id).in_(list(ballot_ids)), ~col(VoteEventRow.is_late))
-            .subquery()
-        )
-        last = select(ranked).where(ranked.c.newest == 1).order_by(ranked.c.id)
+
+        def last(part: list[str]) -> Select[Any]:
+            mine = (col(VoteEventRow.ballot_id).in_(part), ~col(VoteEventRow.is_late))
+            ranked = select(table_of(VoteEventRow), newest.label("newest")).where(*mine).subquery()
+            return select(ranked).where(ranked.c.newest == 1)
+
         with self._transactions.read() as connection:
-            return query(connection, VoteEvent, last)
+            return gather(connection, VoteEvent, last, ballot_ids, by=["id"])
 
     def events(self, ballot_id: str) -> list[VoteEvent]:
         """All that ever happened on a ballot, late marks too."""
@@ -182,20 +191,23 @@ class VoteStore:
                 by=[col(VoteEventRow.id)],
             )  # fmt: skip
 
-    def events_on(self, ballot_ids: Sequence[str]) -> list[VoteEvent]:
+    def events_on(self, ballot_ids: Iterable[str]) -> list[VoteEvent]:
         """The same of several ballots, in the order in which it happened."""
+        events = table_of(VoteEventRow)
         with self._transactions.read() as connection:
-            return find(
-                connection, VoteEvent, VoteEventRow,
-                col(VoteEventRow.ballot_id).in_(list(ballot_ids)), by=[col(VoteEventRow.id)],
+            return gather(
+                connection, VoteEvent, lambda part: select(events).where(events.c.ballot_id.in_(part)),
+                ballot_ids, by=["id"],
             )  # fmt: skip
 
-    def current(self, ballot_ids: Sequence[str]) -> list[Vote]:
+    def current(self, ballot_ids: Iterable[str]) -> list[Vote]:
         """The current vote of each person on each subject of some ballots."""
         c = CURRENT_VOTE.c
-        wanted = select(CURRENT_VOTE).where(c.ballot_id.in_(list(ballot_ids)))
         with self._transactions.read() as connection:
-            return query(connection, Vote, wanted.order_by(c.ballot_id, c.person, c.subject))
+            return gather(
+                connection, Vote, lambda part: select(CURRENT_VOTE).where(c.ballot_id.in_(part)),
+                ballot_ids, by=["ballot_id", "person", "subject"],
+            )  # fmt: skip
 
     def answered(self, round_id: str) -> dict[str, tuple[int, int]]:
         """Ballot -> (people who answered it, abstentions included; their votes).
@@ -205,14 +217,14 @@ class VoteStore:
         """
         asked = [b for b in self.ballots(round_id=round_id) if b.ask != "happy"]
         c = CURRENT_VOTE.c
-        # by literal ids: both databases then look at these ballots' votes alone, not at all
-        cast = select(c.ballot_id, c.person, c.subject).where(
-            c.ballot_id.in_([b.ballot_id for b in asked])
-        )
+        cast = select(c.ballot_id, c.person, c.subject)
         found: dict[str, list[tuple[str, str]]] = {b.ballot_id: [] for b in asked}
         with self._transactions.read() as connection:
-            for ballot_id, person, subject in connection.execute(cast):
-                found[ballot_id].append((person, subject.partition(".")[0]))
+            for part in parts(found):
+                for ballot_id, person, subject in connection.execute(
+                    cast.where(c.ballot_id.in_(part))
+                ):
+                    found[ballot_id].append((person, subject.partition(".")[0]))
         return {
             b.ballot_id: (_people(b, found[b.ballot_id]), len(found[b.ballot_id])) for b in asked
         }
@@ -259,10 +271,15 @@ def _ends(
     joined = select(col(BallotRow.ballot_id), col(RoundRow.state), col(RoundRow.closing_at)).join(
         RoundRow, col(RoundRow.round_id) == col(BallotRow.round_id)
     )
-    # held until the commit: a round that closes meanwhile waits, or the vote sees it closed
-    mine = joined.where(col(BallotRow.ballot_id).in_(ballot_ids))
-    rows = connection.execute(mine.with_for_update(read=True, of=RoundRow))
-    return {ballot_id: (RoundState(state), at) for ballot_id, state, at in rows}
+    ends = {}
+    for part in parts(ballot_ids):
+        # held until the commit: a round that closes meanwhile waits, or the vote sees it closed
+        mine = joined.where(col(BallotRow.ballot_id).in_(part))
+        for ballot_id, state, at in connection.execute(
+            mine.with_for_update(read=True, of=RoundRow)
+        ):
+            ends[ballot_id] = (RoundState(state), at)
+    return ends
 
 
 def _is_late(event: VoteEvent, state: RoundState, closing_at: datetime | None) -> bool:

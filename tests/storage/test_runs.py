@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from storage.database import StoreError
 from storage.models import ArmState, Checkpoint, Evaluation, RunState, Sample, SegmentState, Wish
 from storage.store.runs import LEGAL
+from storage.store.transactions import find
+from storage.tables import SampleRow
 from tests.storage.records import at, card, in_threads, item, new_run, question, segment
 
 S = RunState
@@ -363,7 +365,8 @@ def test_a_report_brings_all_it_found(store, run, part):
     assert store.runs.evaluations("r1.human") == [evaluation(run, 0), evaluation(run, 50)]
     assert store.votes.rounds("r1") == [asked]
     assert store.votes.ballots(round_id=asked.round_id) == ballots
-    assert store.runs.samples("r1", ["csv:1", "csv:2"]) == [sample]
+    with store.runs._transactions.read() as connection:
+        assert find(connection, Sample, SampleRow) == [sample]
     assert store.mail.pending() == 1
 
 

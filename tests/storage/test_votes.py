@@ -539,3 +539,17 @@ def test_of_two_rounds_made_at_once_with_one_number_one_is_kept(store):
     assert len(store.votes.rounds("r1")) == 1
     is_booked = store.runs.segments("r1.human")[0].state is SegmentState.DONE
     assert is_booked == made[1] == bool(store.votes.ballots(run_id="r1"))
+
+
+def test_more_ballots_are_looked_up_than_a_statement_takes(store):
+    """PostgreSQL takes 65 535 parameters, SQLite 250 000 where it is built like Debian's."""
+    made = question(new_run(store), state=RoundState.CLOSED)
+    first, last = cards = [card(made, 1), card(made, 299_999)]
+    store.votes.take_in(made, cards, (), [cast(last, ANA, second=0), cast(first, ANA, second=1)])
+    ids = [f"{made.round_id}.{i}" for i in range(300_000)]
+
+    found = store.votes.current(ids)
+    assert [vote.ballot_id for vote in found] == [first.ballot_id, last.ballot_id]
+    for happened in (store.votes.marks(ids), store.votes.events_on(ids)):
+        assert [event.ballot_id for event in happened] == [last.ballot_id, first.ballot_id]
+    assert store.mail.postings_on(ids) == []

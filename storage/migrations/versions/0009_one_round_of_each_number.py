@@ -21,9 +21,10 @@ def upgrade() -> None:
 def _number_anew() -> None:
     """Of two rounds with one number the later gets the first that is free; nothing else changes."""
     connection = op.get_bind()
-    table = sa.table("round", *(sa.column(name) for name in ("round_id", "run_id", "n")))
-    opened = sa.column("opened_at")
-    in_order = sa.select(table).order_by(table.c.run_id, table.c.n, opened, table.c.round_id)
+    table = sa.table(
+        "round", *(sa.column(name) for name in ("round_id", "run_id", "n", "opened_at"))
+    )
+    in_order = sa.select(table).order_by("run_id", "n", "opened_at", "round_id")
     taken: dict[str, set[int]] = {}
     twice = []
     for found in connection.execute(in_order):
