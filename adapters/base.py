@@ -368,7 +368,7 @@ class Caps(Plain):
     reads_text: bool = True
     is_idempotent: bool = False  # a repeated key returns the first post by itself
     min_interval_s: float = 1.0  # between posts to one channel
-    hides_marks: bool = False  # what one person answers in public ways others cannot see
+    hides_reactions: bool = False  # on a blind card nobody sees another's
 
 
 class Health(Plain):

@@ -95,7 +95,7 @@ class MemoryChat:
         max_menu=25,
         is_idempotent=True,
         min_interval_s=0.0,
-        hides_marks=True,
+        hides_reactions=True,
     )
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

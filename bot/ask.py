@@ -102,7 +102,7 @@ def questions(
         for i, view in enumerate(report.generations)
     ]
     ballots += [
-        _feature_ballot(round_, len(ballots) + i, view, words_for, run.folder)
+        _feature_ballot(round_, len(ballots) + i, view, words_for, run.folder, spec.ask)
         for i, view in enumerate(report.features)
     ]
     ballots += [
@@ -298,7 +298,12 @@ def _own_ballot(round_: Round, number: int, view: SampleView, ask: AskSpec) -> B
 
 
 def _feature_ballot(
-    round_: Round, number: int, view: FeatureView, labels: Sequence[str], folder: str
+    round_: Round,
+    number: int,
+    view: FeatureView,
+    labels: Sequence[str],
+    folder: str,
+    ask: AskSpec,
 ) -> Ballot:
     ballot_id, kept = f"{round_.round_id}.{number}", slice(0, PREFERRED_FEATURES)
     shown = view.model_copy(
@@ -319,5 +324,6 @@ def _feature_ballot(
         ),
         choices=CANNOT,
         labels=tuple(labels),
+        is_blind=ask.style == "buttons",
         view=shown.model_dump(),
     )

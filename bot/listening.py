@@ -18,7 +18,17 @@ from adapters.base import (
 from bot import ask, closing, messages, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
-from storage.models import Ballot, Member, OutboxItem, Posting, Round, RoundState, Run, VoteOp
+from storage.models import (
+    Ballot,
+    Member,
+    OutboxItem,
+    Posting,
+    Round,
+    RoundState,
+    Run,
+    VoteEvent,
+    VoteOp,
+)
 from trainer.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -57,7 +67,7 @@ class Listening:
             self._met[event.user] = event.user_name
         standing = await house.call(house.store.votes.standing, ballot.ballot_id)
         heard = votes.hear(event, ballot, standing, received_at)
-        if heard.events and self._is_seen_by_all(ballot, event.ref.platform, heard.events[0].mark):
+        if heard.events and self._is_seen_by_all(ballot, event.ref.platform, heard.events[0]):
             key = f"blind:{ballot.ballot_id}:{event.user}"  # once per voter and card
             await house.office.queue(outgoing.whisper(key, event.user, event.ref, BLIND))
             return
@@ -85,10 +95,11 @@ class Listening:
             whisper = outgoing.whisper(key, event.user, event.ref, text, ctx)
             await self._house.office.queue(whisper)
 
-    def _is_seen_by_all(self, ballot: Ballot, platform: str, mark: str) -> bool:
+    def _is_seen_by_all(self, ballot: Ballot, platform: str, event: VoteEvent) -> bool:
         """Whether others see who answered what on a blind card: it does not count then."""
-        caps = self._house.office.platforms[platform].caps
-        return ballot.is_blind and not caps.hides_marks and mark.startswith(("r:", "reply:"))
+        is_hidden = self._house.office.platforms[platform].caps.hides_reactions
+        seen = ("reply:",) if is_hidden else ("r:", "reply:", votes.CONFLICT)
+        return ballot.is_blind and event.mark.startswith(seen)
 
     async def check(self, round_id: str) -> None:
         """Close a round whose quorum is reached or whose deadline passed; else leave it open."""
@@ -185,8 +196,6 @@ class Listening:
                 is_complete = False
                 continue
             is_complete &= snapshot.is_complete
-            if self._is_seen_by_all(ballot, posting.platform, "r:"):
-                continue
             mine = f"{posting.platform}:"
             standing = await house.call(house.store.votes.standing, ballot.ballot_id)
             here = [mark for mark in standing if mark.voter.startswith(mine)]
@@ -196,6 +205,7 @@ class Listening:
                 event
                 for event in votes.reconcile(snapshot, ballot, here, house.now(), left)
                 if self._access.may_vote(event.voter)
+                and not self._is_seen_by_all(ballot, posting.platform, event)
             ]
             if missed:
                 await house.call(house.store.votes.add, missed)

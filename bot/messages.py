@@ -11,7 +11,17 @@ from adapters.base import Button, Card, CardPart, Menu, Picture, Tone
 from bot import sheet_card, words
 from bot.opinions import Tally
 from bot.pleased import Pleased
-from bot.wording import CANNOT, HAPPY_WITH, HOW_MUCH, LEARN_FROM, NUMBERS, PREFER, arm_said, wording
+from bot.wording import (
+    CANNOT,
+    HAPPY_WITH,
+    HOW_MUCH,
+    LEARN_FROM,
+    NUMBERS,
+    ONLY_BUTTONS,
+    PREFER,
+    arm_said,
+    wording,
+)
 from bot.worth import Decision
 from storage.consensus import Importance
 from storage.models import (
@@ -186,10 +196,14 @@ def _known_by(experts: Sequence[str], label: str | None) -> str:
 
 
 def _ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
-    """What the thread of a card with several answers is good for."""
+    """How a card can be answered beside its buttons, or that it cannot."""
     if ballot.is_sheet:
         return sheet_card.ways_to_reply(ballot)
-    if ballot.ask != "which" or ballot.is_blind:  # a reply is seen by all
+    if ballot.is_blind:
+        return (ONLY_BUTTONS,)
+    if ballot.ask == "importance":
+        return (f"or reply “{ballot.subjects[0].target} 5”",)
+    if ballot.ask != "which":
         return ()
     shown = {c.names for c in ballot.choices}
     is_all = shown.issuperset(ballot.labels)
@@ -207,7 +221,6 @@ def _feature_card(
     each = f"How much does each {'cell' if view.grid else 'word'} matter?"
     leans_on = _leans_on(view, is_blind=ballot.is_blind)
     lines = (*leans_on, _known_by(experts, view.label)) if has_labels else _topics(view)
-    reply = () if ballot.is_blind else (f"or reply “{view.features[0]} 5”",)
     return Card(
         text=f"{title} {what}: {', '.join(view.features)}",
         title=title,
@@ -223,7 +236,9 @@ def _feature_card(
             options=tuple((s.key, s.target) for s in ballot.subjects),
             levels=levels,
         ),
-        footer=" · ".join((f"0 = {levels[0][1]}, 5 = {levels[-1][1]}", *reply, closes)),
+        footer=" · ".join(
+            (f"0 = {levels[0][1]}, 5 = {levels[-1][1]}", *_ways_to_reply(ballot), closes)
+        ),
         is_blind=ballot.is_blind,
         tone="question",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adapters.base import Button, Card, Menu, Picture
-from bot.wording import NUMBERS
+from bot.wording import NUMBERS, ONLY_BUTTONS
 from storage.models import Ballot, SheetView
 
 REST: Mapping[str, str] = {
@@ -66,9 +66,9 @@ def question(
 
 
 def ways_to_reply(ballot: Ballot) -> tuple[str, ...]:
-    """What the numbers are for, and what can be typed instead."""
+    """What the numbers are for, and what can be typed instead, or that nothing can."""
     tap = f"tap the numbers that do not fit, then “{REST['yes']}”"
-    return (tap,) if ballot.is_blind else (tap, "or reply “3 7”, “all fit”, “none fit”")
+    return tap, ONLY_BUTTONS if ballot.is_blind else "or reply “3 7”, “all fit”, “none fit”"
 
 
 def tally(ballot: Ballot, answers: Mapping[str, int]) -> str:

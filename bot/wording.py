@@ -42,6 +42,8 @@ LEARN_FROM = "Should the model learn from this answer?"
 PREFER = "Which answer is better?"
 HAPPY_WITH = "Would you be happy with this answer?"
 HOW_MUCH = "How much of the training should each topic get?"
+ONLY_BUTTONS = "blind: only its buttons count"
+"""Of a card on which nobody is to see another's answer: a reply is seen by all."""
 
 Levels = tuple[tuple[str, str], ...]
 

@@ -67,7 +67,7 @@ class WebChat:
         max_menu=25,
         is_idempotent=True,
         min_interval_s=0.0,
-        hides_marks=True,
+        hides_reactions=True,
     )
 
     def __init__(

@@ -180,8 +180,17 @@ def test_a_blind_card_asks_for_no_reply_that_would_not_count():
 
     for shown in (asked, words):
         assert "reply" not in shown.footer
+        assert "blind: only its buttons count" in shown.footer
         assert "thread" not in " ".join(shown.lines)
     assert "or reply with a name" in card(which_ballot()).footer
+
+
+def test_a_closed_feature_card_tells_nobody_how_to_reply():
+    ballot = feature_ballot("sum")
+    closed = messages.with_tally(card(ballot), ballot, {}, is_closed=True)
+
+    assert "reply" in card(ballot).footer
+    assert "reply" not in closed.footer
 
 
 def test_gold_is_asked_like_all_else_and_what_it_is_sure_of_is_kept():
