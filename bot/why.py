@@ -73,6 +73,7 @@ class Story:
         fate: what the last segment made of it; None: it was not looked at.
         note: why votes spread to no other samples; "" where they do.
         segment: the last one that trained; None before it.
+        unheard: why no vote had a part in what it trains on; "" where they had.
     """
 
     sample_id: str
@@ -82,6 +83,7 @@ class Story:
     fate: Fate | None
     note: str
     segment: Segment | None
+    unheard: str = ""
 
 
 async def about_sample(
@@ -148,8 +150,16 @@ def read_story(store: Store, run: Run, sample_id: str) -> Story:
     fate, note, segment = _fate_of(run, segments, sample_id)
     return Story(
         sample_id, cards, consensus.posterior.get(sample_id), consensus.votes.get(sample_id, 0),
-        fate, note, segment,
+        fate, note, segment, _unheard(segment),
     )  # fmt: skip
+
+
+def _unheard(segment: Segment | None) -> str:
+    """Why votes had no part in what a segment trained on; "" where they had."""
+    found = ((segment.report if segment else None) or {}).get("selection") or {}
+    if found.get("is_unheard"):
+        return "by label names alone more of the held-out samples are got right"
+    return str(found.get("undone", ""))
 
 
 def _of_people(store: Store, run: Run) -> tuple[str, list[Segment]]:
@@ -246,7 +256,8 @@ def _fate(story: Story, kind: Kind) -> list[str]:
         f"no. {words.count(found.place)} of {words.count(found.of)} under “{under}” by how sure we "
         f"are, of which {words.count(found.kept)} are trained on"
     )
-    unsure = f"by all votes together {GOOD[kind.asks]} with {found.keep:.0%}"
+    by = "what labels are called" if story.unheard else "all votes together"
+    unsure = f"by {by} {GOOD[kind.asks]} with {found.keep:.0%}"
     match found.reason:
         case Reason.KEPT:
             moved = f" under “{under}” instead" if found.label != found.given else ""
@@ -260,7 +271,9 @@ def _fate(story: Story, kind: Kind) -> list[str]:
         case Reason.SURPASSED:
             said = f"It is set aside for now, as others are surer: {place}. More are let in where that helps"
     lines = [f"{said}."]
-    if found.reason in (Reason.KEPT, Reason.SURPASSED) and found.said is None:
+    if story.unheard:
+        lines.append(f"Votes are not heard for now: {story.unheard}.")
+    elif found.reason in (Reason.KEPT, Reason.SURPASSED) and found.said is None:
         lines.append(_by_model(story, unsure))
     return [
         *lines,

@@ -35,7 +35,7 @@ class Reason(IntEnum):
     KEPT = 0
     COPY = 1  # another one that says the same stands for it
     VOTED_OUT = 2  # people said no
-    DOUBTED = 3  # the model of the votes thinks that people would say no
+    DOUBTED = 3  # the model of the votes, or label names where votes are not heard, say no
     SURPASSED = 4  # others of its label are surer, and those are enough
 
 
@@ -143,7 +143,9 @@ def _reasons(looked: Looked, keep: Array, weight: Array) -> Array:
     reason = np.full(len(looked.ids), Reason.SURPASSED, dtype=np.uint8)
     reason[keep <= looked.least] = Reason.DOUBTED
     if not looked.is_two_sided:
-        reason[looked.said < looked.least] = Reason.VOTED_OUT
+        # what people said is what a sample was judged by, but where names decide or it got another label
+        is_heard = np.isclose(looked.said, keep)
+        reason[is_heard & (looked.said < looked.least)] = Reason.VOTED_OUT
     thrown = looked.group[np.array(looked.out, dtype=np.int64)]
     reason[np.isin(looked.group, thrown)] = Reason.VOTED_OUT
     reason[looked.group != np.arange(len(looked.group))] = Reason.COPY

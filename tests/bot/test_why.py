@@ -172,3 +172,13 @@ def test_a_name_without_end_is_cut():
 
 def test_of_a_pair_it_is_the_side_that_is_asked_about():
     assert "the side that the data prefers is the better one with 90%" in words(card(), kind=PAIRS)
+
+
+def test_where_label_names_decide_nobody_is_said_to_have_said_no():
+    doubted = fate(reason=Reason.DOUBTED, keep=0.41, weight=0.0)
+
+    text = words(card(), fate=doubted, unheard="by label names alone more is got right")
+
+    assert "by what labels are called the label fits with 41%, which is too little" in text
+    assert "Votes are not heard for now: by label names alone more is got right." in text
+    assert "people said no" not in text

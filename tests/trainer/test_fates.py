@@ -91,6 +91,17 @@ def test_of_two_sides_a_no_turns_and_only_thrown_out_is_out(tmp_path):
     assert read(path, "pool:3")[0].reason is Reason.VOTED_OUT
 
 
+def test_people_said_no_only_where_they_were_heard(tmp_path):
+    """Label names decide: they doubt what people like, and think well of what people do not."""
+    write(
+        tmp_path / fates.FILE, looked(), chosen(keep=(0.3, 0.8, 0.4, 0.4, 0.7, 0.3), weight=[0] * 6)
+    )
+
+    found = [read(tmp_path / fates.FILE, f"pool:{number}")[0].reason for number in range(3)]
+
+    assert found == [Reason.DOUBTED, Reason.SURPASSED, Reason.DOUBTED]
+
+
 def test_a_sample_that_was_not_looked_at_has_none(path):
     assert read(path, "pool:99") == (None, "")
     assert read(path, "pool:") == (None, "")
