@@ -278,11 +278,19 @@ def without_pictures(card: Card, lost: Sequence[Picture]) -> Card:
     """The card without the pictures that could not be read; it says so."""
     if not lost:
         return card
-    said = "The picture could not be read."
-    if len(lost) > 1:
-        said = f"{words.count(len(lost))} pictures could not be read."
     kept = tuple(picture for picture in card.pictures if picture not in lost)
-    return card.model_copy(update={"pictures": kept, "lines": (*card.lines, said)})
+    return card.model_copy(update={"pictures": kept, "lines": (*card.lines, _lost(len(lost)))})
+
+
+def without_lost(text: str, n: int) -> str:
+    """A text `n` of whose pictures could not be read; it says so."""
+    return f"{text}\n{_lost(n)}" if n else text
+
+
+def _lost(n: int) -> str:
+    if n == 1:
+        return "The picture could not be read."
+    return f"{words.count(n)} pictures could not be read."
 
 
 def with_tally(card: Card, ballot: Ballot, answers: Mapping[str, int], *, is_closed: bool) -> Card:

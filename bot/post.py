@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from adapters.base import (
@@ -28,7 +29,8 @@ from adapters.base import (
     Ref,
     ReplyCtx,
 )
-from bot.showable import showable
+from bot import messages
+from bot.showable import is_readable, showable
 from storage.database import StoreError
 from storage.models import ClaimedItem, OutboxItem, OutboxKind
 from storage.store.store import Store
@@ -143,8 +145,9 @@ class Sender:
                     await platform.edit_card(ref, await _showable(payload))
             case OutboxKind.SAY:
                 where = Ref.parse(item.target_ref) if item.target_ref else item.channel
-                pictures = [Picture.model_validate(p) for p in payload["pictures"]]
-                return await platform.say(where, payload["text"], item.key, pictures=pictures)
+                pictures, lost = await _readable(payload["pictures"])
+                text = messages.without_lost(payload["text"], lost)
+                return await platform.say(where, text, item.key, pictures=pictures)
             case OutboxKind.WHISPER:
                 assert item.target is not None
                 if item.attempts > 1 and "is_at_most_once" in payload:
@@ -164,6 +167,13 @@ class Sender:
 async def _showable(payload: Mapping[str, Any]) -> Card:
     """A queued card without the pictures that have gone: better than no card."""
     return await asyncio.to_thread(showable, Card.model_validate(payload))
+
+
+async def _readable(kept: Sequence[Mapping[str, Any]]) -> tuple[list[Picture], int]:
+    """The pictures of a text that can be shown, and how many cannot."""
+    pictures = [Picture.model_validate(each) for each in kept]
+    shown = [p for p in pictures if await asyncio.to_thread(is_readable, Path(p.path))]
+    return shown, len(pictures) - len(shown)
 
 
 class PostOffice:

@@ -7,8 +7,9 @@ import logging
 import pytest
 from PIL import Image
 
-from adapters.base import MAX_PICTURE
+from adapters.base import MAX_PICTURE, Picture
 from adapters.memory import MemoryChat
+from adapters.web.platform import WebChat
 from bot import messages, outgoing
 from bot.post import PostOffice
 from bot.showable import is_readable
@@ -125,6 +126,34 @@ async def test_what_was_lost_is_still_said_once_the_card_is_closed(post):
 
     assert shown.is_closed
     assert shown.lines == ("The picture could not be read.",)
+
+
+async def test_a_text_whose_picture_has_gone_is_said_without_it_in_the_web_chat(store, tmp_path):
+    chat = WebChat(tmp_path / "chat.db")
+    office = PostOffice({"web": chat}, store, lambda: T0)
+    pictures = tuple(
+        Picture(path=path, alt="a curve")
+        for path in (picture(tmp_path / "7.png"), str(tmp_path / "gone.png"))
+    )
+    running = asyncio.create_task(office.run(nobody_hears))
+    try:
+        await office.queue(outgoing.say("k", "web", "joulery", "So far", pictures=pictures))
+        assert await office.drained(5)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    posting = store.mail.posting_at("web:joulery:1")
+    assert posting is not None
+    [said] = chat._state.channel("", before=None, limit=9)
+    assert said.post.text == "So far\nThe picture could not be read."
+    assert [kept["alt"] for kept in said.post.pictures] == ["a curve"]
+    await chat.close()
+
+
+async def nobody_hears(*_):
+    """Events of a test without people."""
 
 
 def test_a_picture_larger_than_platforms_take_is_not_shown(tmp_path):
