@@ -35,6 +35,7 @@ class Section:
         advice: what would make it better.
         notes: what to keep in mind.
         data: all of it for scripts.
+        wrong: what somebody has to mend.
     """
 
     topic: str
@@ -43,6 +44,7 @@ class Section:
     advice: tuple[str, ...]
     notes: tuple[str, ...]
     data: Any
+    wrong: tuple[str, ...] = ()
 
 
 def examine(settings: Settings, topic: Topic | None = None) -> list[Section]:
@@ -101,6 +103,7 @@ def slack(settings: Settings) -> Section:
         advice=tuple(f"{check.what}: {check.remedy}" for check in checks if check.remedy),
         notes=(),
         data=[asdict(check) for check in checks],
+        wrong=tuple(check.what for check in checks if check.is_fine is False),
     )
 
 
@@ -122,6 +125,7 @@ def discord(settings: Settings) -> Section:
         advice=tuple(f"{check.what}: {check.remedy}" for check in checks if check.remedy),
         notes=(link,) if found.invite else (),
         data={"checks": [asdict(check) for check in checks], "invite": found.invite or None},
+        wrong=tuple(check.what for check in checks if check.is_fine is False),
     )
 
 

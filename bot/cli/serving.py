@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -92,11 +93,20 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False,
 ) -> None:
-    """Say what is measured on this host and what is guessed, whether Slack and Discord work, what would help."""
+    """Say what is measured on this host and what is guessed, whether Slack and Discord work, what would help.
+
+    Ends with status 1 where something has to be mended before it works.
+    """
     sections = examining.examine(settings_of(None), topic)
     if as_json:
         out.print_json(data={section.topic: section.data for section in sections})
-        return
+    else:
+        _show(sections)
+    if any(section.wrong for section in sections):
+        raise typer.Exit(1)
+
+
+def _show(sections: Sequence[examining.Section]) -> None:
     for section in sections:
         table = Table(*section.heading, title=section.topic, title_justify="left", box=None)
         for row in section.rows:
@@ -106,6 +116,8 @@ def doctor(
             out.print(f"• {said}", highlight=False, soft_wrap=True)  # or a link would break
         for said in section.advice:
             out.print(f"→ {said}", highlight=False, soft_wrap=True)
+        if section.wrong:
+            out.print(f"Not right yet, please mend: {', '.join(section.wrong)}", soft_wrap=True)
 
 
 @app.command()

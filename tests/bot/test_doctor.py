@@ -84,8 +84,16 @@ async def test_slack_is_looked_at_step_by_step(joulery, monkeypatch):
         }  # fmt: skip
         for name, value in given.items():
             monkeypatch.setenv(f"JOULERY_SLACK_{name.upper()}", value)
-        shown = (await asyncio.to_thread(joulery, "doctor", "slack")).stdout
+        done = await asyncio.to_thread(joulery, "doctor", "slack")
+        for_scripts = await asyncio.to_thread(joulery, "doctor", "slack", "--json")
+        everything = await asyncio.to_thread(joulery, "doctor")
+        slack.workspace.channels[fake.CHANNEL].members.add(fake.BOT_USER)
+        mended = await asyncio.to_thread(joulery, "doctor", "slack")
+        shown = done.stdout
 
+    assert [r.exit_code for r in (done, for_scripts, everything, mended)] == [1, 1, 1, 0]
+    assert "Not right yet, please mend: channel" in shown
+    assert "please mend" not in mended.stdout
     assert "bot token  fine   joulery in Fake" in shown
     assert "channel    wrong" in shown
     assert "→ channel: say /invite @Joulery in the channel" in shown
@@ -93,7 +101,10 @@ async def test_slack_is_looked_at_step_by_step(joulery, monkeypatch):
 
 
 def test_slack_without_a_token_says_where_to_get_one(joulery):
-    assert "JOULERY_SLACK_BOT_TOKEN" in joulery("doctor", "slack").stdout
+    done = joulery("doctor", "slack")
+
+    assert "JOULERY_SLACK_BOT_TOKEN" in done.stdout
+    assert done.exit_code == 1
 
 
 async def test_discord_is_looked_at_step_by_step(joulery, monkeypatch):
@@ -106,7 +117,10 @@ async def test_discord_is_looked_at_step_by_step(joulery, monkeypatch):
         }  # fmt: skip
         for name, value in given.items():
             monkeypatch.setenv(f"JOULERY_DISCORD_{name.upper()}", value)
-        shown = (await asyncio.to_thread(joulery, "doctor", "discord")).stdout
+        done = await asyncio.to_thread(joulery, "doctor", "discord")
+        discord.world.channels[fake_discord.CHANNEL].denied.clear()
+        mended = await asyncio.to_thread(joulery, "doctor", "discord")
+        shown = done.stdout
         plain = " ".join(shown.split())
         told = json.loads((await asyncio.to_thread(joulery, "doctor", "discord", "--json")).stdout)
 
@@ -114,6 +128,8 @@ async def test_discord_is_looked_at_step_by_step(joulery, monkeypatch):
     assert "Message Content Intent off: only texts that mention the bot count" in plain
     assert "send messages in threads wrong to answer in threads" in plain
     assert "add reactions fine" in plain
+    assert "Not right yet, please mend: send messages in threads" in plain
+    assert (done.exit_code, mended.exit_code) == (1, 0)  # the intent may stay off
     assert fake_discord.TOKEN not in shown
     link = told["discord"]["invite"]
     assert link in shown  # in one piece, to be copied
@@ -128,9 +144,10 @@ async def test_a_wrong_token_and_a_channels_name_say_what_to_do(joulery, monkeyp
     async with fake_discord.FakeDiscord() as discord:
         monkeypatch.setenv("JOULERY_DISCORD_API_URL", discord.api_url)
         monkeypatch.setenv("JOULERY_DISCORD_CHANNEL", "#training")
-        without = (await asyncio.to_thread(joulery, "doctor", "discord")).stdout
+        without = await asyncio.to_thread(joulery, "doctor", "discord")
         monkeypatch.setenv("JOULERY_DISCORD_TOKEN", fake_discord.TOKEN)
-        named = (await asyncio.to_thread(joulery, "doctor", "discord")).stdout
+        named = await asyncio.to_thread(joulery, "doctor", "discord")
 
-    assert "JOULERY_DISCORD_TOKEN" in without
-    assert "Copy Channel ID" in named
+    assert "JOULERY_DISCORD_TOKEN" in without.stdout
+    assert "Copy Channel ID" in named.stdout
+    assert (without.exit_code, named.exit_code) == (1, 1)
