@@ -7,6 +7,7 @@ one goes on from there. Whoever sees one bit of another weight, loss or metric h
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,11 +23,19 @@ from trainer.spec import RunSpec
 
 USUAL = (0.25, 0.5, 0.75, 1.0)
 """Where the spec itself has no pause."""
+STEPS = 30
+"""What a pause can change, it changes within a few steps of the optimizer: no need to train for hours."""
+LEAST_POOL = 480
+"""Samples of the pool at least, so that a label hardly lacks any; else half as many as are trained on."""
+EVALUATIONS = 6
 KEPT = {
     "weights": "the weights", "averages": "their moving average", "best": "the best of them",
     "optimizer": "the optimizer's state",
 }  # fmt: skip
 """What a checkpoint keeps, as files of tensors."""
+
+
+WITH = {"straight": "without pauses", "paused": "with pauses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Sides:
         straight, paused: their evaluations, in order.
         kept: what each left at its end -> SHA-256.
         samples: trained on by each.
+        batch_size: samples of an optimizer's step.
     """
 
     pauses: tuple[float, ...]
@@ -45,6 +55,7 @@ class Sides:
     paused: tuple[EvaluationPoint, ...]
     kept: tuple[Mapping[str, str], Mapping[str, str]]
     samples: tuple[int, int]
+    batch_size: int = 1
 
     @property
     def differences(self) -> list[str]:
@@ -82,20 +93,41 @@ class Sides:
         if differences:
             return [f"Pauses at {where} of the training changed it:", *differences]
         *kept, last = KEPT.values()
+        steps = math.ceil(self.samples[0] / self.batch_size)
         return [
-            f"Pauses at {where} of the training changed nothing: {words.count(self.samples[0])} samples, "
-            f"{len(self.straight)} evaluations with their losses, and {', '.join(kept)} and {last} at "
+            f"Pauses at {where} of the training changed nothing: {words.plural(steps, 'step')}, "
+            f"{words.count(self.samples[0])} samples, {len(self.straight)} evaluations with their losses, and {', '.join(kept)} and {last} at "
             f"the end (SHA-256 of the weights {self.kept[0]['weights'][:12]}...) are the same bit for "
             "bit."
         ]
 
 
-async def verify(spec: RunSpec, progress: Callable[[int, int], None]) -> Sides:
+def shortened(spec: RunSpec) -> RunSpec:
+    """The same training on a part of the pool, for about `STEPS` steps: two passes, at usual batch sizes."""
+    batch, data, train = spec.train.batch_size, spec.data, spec.train
+    limit = min(data.limit or math.inf, max(LEAST_POOL, STEPS // 2 * batch))
+    changes = {
+        "epochs": min(train.epochs, STEPS * batch / limit),
+        "evaluations": min(train.evaluations, EVALUATIONS),
+    }
+    return spec.model_copy(
+        update={
+            "data": data.model_copy(update={"limit": int(limit)}),
+            "train": train.model_copy(update=changes),
+        }
+    )
+
+
+Progress = Callable[[str, int, int], None]
+"""Hears what is done now, and how much of all, a hundred per training."""
+
+
+async def verify(spec: RunSpec, progress: Progress) -> Sides:
     """Train a spec twice, without people: straight on, and with its own pauses.
 
     Args:
         spec: what is trained, and when it pauses.
-        progress: hears of steps done and in all; a hundred per training.
+        progress: hears how far it is.
 
     Raises:
         BenchError: it could not be trained.
@@ -109,22 +141,23 @@ async def verify(spec: RunSpec, progress: Callable[[int, int], None]) -> Sides:
 
     def hear(name: str) -> Callable[[Mark], None]:
         def mark(one: Mark) -> None:
-            if isinstance(one, ProgressMark) and one.what == "training" and one.total:
-                done[name] = min(100, 100 * one.done // one.total)
-                progress(sum(done.values()), 200)
+            if isinstance(one, ProgressMark) and one.total:
+                if one.what == "training":
+                    done[name] = min(100, 100 * one.done // one.total)
+                progress(f"{WITH[name]}: {one.what}", sum(done.values()), 200)
 
         return mark
 
     with tempfile.TemporaryDirectory(prefix="joulery-pause-") as folder:
         arms: Mapping[str, ArmInTraining] = {
             name: ArmInTraining(name, "human", spec, Path(folder) / name, launcher, hear(name))
-            for name in ("straight", "paused")
+            for name in WITH
         }
         await arms["straight"].segment(1.0)
         for end in ends:
             if not _is_over(arms["paused"]):
                 await arms["paused"].segment(end, questions=asks if end < 1 else None)
-        progress(200, 200)
+        progress("comparing", 200, 200)
         straight, paused = arms.values()
         return Sides(
             pauses=ends[:-1],
@@ -132,6 +165,7 @@ async def verify(spec: RunSpec, progress: Callable[[int, int], None]) -> Sides:
             paused=_evaluations(paused),
             kept=(_kept(straight), _kept(paused)),
             samples=(straight.samples, paused.samples),
+            batch_size=spec.train.batch_size,
         )
 
 

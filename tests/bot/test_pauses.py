@@ -17,9 +17,10 @@ from bot.cli import app
 async def sides(tiny_spec):
     steps = []
     spec = tiny_spec(ask={"at": [0, 0.35, 0.7], "audit": 0})
-    found = await pauses.verify(spec, lambda done, total: steps.append((done, total)))
-    assert steps[-1] == (200, 200)
-    assert steps == sorted(steps)
+    found = await pauses.verify(spec, lambda what, done, total: steps.append((done, total, what)))
+    assert steps[-1] == (200, 200, "comparing")
+    assert [done for done, *_ in steps] == sorted(done for done, *_ in steps)
+    assert {"without pauses: training", "with pauses: training"} <= {what for *_, what in steps}
     return found
 
 
@@ -43,6 +44,26 @@ async def test_pauses_change_nothing_and_every_bit_that_differed_would_be_told(s
         "000000000000... with them"
     ]
     assert weights.said()[0].endswith("changed it:")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "limit", "expected"),
+    [
+        (32, None, (480, 2.0, 30)),  # two passes over fifteen steps' worth
+        (1, None, (480, 30 / 480, 30)),  # a large model: a part of one pass
+        (64, None, (960, 2.0, 30)),
+        (32, 200, (200, 4.0, 25)),  # a smaller pool: not more than the spec says
+    ],
+)
+def test_a_training_is_shortened_to_some_steps(tiny_spec, batch_size, limit, expected):
+    spec = tiny_spec(train={"epochs": 4, "batch_size": batch_size}, data={"limit": limit})
+
+    short = pauses.shortened(spec)
+
+    assert short.data.limit == expected[0]
+    assert short.train.epochs == pytest.approx(expected[1])
+    assert round(short.train.epochs * short.data.limit / batch_size) == expected[2]
+    assert short.ask == spec.ask
 
 
 @pytest.mark.parametrize(("is_same", "code"), [(True, 0), (False, 1)])
