@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select
 from sqlmodel import col
 
-from storage.models import Grant, OutboxItem, Verbosity
+from storage.models import Grant, OutboxItem, OutboxKind, Verbosity
 from storage.store import mail
 from storage.store.transactions import Transactions, add_new, change, find, table_of
-from storage.tables import ChannelRow, CommandRow, GrantRow, LeaseRow, PeriodRow
+from storage.tables import ChannelRow, CommandRow, GrantRow, LeaseRow, OutboxRow, PeriodRow
 
 
 class UpkeepStore:
@@ -48,6 +48,17 @@ class UpkeepStore:
         row = table_of(PeriodRow).c
         with self._transactions.read() as connection:
             return list(connection.execute(select(row.key).where(row.key.in_(keys))).scalars())
+
+    def not_done(self, prefix: str) -> list[OutboxItem]:
+        """The cards whose keys begin with `prefix`, and under whose keys nothing was done once."""
+        key, done = col(OutboxRow.key), table_of(PeriodRow).c.key
+        with self._transactions.read() as connection:
+            return find(
+                connection, OutboxItem, OutboxRow,
+                col(OutboxRow.kind) == OutboxKind.POST, key.startswith(prefix, autoescape=True),
+                key.not_in(select(done)), col(OutboxRow.state) != "failed",
+                by=[col(OutboxRow.id)],
+            )  # fmt: skip
 
     def set_verbosity(self, platform: str, channel: str, verbosity: Verbosity) -> None:
         """Keep how much a channel wants to hear."""
