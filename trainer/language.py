@@ -135,19 +135,18 @@ class Answers(Inputs):
         sha.update(self._ids.offsets.numpy().tobytes() + self._start.numpy().tobytes())
         return sha.digest()
 
-    def fill_missing(self, index: np.ndarray) -> np.ndarray:
-        """Keep the hidden states of those that are not kept; which ones: int64 (k,).
-
-        None of them where nothing can be kept.
-        """
+    def missing(self, index: np.ndarray) -> np.ndarray:
+        """Those whose hidden states are not kept: int64 (k,); none where nothing can be kept."""
         if self.hidden is None and not self.can_cache:
             nothing: np.ndarray = index[:0]
             return nothing
         missing: np.ndarray = index[~self._is_kept[index]]
-        if len(missing):
-            self.fill(Marks(), "", missing)  # a batch at a time: no progress to tell
-            self._is_kept[missing] = True
         return missing
+
+    def read(self, index: np.ndarray) -> None:
+        """Keep the hidden states of some answers."""
+        self.fill(Marks(), "", index)  # a batch at a time: no progress to tell
+        self._is_kept[index] = True
 
     def log_probabilities(self, index: np.ndarray) -> Tensor:
         """Of whole answers by the model as it stands: float32 (batch,), nats."""

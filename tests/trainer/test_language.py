@@ -87,7 +87,7 @@ def test_answers_are_as_probable_as_transformers_says(kind, tiny_language_model,
     index = np.arange(3)
     with torch.inference_mode():
         anew = answers.log_probabilities(index)
-        answers.fill_missing(index)
+        answers.read(index)
         kept = answers.log_probabilities(index)
     assert anew.tolist() == pytest.approx(by_transformers(path), abs=2e-4)
     assert torch.allclose(kept, anew, atol=2e-4)
@@ -117,14 +117,15 @@ def test_an_answer_is_exact_where_it_is_what_the_model_writes(tiny_language_mode
 
 def test_hidden_states_are_kept_once(tiny_language_model):
     _, _, answers = read(str(tiny_language_model))
-    assert answers.fill_missing(np.array([0, 2])).tolist() == [0, 2]
-    assert answers.fill_missing(np.array([0, 1])).tolist() == [1]
-    assert answers.fill_missing(np.arange(3)).tolist() == []
+    answers.read(np.array([0, 2]))
+    assert answers.missing(np.array([0, 1])).tolist() == [1]
+    answers.read(np.array([1]))
+    assert answers.missing(np.arange(3)).tolist() == []
 
 
 def test_only_lora_gets_gradients(tiny_language_model):
     model, _, answers = read(str(tiny_language_model))
-    answers.fill_missing(np.arange(3))
+    answers.read(np.arange(3))
     answers.log_probabilities(np.arange(3)).sum().backward()
 
     moved = [p.grad is not None for p in model.lora_parameters().values()]

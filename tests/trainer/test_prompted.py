@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 
 from tests.trainer.plans import ASK, Arm, learner_of, pool_ids, votes
+from trainer import language
 from trainer.data.read import read_splits
 from trainer.data.samples import DataError
 from trainer.segment import FeatureOpinion, Opinions, SampleOpinion
@@ -61,6 +62,30 @@ def test_a_run_in_two_segments_ends_where_one_does(prompts_spec, tmp_path):
     halves.go(1.0)
 
     assert halves.weights == whole.weights
+
+
+def test_after_a_pause_samples_are_read_in_the_company_of_their_first_batch(
+    pairs_spec, tmp_path, monkeypatch
+):
+    """Another company moves the last bits; on so small a model it seldom shows in the weights."""
+    spec = pairs_spec(train={"epochs": 3, "max_tokens": 32})
+    reads: list[list[int]] = []
+    reading = language.Answers.read
+
+    def read(self, index):
+        reads.append(index.tolist())
+        reading(self, index)
+
+    monkeypatch.setattr(language.Answers, "read", read)
+    Arm(spec, tmp_path / "whole", opinions=said(spec)).go(1.0)
+    whole, reads[:] = [*reads], []
+    halves = Arm(spec, tmp_path / "halves", opinions=said(spec))
+    halves.go(0.4)
+    halves.go(1.0)
+
+    assert len(whole) > 3
+    assert len(reads) > len(whole)  # some are read again
+    assert all(company in whole for company in reads)
 
 
 def test_what_the_encoder_reads_is_read_once(prompts_spec, tmp_path, monkeypatch):

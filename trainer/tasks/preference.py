@@ -84,11 +84,11 @@ class Preference(Prompted):
         both = np.concatenate([index, index + len(self.splits.pool)])
         found = self._log_probabilities(self._pool, both)
         unknown = both[torch.isnan(self._reference[torch.from_numpy(both)]).numpy()]
-        if len(unknown):
+        for company in self._together.companies(unknown) if len(unknown) else ():
             with self.model.untuned(), torch.no_grad():
-                before = self._log_probabilities(self._pool, unknown)
-            self._count_forwards(self._pool, unknown, share=self._pool.trained_share)
-            self._reference[torch.from_numpy(unknown)] = before.cpu()
+                before = self._log_probabilities(self._pool, company)
+            self._count_forwards(self._pool, company, share=self._pool.trained_share)
+            self._reference[torch.from_numpy(company)] = before.cpu()
         ratio = found - self._reference[torch.from_numpy(both)].to(found)
         a, b = ratio.chunk(2)
         return self._spec.train.beta * (a - b)

@@ -37,6 +37,7 @@ from trainer.spec import LoraSpec, RunSpec
 from trainer.tasks.base import HeadStart
 from trainer.tasks.counting import Counting, weights_of
 from trainer.tasks.registry import NOBODY
+from trainer.together import Together
 
 Split = Literal["dev", "test"]
 
@@ -98,6 +99,7 @@ class Prompted(Counting, ABC):
         self._topics: Topics | None = None
         self._centres: dict[str, Tensor] = {}
         self._pool = self._read(self.splits.pool)
+        self._together = Together(folder / "together.jsonl", len(self._pool))
         self._held: dict[Split, Answers] = {"dev": self._read(self.splits.dev)}
         if self.splits.test:
             self._held["test"] = self._read(self.splits.test)
@@ -152,9 +154,11 @@ class Prompted(Counting, ABC):
 
     def _log_probabilities(self, inputs: Answers, index: np.ndarray) -> Tensor:
         """Of answers in the pool by the model as it stands; what is below its cut is kept."""
-        with self.model.untuned():
-            read = inputs.fill_missing(index)
-        self._count_forwards(inputs, read, share=1 - inputs.trained_share)
+        missing = inputs.missing(index)
+        for company in self._together.companies(missing) if len(missing) else ():
+            with self.model.untuned():
+                inputs.read(company)
+            self._count_forwards(inputs, company, share=1 - inputs.trained_share)
         return inputs.log_probabilities(index)
 
     @torch.inference_mode()
