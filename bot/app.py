@@ -64,6 +64,7 @@ SNAPSHOT_S = 300.0
 SUMMARY_S = 30.0
 REMIND_S = 10.0
 WATCH_S = 10.0
+QUESTIONS_S = 2.0
 ALERT_S = 60.0
 
 
@@ -257,6 +258,8 @@ async def running(
             bot.schedule.every(SNAPSHOT_S, "groups", door.refresh)
             trackers = Trackers(house)
             bot.schedule.every(LOOK_S, "trackers", trackers.look)
+            await commands.questions.recover()
+            bot.schedule.every(QUESTIONS_S, "questions", commands.questions.look)
             await rounds.recover()
             try:
                 yield bot

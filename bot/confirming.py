@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from adapters.base import Button, Card
 
 LIFE = timedelta(seconds=60)
+TOO_LATE = f"Not done: the answer came after {LIFE.seconds} s; say it again."
+UNANSWERED = f"Not done: nobody confirmed it within {LIFE.seconds} s; say it again."
 KEY = "confirm:"
 """What the outbox key of such a card begins with."""
 YES, NO = "yes", "no"
@@ -73,6 +75,11 @@ def read(choice: str) -> Wish | None:
     if kind not in (YES, NO) or not (seconds.isascii() and seconds.isdigit() and user and words):
         return None
     return Wish(words, user, datetime.fromtimestamp(int(seconds), UTC), is_meant=kind == YES)
+
+
+def wish_of(card: Card) -> Wish | None:
+    """What a question is about; None for a card of another kind."""
+    return read(card.buttons[0].id) if card.buttons else None
 
 
 def _written(wish: Wish, answer: str) -> str:

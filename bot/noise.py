@@ -14,7 +14,7 @@ from storage.store.store import Store
 LEVELS: Final = get_args(Verbosity)
 MEANING: Final[dict[Verbosity, str]] = {
     "quiet": "the head message of each run, cards and summaries, nothing else",
-    "normal": "also what opens and closes each round, and whatever befalls a run",
+    "normal": "also what opens and closes each round, whatever befalls a run, and who says what",
     "all": "also each checkpoint",
 }
 DETAILS: Final = frozenset({"checkpoint"})

@@ -28,7 +28,8 @@ class Spoken:
         most_names: how many names it takes.
         is_bare: whether it is understood in a run's thread without `/joulery`.
         is_private: whether its answer is nobody else's business.
-        confirms: what is asked back before it is done, with {run} and {words}; `--yes` skips it.
+        confirms: what is asked back before it is done, with {run}, and {amount} of a budget; `--yes`
+            skips it.
         others: who may say it of somebody else; nobody where it is about nobody.
         confirms_others: what is asked back where it is about somebody else, with {who}, too.
     """
@@ -44,6 +45,10 @@ class Spoken:
     confirms: str = ""
     others: Who | None = None
     confirms_others: str = ""
+
+    def asks_back(self, *, is_about_other: bool) -> bool:
+        """Whether something is asked back before it is done."""
+        return bool(self.confirms_others if is_about_other else self.confirms)
 
 
 RUN: Final = Option(
@@ -126,7 +131,7 @@ ALL: Final = (
         help="[RUN] 0.5kWh – what it may cost at most (or 90min, or 0.2kgCO2e)",
         has_words=True,
         most_names=3,  # the amount may have a space in it
-        confirms="Change the budget of run {run}: {words}?",
+        confirms="Set the budget of run {run} to {amount}?",
     ),
     Spoken(
         Verb(

@@ -51,11 +51,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer with pictures: it goes into the thread of its run."""
+    """An answer that is more than words.
+
+    Attributes:
+        text: the words.
+        run_id: the run it is about.
+        pictures: with any, the answer goes into the thread of its run.
+    """
 
     text: str
     run_id: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Picture, ...] = ()
 
 
 Do = Callable[[Desk, Asked], Awaitable[str | Shown]]

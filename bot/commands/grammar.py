@@ -21,6 +21,8 @@ SOMEBODY: Final = re.compile(r"[a-z]+:[\w.-]{1,80}")
 ON_CARD: Final = re.compile(r"why(\s+#?\d{1,2})?|undo(\s+card)?", re.IGNORECASE)
 AMOUNT: Final = re.compile(r"\W*budget=[\d.,]+", re.IGNORECASE)
 """A budget whose unit comes after a space."""
+TIMES: Final = frozenset({"day", "week"})
+"""What energy may be asked of instead of a run."""
 MAX_CONFIRMED: Final = 40
 """Characters of a run or an amount: a button that confirms them carries them in full."""
 
@@ -113,6 +115,16 @@ def bare(text: str) -> str | None:
     """The verb, when a whole message in a run's thread is nothing but one."""
     spoken = BY_NAME.get(word := text.strip().lower())
     return word if spoken is not None and spoken.is_bare else None
+
+
+def amount_of(names: Sequence[str]) -> str:
+    """What a budget is to be, `1 kWh` as `1kWh`; "" where it is only asked for."""
+    return "".join(name for name in names if not is_run(name))
+
+
+def is_about_time(command: Command) -> bool:
+    """Whether `energy` is asked of a day or a week, not of a run."""
+    return command.verb == "energy" and any(n.lower() in TIMES for n in command.names)
 
 
 def is_run(name: str) -> bool:

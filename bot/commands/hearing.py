@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from adapters.base import ButtonPressed, CommandInvoked, Picture, ThreadReply
@@ -14,18 +15,15 @@ from bot import confirming, messages, outgoing
 from bot.access import Access
 from bot.commands import life, people, telling, voting
 from bot.commands.asked import Asked, Desk, Do, Shown
-from bot.commands.grammar import (
-    Command,
-    CommandError,
-    first_word,
-    is_run,
-    parse,
-    somebody_else,
-)
+from bot.commands.finding import run_of
+from bot.commands.grammar import CommandError, first_word, parse, somebody_else
+from bot.commands.notes import Line, Notes, Place, spelt
+from bot.commands.questions import Questions
 from bot.doorkeeper import AllowError, Doorkeeper
 from bot.energy.budget import BudgetError
 from bot.house import House
 from bot.linking import LinkError, Links
+from bot.members import shown_name
 from bot.rounds import Rounds
 from bot.verbs import BY_NAME
 from storage.database import StoreError
@@ -35,6 +33,30 @@ from trainer.spec import SpecError
 log = logging.getLogger(__name__)
 
 DOES: Final[Mapping[str, Do]] = {**life.DOES, **people.DOES, **voting.DOES, **telling.DOES}
+NOT_DONE: Final = "Not done:"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a command.
+
+    Attributes:
+        answer: what is said of it.
+        run_id: the run that it was about, if any.
+        is_allowed: whether who said it may.
+        is_told: whether doing it was told in the run's thread.
+        pictures: what goes with the answer, into the run's thread.
+    """
+
+    answer: str
+    run_id: str | None = None
+    is_allowed: bool = True
+    is_told: bool = False
+    pictures: tuple[Picture, ...] = ()
+
+
+Noted = tuple[list[OutboxItem], dict[Place, Line]]
+"""Lines that are to be queued, and what then stands."""
 
 
 class Commands:
@@ -43,6 +65,8 @@ class Commands:
     def __init__(self, house: House, rounds: Rounds, access: Access, door: Doorkeeper) -> None:
         self._house, self._access = house, access
         self._desk = Desk(house, rounds, door, Links(house.now))
+        self._notes = Notes(house)
+        self.questions = Questions(house, access, rounds.budgets)
 
     async def hear(self, event: CommandInvoked | ThreadReply, posting: Posting | None) -> None:
         """Do what a command says and answer it, once."""
@@ -52,96 +76,113 @@ class Commands:
             who = Member(member_id=event.user, person_id=event.user, name=event.user_name)
             await house.call(house.store.votes.met, who)
         run_id = posting.run_id if posting else None
-        if (asked := await self._to_confirm(event.user, text, run_id)) is not None:
-            await self._ask(event, *asked)
+        name = await self._name(event)
+        if (asked := await self.questions.wanted(event.user, text, run_id)) is not None:
+            words, run = asked
+            await self._audit(event.user, words, run.run_id, "asked to confirm", is_allowed=True)
+            await self.questions.ask(event, name, words, run)
             return
-        key = f"answer:{event.ref.platform}:{event.event_id}"
-        done, is_allowed = await self._answer(event.user, text, posting, key)
-        answer = done.text if isinstance(done, Shown) else done
-        await self._audit(event.user, text, run_id, answer, is_allowed=is_allowed)
-        spoken = BY_NAME.get(first_word(text))
-        if not is_allowed or (spoken is not None and spoken.is_private):
-            ctx = event.ctx if isinstance(event, CommandInvoked) else None
-            items = [outgoing.whisper(key, event.user, event.ref, answer, ctx)]
-            items += [] if is_allowed else await self._denied_items(event, text, run_id)
-            await house.office.queue(*items)
-            return
-        platform, thread = event.ref.platform, None
-        pictures: tuple[Picture, ...] = ()
-        if isinstance(done, Shown):
-            thread, pictures = outgoing.head_key(done.run_id, platform), done.pictures
-        elif posting is not None and posting.ballot_id is not None:
-            thread = posting.key  # where it was asked
-        elif run_id:
-            thread = outgoing.head_key(run_id, platform)
-        await house.office.queue(
-            outgoing.say(key, platform, event.ref.channel, answer, thread=thread, pictures=pictures)
-        )
+        key = f"{event.ref.platform}:{event.event_id}"
+        done = await self._do(event.user, text, posting, f"answer:{key}")
+        await self._audit(event.user, text, done.run_id, done.answer, is_allowed=done.is_allowed)
+        items = [self._reply(event, posting, text, done)]
+        if not done.is_allowed:
+            items += self._denied(event, name, text, done)
+        noted, lines = self._noted(event, posting, name, text, done)
+        if await house.call(
+            house.store.upkeep.once, f"heard:{key}", house.now(), [*items, *noted]
+        ):  # else it was heard before a crash, and all this was queued
+            self._notes.stand(lines)
+            house.office.wake()
+        if done.run_id is not None and (done.is_told or not done.is_allowed):
+            self._notes.end(done.run_id)
 
     async def confirm(self, event: ButtonPressed, posting: Posting) -> None:
         """Do what somebody asked for, now that they say that they mean it; once."""
         house, wish = self._house, confirming.read(event.choice)
         if wish is None:
             return
-        if event.user != wish.user:
-            text = f"Only {wish.user}, who asked for it, can answer that."
-            key = f"confirm-not:{posting.key}:{event.user}"
-            await house.office.queue(outgoing.whisper(key, event.user, event.ref, text, event.ctx))
-            return
-        if not await house.call(house.store.upkeep.once, posting.key, house.now()):
+        refused = await self.questions.refused(event, wish, posting)
+        if refused:
+            key = f"confirm-not:{posting.key}:{event.user}:{event.event_id}"
+            await house.office.queue(
+                outgoing.whisper(key, event.user, event.ref, refused, event.ctx)
+            )
             return
         if event.at > wish.until:
-            answer = f"Not done: the answer came after {confirming.LIFE.seconds} s; say it again."
+            answer = confirming.TOO_LATE
         elif not wish.is_meant:
             answer = "Not done: you said no."
         else:
-            done, is_allowed = await self._answer(wish.user, wish.words, posting, posting.key)
-            answer = done.text if isinstance(done, Shown) else done
-            await self._audit(wish.user, wish.words, posting.run_id, answer, is_allowed=is_allowed)
-        card = confirming.answered(f"“{wish.words}”", answer)
-        platform, channel = posting.platform, posting.channel
-        await house.office.queue(outgoing.edit(posting.key, platform, channel, card))
+            done = await self._do(wish.user, wish.words, posting, posting.key)
+            answer, run_id = done.answer, done.run_id or posting.run_id
+            await self._audit(wish.user, wish.words, run_id, answer, is_allowed=done.is_allowed)
+        await self.questions.settle(posting.key, posting.platform, posting.channel, wish, answer)
 
-    async def _to_confirm(self, user: str, text: str, run_id: str | None) -> tuple[str, Run] | None:
-        """The command and its run, where it cannot be undone and is not asked for twice."""
-        try:
-            command = parse(text)
-            spoken, other = BY_NAME[command.verb], somebody_else(command, user)
-            is_sure = {"yes", "later"} & command.flags  # what comes later can be taken back
-            if is_sure or self._access.may_command(user, command.verb, other):
-                return None
-            if command.verb == "budget" and not self._desk.rounds.budgets.check(
-                life.amount_of(command.names)
-            ):
-                return None
-            if not (spoken.confirms_others if other else spoken.confirms):
-                return None
-            run = await self._run(command, run_id)
-        except (CommandError, BudgetError, StoreError):
-            return None  # the answer says what is wrong with it
-        if run is None or (run.state.is_final and not other):
-            return None
-        words = [command.verb, run.run_id, *(n for n in command.names if not is_run(n))]
-        words += [f"--{flag}" for flag in sorted(command.flags)]
-        return " ".join(words), run
+    def _reply(
+        self, event: CommandInvoked | ThreadReply, posting: Posting | None, text: str, done: Done
+    ) -> OutboxItem:
+        """The answer: for one alone, in the thread it was asked in or is about, or in the channel."""
+        platform = event.ref.platform
+        key = f"answer:{platform}:{event.event_id}"
+        spoken = BY_NAME.get(first_word(text))
+        if not done.is_allowed or (spoken is not None and spoken.is_private):
+            ctx = event.ctx if isinstance(event, CommandInvoked) else None
+            return outgoing.whisper(key, event.user, event.ref, done.answer, ctx)
+        thread = None
+        if done.pictures and done.run_id is not None:
+            thread = outgoing.head_key(done.run_id, platform)
+        elif posting is not None and posting.ballot_id is not None:
+            thread = posting.key  # where it was asked
+        elif posting is not None and posting.run_id is not None:
+            thread = outgoing.head_key(posting.run_id, platform)
+        return outgoing.say(
+            key, platform, event.ref.channel, done.answer, thread=thread, pictures=done.pictures
+        )
 
-    async def _ask(self, event: CommandInvoked | ThreadReply, words: str, run: Run) -> None:
-        house, name = self._house, event.user_name or event.user
-        wish = confirming.Wish(words, event.user, house.now() + confirming.LIFE)
-        spoken, other = BY_NAME[first_word(words)], somebody_else(parse(words), event.user)
-        asked = spoken.confirms_others if other else spoken.confirms
-        asked = asked.format(run=run.run_id, words=words, who=other)
-        await self._audit(event.user, words, run.run_id, "asked to confirm", is_allowed=True)
-        key = confirming.key(event.event_id)
-        card = confirming.question(asked, wish, name, house.settings.zone)
-        platform, channel = event.ref.platform, event.ref.channel
-        await house.office.queue(
-            outgoing.post(key, platform, channel, card, run_id=run.run_id),
-            *outgoing.in_thread(
-                house.channels, run.run_id, f"asked:{event.event_id}",
-                f"{name} said “{words}” and is asked to confirm it.",
-            ),
-        )  # fmt: skip
+    def _denied(
+        self, event: CommandInvoked | ThreadReply, name: str, text: str, done: Done
+    ) -> list[OutboxItem]:
+        """What the team sees of a command that was not allowed, in the thread of its run."""
+        if done.run_id is None:
+            return []
+        said = f"{name} said {spelt(text)} and is not allowed to."
+        key = f"denied:{event.ref.platform}:{event.event_id}"
+        return outgoing.in_thread(self._house.channels, done.run_id, key, said)
+
+    def _noted(
+        self,
+        event: CommandInvoked | ThreadReply,
+        posting: Posting | None,
+        name: str,
+        text: str,
+        done: Done,
+    ) -> Noted:
+        """What the team sees of a command in the thread of its run, where it does not see it anyway."""
+        if done.run_id is None or not done.is_allowed or done.is_told:
+            return [], {}
+        if BY_NAME[first_word(text)].is_private:
+            return [], {}
+        platform = event.ref.platform
+        is_seen = (
+            isinstance(event, ThreadReply)  # of a slash command nobody else sees the words
+            and posting is not None
+            and posting.key == outgoing.head_key(done.run_id, platform)
+        )
+        words = spelt(text) + (" (not done)" if done.answer.startswith(NOT_DONE) else "")
+        return self._notes.of(
+            done.run_id,
+            event.user,
+            name,
+            words,
+            f"{platform}:{event.event_id}",
+            seen_on=platform if is_seen else None,
+        )
+
+    async def _name(self, event: CommandInvoked | ThreadReply) -> str:
+        """How who said it is called before others."""
+        members = await self._house.call(self._house.store.votes.members)
+        return shown_name(event.user, members)
 
     async def _audit(
         self, user: str, text: str, run_id: str | None, answer: str, *, is_allowed: bool
@@ -157,54 +198,42 @@ class Commands:
             answer=answer,
         )
 
-    async def _denied_items(
-        self, event: CommandInvoked | ThreadReply, text: str, run_id: str | None
-    ) -> list[OutboxItem]:
-        """What the team sees of a command that was not allowed, in the thread of its run."""
-        named = [word for word in text.split() if is_run(word)]
-        about = named[0] if named else run_id
-        if about is None or await self._house.call(self._house.store.runs.get, about) is None:
-            return []
-        name = event.user_name or event.user
-        said = f"{name} said “{messages.cut(text, 60)}” and is not allowed to."
-        key = f"denied:{event.ref.platform}:{event.event_id}"
-        return outgoing.in_thread(self._house.channels, about, key, said)
-
-    async def _answer(
-        self, user: str, text: str, posting: Posting | None, key: str
-    ) -> tuple[str | Shown, bool]:
-        run_id, ballot_id = (posting.run_id, posting.ballot_id) if posting else (None, None)
+    async def _do(self, user: str, text: str, posting: Posting | None, key: str) -> Done:
+        """Carry a command out, if that is allowed."""
+        here, ballot_id = (posting.run_id, posting.ballot_id) if posting else (None, None)
+        run: Run | None = None
         try:
             command = parse(text)
             denied = self._access.may_command(user, command.verb, somebody_else(command, user))
             if denied:
-                return f"Not done: {denied}.", False
-            run = await self._run(command, run_id)
-            asked = Asked(user, command, run, ballot_id, key)
-            return await DOES[command.verb](self._desk, asked), True
+                return Done(f"{NOT_DONE} {denied}.", await self._meant(text, here), False)
+            run = await self._house.call(run_of, self._house.store.runs, command, here)
+            before = await self._told(run, user)
+            done = await DOES[command.verb](self._desk, Asked(user, command, run, ballot_id, key))
+            is_told = BY_NAME[command.verb].who != "all" and before != await self._told(run, user)
         except (CommandError, AllowError, BudgetError, LinkError, SpecError, StoreError) as err:
-            return f"Not done: {err}", True
+            return Done(f"{NOT_DONE} {err}", run.run_id if run else None)
         except Exception:  # people in chat get an answer, the log gets the traceback
             log.exception("command failed", extra={"words": text[:200]})
-            return "Not done: something went wrong on our side; the bot's log has it.", True
+            answer = f"{NOT_DONE} something went wrong on our side; the bot's log has it."
+            return Done(answer, run.run_id if run else None)
+        if isinstance(done, Shown):
+            return Done(done.text, done.run_id, pictures=done.pictures)
+        return Done(done, run.run_id if run else None, is_told=is_told)
 
-    async def _run(self, command: Command, run_id: str | None) -> Run | None:
-        """The run a command is about: named, or of this thread, or the only one under way."""
-        store, spoken = self._house.store.runs, BY_NAME[command.verb]
-        if spoken.of == "nothing":
+    async def _meant(self, text: str, here: str | None) -> str | None:
+        """The run that a command is about which is not carried out, if that can be told."""
+        try:
+            run = await self._house.call(run_of, self._house.store.runs, parse(text), here)
+        except (CommandError, StoreError):
             return None
-        names = [n for n in command.names if is_run(n) or not spoken.has_words]
-        name = names[0] if names else run_id
-        if name is not None:
-            run = await self._house.call(store.get, name)
-            if run is None:
-                raise CommandError(f"there is no run {messages.cut(name, 30)}; say status")
-            return run
-        runs = await self._house.call(store.all)
-        moving = [run for run in runs if not run.state.is_final]
-        if spoken.of == "any run":
-            return moving[-1] if moving else (runs[-1] if runs else None)
-        if len(moving) != 1:
-            known = ", ".join(run.run_id for run in moving) or "none"
-            raise CommandError(f"which run? Under way: {known}. Say {command.verb} RUN")
-        return moving[0]
+        return run.run_id if run else None
+
+    async def _told(self, run: Run | None, user: str) -> object:
+        """What is told in a run's thread when somebody changes it: their moves, its wish, its budget."""
+        if run is None:
+            return None
+        runs = self._house.store.runs
+        moves = await self._house.call(runs.transitions, run.run_id)
+        now = await self._house.call(runs.get, run.run_id)
+        return sum(move.who == user for move in moves), now and (now.wish, now.budget)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from bot import messages
-from bot.commands.asked import Asked, Desk, Do
-from bot.commands.grammar import CommandError, is_run, read_seed
+from bot.commands.asked import Asked, Desk, Do, Shown
+from bot.commands.grammar import CommandError, amount_of, read_seed
 from trainer.spec import RUN_NAME, read_spec
 
 
-async def start(desk: Desk, asked: Asked) -> str:
+async def start(desk: Desk, asked: Asked) -> Shown:
     """Begin a run of a spec."""
     house, command = desk.house, asked.command
     if not command.names:
@@ -28,9 +28,8 @@ async def start(desk: Desk, asked: Asked) -> str:
     budget = command.options.get("budget")
     run = await desk.rounds.begin(spec, who=asked.user, seed=seed, arms=arms, budget=budget)
     place = await desk.rounds.queue.note(run.run_id)
-    return " ".join(
-        filter(None, [f"Run {run.run_id} of {spec.name} started by {asked.user}.", place])
-    )
+    said = f"Run {run.run_id} of {spec.name} started by {asked.user}."
+    return Shown(" ".join(filter(None, [said, place])), run.run_id)
 
 
 async def stop(desk: Desk, asked: Asked) -> str:
@@ -84,11 +83,6 @@ def _is_at_work(desk: Desk, run_id: str) -> bool:
     """Whether a process trains it, which saves its work first."""
     holder = desk.house.slot.holder
     return holder is not None and holder.run_id == run_id
-
-
-def amount_of(names: Sequence[str]) -> str:
-    """What a budget is to be, `1 kWh` as `1kWh`; "" where it is only asked for."""
-    return "".join(name for name in names if not is_run(name))
 
 
 def _spec_path(folder: Path, name: str) -> Path:

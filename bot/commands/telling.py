@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 from bot import accounts, messages, metrics, words
 from bot.commands.asked import Asked, Desk, Do
-from bot.commands.grammar import CommandError, is_run
+from bot.commands.grammar import TIMES, CommandError, is_run
 from bot.energy import summaries
 from bot.verbs import HELP
 from bot.wording import arm_said, kind_of
 from storage.models import RunState
 
-PERIODS: Final = frozenset({"run", "day", "week"})
+PERIODS: Final = frozenset({"run", *TIMES})
 """What energy may be asked of instead of a run by name."""
 
 

@@ -25,18 +25,23 @@ class Kind:
 
     Attributes:
         of: joules, seconds in which the machine works for the run, or grams of CO2e.
+        unit: how it is spelt.
         size: of a unit, in joules, seconds or grams.
     """
 
     of: Literal["energy", "time", "carbon"]
+    unit: str
     size: float
 
 
 KINDS = {
-    "j": Kind("energy", 1.0), "kj": Kind("energy", 1e3), "wh": Kind("energy", 3600.0),
-    "kwh": Kind("energy", 3.6e6), "mwh": Kind("energy", 3.6e9),
-    "s": Kind("time", 1.0), "min": Kind("time", 60.0), "h": Kind("time", 3600.0),
-    "gco2e": Kind("carbon", 1.0), "kgco2e": Kind("carbon", 1e3),
+    kind.unit.lower(): kind
+    for kind in (
+        Kind("energy", "J", 1.0), Kind("energy", "kJ", 1e3), Kind("energy", "Wh", 3600.0),
+        Kind("energy", "kWh", 3.6e6), Kind("energy", "MWh", 3.6e9),
+        Kind("time", "s", 1.0), Kind("time", "min", 60.0), Kind("time", "h", 3600.0),
+        Kind("carbon", "gCO2e", 1.0), Kind("carbon", "kgCO2e", 1e3),
+    )
 }  # fmt: skip
 
 
@@ -74,6 +79,11 @@ class Budget:
     kind: Kind
     amount: float  # joules, seconds or grams
     text: str  # as it was written
+
+    @property
+    def spelt(self) -> str:
+        """`5 Wh`: as it was meant, number and unit apart."""
+        return f"{self.amount / self.kind.size:.10g} {self.kind.unit}"
 
     def share(self, spent: Spent) -> float | None:
         """How much of it is used, 1 = all; None where that cannot be told."""

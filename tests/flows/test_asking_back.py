@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 
 from adapters.base import ButtonPressed
+from bot import confirming
 from bot.confirming import LIFE
 from storage.models import RunState
 from tests.flows.people import asking, ended, head, open_cards, thread
+from tests.flows.untrained import spec_of, untrained
 
 CHANNEL = "joulery"
 
@@ -91,6 +93,87 @@ async def test_an_answer_after_a_minute_is_too_late(open_bot, chat, tiny_spec):
         assert bot.house.store.runs.get("r1").state is not RunState.STOPPED
 
 
+async def outdated(chat, card, timeout_s=10):
+    """What the question says once it can be answered no more."""
+    async with asyncio.timeout(timeout_s):
+        await chat.until(lambda: card.card.is_closed)
+    assert card.card.buttons == ()
+    return card.card.lines
+
+
+async def test_a_question_nobody_answers_loses_its_buttons(open_bot, chat, monkeypatch):
+    monkeypatch.setattr("bot.confirming.LIFE", timedelta(seconds=-9))
+    async with open_bot() as bot:
+        await untrained(bot, spec_of())
+        await chat.command("ana", "stop r1", CHANNEL)
+        card = await asked(chat)
+        yes = button(card, "Yes")
+
+        assert await outdated(chat, card) == (confirming.UNANSWERED,)
+        await chat.press("ana", card.ref, yes)
+        await chat.until(lambda: chat.whispers)
+        assert chat.whispers[0].text.startswith("That question is closed")
+        assert not bot.house.store.runs.get("r1").state.is_final
+
+
+async def test_a_question_about_a_run_that_ended_meanwhile_loses_its_buttons(open_bot, chat):
+    async with open_bot() as bot:
+        await untrained(bot, spec_of())
+        await chat.command("ana", "stop r1", CHANNEL)
+        card = await asked(chat)
+        await chat.command("bo", "stop r1 --yes", CHANNEL)
+
+        assert await outdated(chat, card) == ("No longer needed: run r1 is stopped.",)
+
+
+async def test_a_question_that_is_asked_anew_is_answered_at_its_last_card(open_bot, chat):
+    async with open_bot() as bot:
+        await untrained(bot, spec_of())
+        await chat.command("ana", "budget r1 5Wh", CHANNEL)
+        first = await asked(chat)
+        await chat.command("bo", "budget r1 6Wh", CHANNEL)
+        await chat.command("ana", "budget r1 7 Wh", CHANNEL)
+        assert await outdated(chat, first) == ("Not done: you said “budget r1 7 Wh” after it.",)
+        await bot.house.office.drained(5)
+        *_, of_bo, last = [p for p in chat.cards() if p.key.startswith("confirm:")]
+
+        await chat.press("ana", last.ref, button(last, "Yes"))
+        await outdated(chat, last)
+
+        assert last.card.lines[0].startswith("Run r1 has used")
+        assert bot.house.store.runs.get("r1").budget == "7Wh"
+        assert not of_bo.card.is_closed  # Bo may still mean it
+
+
+async def test_a_question_that_a_former_bot_asked_is_put_away_by_the_next(
+    open_bot, chat, monkeypatch
+):
+    async with open_bot() as bot:
+        await untrained(bot, spec_of())
+        await chat.command("ana", "stop r1", CHANNEL)
+        card = await asked(chat)
+        assert await bot.house.office.drained(5)
+    monkeypatch.setattr("bot.commands.questions.LATE", -2 * LIFE)
+    async with open_bot():
+        assert await outdated(chat, card) == (confirming.UNANSWERED,)
+
+
+async def test_a_press_whose_deed_a_crash_cut_off_is_done_by_the_next_bot(open_bot, chat):
+    async with open_bot() as bot:
+        await untrained(bot, spec_of())
+        await chat.command("ana", "stop r1", CHANNEL)
+        card = await asked(chat)
+        assert await bot.house.office.drained(5)
+        store, press = bot.house.store, button(card, "Yes")
+        at = bot.house.now()
+    event = ButtonPressed(
+        event_id="before-the-crash", user="memory:ana", at=at, ref=card.ref, choice=press
+    )
+    store.mail.receive("memory", event.event_id, event.model_dump(mode="json"), at)
+    async with open_bot():
+        assert await outdated(chat, card) == ("Run r1 is stopped; its last checkpoint stays.",)
+
+
 async def test_yes_at_once_asks_nobody(open_bot, chat, tiny_spec):
     async with open_bot() as bot:
         run = await run_that_asks(bot, chat, tiny_spec)
@@ -110,7 +193,7 @@ async def test_a_new_budget_asks_back_and_a_look_at_it_does_not(open_bot, chat, 
         await chat.until(lambda: [t for t in chat.said() if "“lots” is no budget" in t])
         await chat.command("ana", "budget r1 90 min", CHANNEL)
         card = await asked(chat)
-        assert card.card.title == "Change the budget of run r1: budget r1 90 min?"
+        assert card.card.title == "Set the budget of run r1 to 90 min?"
 
         await chat.press("ana", card.ref, button(card, "Yes"))
         await chat.until(lambda: card.card.is_closed)

@@ -6,49 +6,17 @@ from adapters.base import Ref
 from adapters.discord.platform import DiscordChat
 from adapters.slack.platform import SlackChat
 from bot.app import running
-from bot.ask import questions
 from bot.wording import ONLY_BUTTONS
-from storage.models import FeatureView, SampleView, Segment, SegmentState
 from tests.fake_discord import server as fake_discord
 from tests.fake_slack import server as fake_slack
 from tests.flows.people import asking, comes_true, open_cards
-from trainer.segment import Candidate, SegmentReport
-from trainer.spec import RunSpec
+from tests.flows.untrained import ask_of, spec_of, untrained
 
-SPEC = RunSpec(
-    name="t", task="text-classification", model="toy", data={"pool": "csv:pool.csv"},
-    ask={"quorum": 9, "style": "buttons"},
-)  # fmt: skip
+SPEC = spec_of(style="buttons")
 
 
 async def ask_blindly(bot) -> None:
-    """A round of one sample and one feature card, of a run that trains nothing."""
-    house = bot.house
-    run = await house.call(
-        house.store.runs.create, name="t", spec=SPEC.model_dump(mode="json"), seed=0,
-        arms=("human",), runs_folder=house.settings.runs_dir, who="ana", now=house.now(),
-    )  # fmt: skip
-    await bot.rounds.live.show(run.run_id)
-    [arm] = await house.call(house.store.runs.arms, run.run_id)
-    segment = Segment(
-        segment_id=f"{arm.arm_id}.0.1", arm_id=arm.arm_id, n=0, attempt=1,
-        state=SegmentState.PLANNED, until=0.0, lease_token="t", planned_at=house.now(),
-    )  # fmt: skip
-    sample = SampleView(sample_id="pool-1", text="an apple", label="fruit")
-    words = FeatureView(label="fruit", features=("apple", "pear"), shares=(0.6, 0.4))
-    report = SegmentReport(
-        run_id=run.run_id, arm="human", segment=0, attempt=1, lease_token="t", outcome="done",
-        labels=("fruit", "tools"), started_at=house.now(), ended_at=house.now(),
-        candidates=(Candidate(view=sample, role="ask"),), features=(words,),
-    )  # fmt: skip
-    asked = questions(run, arm, SPEC, report, number=0, now=house.now(), channels=house.channels)
-    await house.call(house.store.runs.plan_segment, segment)
-    await house.call(
-        house.store.runs.book_report, segment, report.model_dump(mode="json"),
-        planned_samples=10, checkpoint=None, evaluations=[], now=house.now(),
-        asked=asked.round, ballots=asked.ballots, samples=asked.samples, items=asked.items,
-    )  # fmt: skip
-    house.office.wake()
+    await ask_of(bot, await untrained(bot, SPEC), SPEC)
 
 
 def given(bot) -> list[tuple[str, str, str | None]]:
