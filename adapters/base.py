@@ -217,6 +217,8 @@ class _Event(Plain):
     ref: Ref  # the card or message it is about
     is_platform_time: bool = True
     user_name: str = ""
+    timezone: str = ""  # their own, IANA; "" where nobody says
+    locale: str = ""  # in which their dates are written, e.g. de-DE
     groups: tuple[str, ...] | None = None  # all they are in just now; None where nobody says
 
 

@@ -104,6 +104,7 @@ class MemoryChat:
         self.boards: dict[str, Board] = {}
         self.homes: dict[str, Home] = {}
         self.unreachable: set[str] = set()  # who takes no direct messages
+        self.clocks: dict[str, tuple[str, str]] = {}  # whose time zone and language are known
         self.is_complete = True
         self._now = now
         self._sink: Sink | None = None
@@ -366,6 +367,7 @@ class MemoryChat:
             "event_id": f"e{next(self._numbers)}",
             "user": f"memory:{who}",
             "user_name": who.title(),
+            **dict(zip(("timezone", "locale"), self.clocks.get(who, ()), strict=False)),
             "at": self._now(),
             "ref": ref,
         }

@@ -15,7 +15,7 @@ from adapters.base import (
     Ref,
     ReplyDeleted,
 )
-from bot import ask, closing, messages, outgoing, post, votes
+from bot import ask, closing, members, messages, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
 from storage.models import (
@@ -47,7 +47,7 @@ class Listening:
     def __init__(self, house: House, access: Access, news: Callable[[str], None]) -> None:
         self._house, self._access, self._news = house, access, news
         self._closing: set[str] = set()
-        self._met: dict[str, str] = {}  # member_id -> the name we know
+        self._met: dict[str, Member] = {}  # member_id -> what we know
 
     async def hear(self, event: Inbound, posting: Posting, received_at: datetime) -> None:
         """Record what an event on one of our cards says."""
@@ -62,9 +62,9 @@ class Listening:
         if not (takes_away or self._access.may_vote(event.user)):
             await self._turn_away(event, ballot, received_at)
             return
-        if not takes_away and self._met.get(event.user) != event.user_name:
-            await house.call(house.store.votes.met, _member(event))
-            self._met[event.user] = event.user_name
+        if not takes_away and self._met.get(event.user) != (who := members.met(event)):
+            await house.call(house.store.votes.met, who)
+            self._met[event.user] = who
         standing = await house.call(house.store.votes.standing, ballot.ballot_id)
         heard = votes.hear(event, ballot, standing, received_at)
         if heard.events and self._is_seen_by_all(ballot, event.ref.platform, heard.events[0]):
@@ -210,7 +210,3 @@ class Listening:
             if missed:
                 await house.call(house.store.votes.add, missed)
         return is_complete
-
-
-def _member(event: Inbound) -> Member:
-    return Member(member_id=event.user, person_id=event.user, name=event.user_name)

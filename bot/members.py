@@ -11,7 +11,8 @@ import logging
 import secrets
 from collections.abc import Mapping
 
-from adapters.base import ChatError, ForgetsPeople
+from adapters.base import ChatError, ForgetsPeople, Inbound
+from bot.clocks import language_named, zone_named
 from bot.house import House
 from bot.messages import plain_name
 from storage.database import StoreError
@@ -22,6 +23,14 @@ log = logging.getLogger(__name__)
 
 SOMEBODY = "somebody"
 """How people are called who want no name."""
+
+
+def met(event: Inbound) -> Member:
+    """Whoever did something, with what the platform says of them."""
+    return Member(
+        member_id=event.user, person_id=event.user, name=event.user_name,
+        timezone=zone_named(event.timezone) or None, locale=language_named(event.locale) or None,
+    )  # fmt: skip
 
 
 def shown_name(member_id: str, members: Mapping[str, Member]) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from adapters.base import Ref
 from bot import ask, outgoing, words
 from bot.access import Access
+from bot.clocks import clock_of
 from bot.house import House
 from bot.quiet import Quiet
 from storage.models import (
@@ -65,37 +66,40 @@ class Reminders:
         house.office.wake()
 
     def _items(self, run: Run, round_: Round) -> list[OutboxItem]:
-        votes, closes = self._house.store.votes, ask.closing_time(round_, self._house.settings.zone)
+        votes, members = self._house.store.votes, self._house.store.votes.members()
         ballots = votes.ballots(run_id=run.run_id)
         given = votes.current([b.ballot_id for b in ballots])
         cards = [b for b in ballots if b.round_id == round_.round_id and b.ask != "happy"]
-        lacking = missing(cards, given, votes.members(), self._access)
+        lacking = missing(cards, given, members, self._access)
         return [
             item
-            for member, unanswered in sorted(lacking.items())
-            if (item := self._item(run, round_, member, unanswered, len(cards), closes)) is not None
+            for who, unanswered in sorted(lacking.items())
+            if (item := self._item(run, round_, who, members.get(who), unanswered, len(cards)))
+            is not None
         ]
 
     def _item(
-        self, run: Run, round_: Round, member: str, unanswered: Sequence[Ballot], of: int, closes: str
+        self, run: Run, round_: Round, who: str, member: Member | None,
+        unanswered: Sequence[Ballot], of: int,
     ) -> OutboxItem | None:  # fmt: skip
-        platform = member.partition(":")[0]
+        platform, team = who.partition(":")[0], self._house.settings.zone
         place = self._place(platform, unanswered)
         if place is None:
             return None
-        which = f"Round {round_.n + 1} of run {run.run_id} ({run.name}) closes by {closes}"
+        which = f"Round {round_.n + 1} of run {run.run_id} ({run.name}) closes by"
         otherwise = outgoing.say(
             f"remind:{round_.round_id}:{platform}", platform, place.channel,
-            f"{which}: some of you have not answered every card yet.",
+            f"{which} {ask.closing_time(round_, team)}: some of you have not answered every card yet.",
             thread=outgoing.head_key(run.run_id, platform), run_id=run.run_id,
         )  # fmt: skip
+        closes = clock_of(member, team).moment(round_.closes_at, self._house.now())
         text = (
-            f"{which}: {words.count(len(unanswered))} of {words.plural(of, 'card')} still "
+            f"{which} {closes}: {words.count(len(unanswered))} of {words.plural(of, 'card')} still "
             f"{'wants' if len(unanswered) == 1 else 'want'} your answer. This is the only reminder; say /joulery optout for none."
         )
-        key = f"remind:{round_.round_id}:{member}"
+        key = f"remind:{round_.round_id}:{who}"
         return outgoing.whisper(
-            key, member, Ref.parse(place.ref), text, otherwise=otherwise, is_at_most_once=True
+            key, who, Ref.parse(place.ref), text, otherwise=otherwise, is_at_most_once=True
         )
 
     def _place(self, platform: str, unanswered: Sequence[Ballot]) -> Posting | None:

@@ -230,6 +230,21 @@ ALL: Final = (
         is_private=True,
     ),
     Spoken(
+        Verb(
+            name="clock",
+            about="your own time zone and language for times; alone it tells",
+            options=(
+                Option(name="zone", about="such as Europe/Berlin; auto = as your chat says"),
+                Option(name="language", about="such as de or en-US"),
+            ),
+        ),
+        help="[Europe/Berlin] [de] – your own clock in what you alone are told; auto: as your chat says",
+        who="all",
+        of="nothing",
+        most_names=2,
+        is_private=True,
+    ),
+    Spoken(
         Verb(name="optout", about="be neither reminded nor named; what you answer counts"),
         help="– be neither reminded nor named; what you answer counts",
         who="all",

@@ -366,6 +366,11 @@ class Member(Value):
     is_simulated: bool = False
     opted_out_at: datetime | None = None  # since when they are neither reminded nor named
     leaves_at: datetime | None = None  # when they asked to be forgotten
+    timezone: str | None = None  # IANA name; None = the team's
+    locale: str | None = None  # how times are written for them, e.g. de_AT; None = as for all
+    clock_set_at: datetime | None = (
+        None  # when they said so; None = both are as their platform says
+    )
 
 
 # --- chat traffic -------------------------------------------------------------------------------

@@ -165,6 +165,7 @@ class Answering:
             "user": f"discord:{given.user.id}",
             "at": given.created_at,
             "ref": self._ref(given),
+            "locale": str(given.locale),
         }
 
     def _ref(self, given: discord.Interaction) -> Ref:

@@ -139,8 +139,8 @@ class Listening:
             person = await self._people.meet(event.user.removeprefix("slack:"))
             if person.is_bot and event.kind != "card_deleted":
                 return
-            named = event.model_copy(update={"user_name": person.name})
-            await self._tell_house(named)
+            known = {"user_name": person.name, "timezone": person.timezone, "locale": person.locale}
+            await self._tell_house(event.model_copy(update=known))
             self.last_at = self._now()
 
     async def _opened(self, body: Body, view: blocks.Block) -> bool:

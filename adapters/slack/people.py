@@ -28,6 +28,8 @@ class Person:
 
     name: str = ""
     is_bot: bool = False
+    timezone: str = ""
+    locale: str = ""
 
 
 class People:
@@ -83,7 +85,9 @@ class People:
 
     async def _ask(self, user_id: str) -> None:
         try:
-            user = (await said(self._calls.again.users_info(user=user_id)))["user"]
+            user = (await said(self._calls.again.users_info(user=user_id, include_locale=True)))[
+                "user"
+            ]
         except ChatError as err:
             log.info("nobody says who that is", extra={"user": user_id, "reason": str(err)})
             return
@@ -92,4 +96,5 @@ class People:
         profile = user.get("profile", {})
         name = profile.get("display_name") or profile.get("real_name") or user.get("name", "")
         shown = one_line(name, MAX_NAME) if name else ""
-        self._known[user_id] = Person(shown, bool(user.get("is_bot")))
+        clock = [user.get(what) or "" for what in ("tz", "locale")]
+        self._known[user_id] = Person(shown, bool(user.get("is_bot")), *clock)

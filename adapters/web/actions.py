@@ -56,6 +56,8 @@ class Actor:
 
     visitor: Visitor
     event_id: str
+    timezone: str = ""  # of the browser's clock
+    locale: str = ""
 
 
 class Actions:
@@ -225,6 +227,8 @@ class Actions:
             "event_id": actor.event_id,
             "user": f"web:{actor.visitor.id}",
             "user_name": actor.visitor.name,
+            "timezone": actor.timezone,
+            "locale": actor.locale,
             "at": self._now(),
             "ref": message_ref(self._channel, post),
         }

@@ -143,6 +143,10 @@ class Api:
         return web.json_response(await self._actions.react(actor, post_id, emoji, is_on=is_on))
 
 
+MAX_CLOCK = 64
+"""Characters of a time zone's or a language's name."""
+
+
 def number(request: web.Request, name: str) -> int | None:
     """A whole number from the query, if it is there.
 
@@ -166,4 +170,6 @@ def _actor(request: web.Request) -> Actor:
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,80}", key):
         raise Refusal(400, "An Idempotency-Key is missing.")
     visitor = request[VISITOR]
-    return Actor(visitor, f"{visitor.id}/{key}")
+    language = request.headers.get("Accept-Language", "").partition(",")[0].partition(";")[0]
+    timezone = request.headers.get("X-Time-Zone", "")
+    return Actor(visitor, f"{visitor.id}/{key}", timezone[:MAX_CLOCK], language.strip()[:MAX_CLOCK])

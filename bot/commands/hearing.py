@@ -23,11 +23,11 @@ from bot.doorkeeper import AllowError, Doorkeeper
 from bot.energy.budget import BudgetError
 from bot.house import House
 from bot.linking import LinkError, Links
-from bot.members import shown_name
+from bot.members import met, shown_name
 from bot.rounds import Rounds
 from bot.verbs import BY_NAME
 from storage.database import StoreError
-from storage.models import Member, OutboxItem, Posting, Run
+from storage.models import OutboxItem, Posting, Run
 from trainer.spec import SpecError
 
 log = logging.getLogger(__name__)
@@ -73,8 +73,7 @@ class Commands:
         house = self._house
         text = event.words if isinstance(event, CommandInvoked) else event.text
         if event.user_name:  # other platforms cannot name them
-            who = Member(member_id=event.user, person_id=event.user, name=event.user_name)
-            await house.call(house.store.votes.met, who)
+            await house.call(house.store.votes.met, met(event))
         run_id = posting.run_id if posting else None
         name = await self._name(event)
         if (asked := await self.questions.wanted(event.user, text, run_id)) is not None:

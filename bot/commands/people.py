@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
-from bot import members, noise
+from bot import members, messages, noise
+from bot.clocks import clock_of, language_named, zone_named
 from bot.commands.asked import Asked, Desk, Do
 from bot.commands.grammar import CommandError
 
@@ -46,6 +48,32 @@ async def forget(desk: Desk, asked: Asked) -> str:
     return await members.ask_to_leave(desk.house, asked.user)
 
 
+async def clock(desk: Desk, asked: Asked) -> str:
+    """Say how times are written for somebody alone, or have them written otherwise."""
+    house, names = desk.house, asked.command.names
+    said: dict[str, str] = {}
+    for name in names if names != ("auto",) else ():
+        if zone := zone_named(name):
+            said["timezone"] = zone
+        elif language := language_named(name):
+            said["locale"] = language
+        else:
+            raise CommandError(
+                f"“{messages.cut(name, 30)}” is neither a time zone nor a language; say clock "
+                "Europe/Berlin, clock de, or clock auto for what your chat says"
+            )
+    if names:
+        await house.call(house.store.members.set_clock, asked.user, house.now(), **said)
+    member = (await house.call(house.store.votes.members)).get(asked.user)
+    own, now = clock_of(member, house.settings.zone), house.now()
+    since = now - timedelta(days=7)  # so that the day is shown, too
+    whose = "as you said" if member and member.clock_set_at else "as far as your chat says"
+    return (
+        f"Times in what I tell you alone are on the clock of {own.zone.key}, {whose}: now is "
+        f"{own.moment(now, since)}. What all read is on the team's, {house.settings.timezone}."
+    )
+
+
 async def verbosity(desk: Desk, asked: Asked) -> str:
     """Say how much the channel hears, or have it hear more or less."""
     platform, names = asked.user.partition(":")[0], asked.command.names
@@ -62,6 +90,7 @@ async def verbosity(desk: Desk, asked: Asked) -> str:
 DOES: Final[Mapping[str, Do]] = {
     "verbosity": verbosity,
     "allow": allow,
+    "clock": clock,
     "link": link,
     "optout": optout,
     "optin": optin,

@@ -65,7 +65,12 @@ class MemberStore:
         """Somebody wants to be forgotten; until it is done they are left alone."""
         self._wish(member_id, opted_out_at=now, leaves_at=now)
 
-    def _wish(self, member_id: str, **values: datetime | None) -> None:
+    def set_clock(self, member_id: str, now: datetime, **said: str) -> None:
+        """Somebody says their `timezone` or `locale`; with neither, their platform does again."""
+        at_once: dict[str, Any] = {**said} or {"timezone": None, "locale": None}
+        self._wish(member_id, clock_set_at=now if said else None, **at_once)
+
+    def _wish(self, member_id: str, **values: Any) -> None:
         alone = Member(member_id=member_id, person_id=member_id)
         with self._transactions.write() as connection:
             add_new(connection, MemberRow, [alone])
@@ -116,7 +121,13 @@ class MemberStore:
                 if table.name not in NOBODY and not table.name.startswith("energy_"):
                     traces.remove_from(connection, table)
             gone = col(MemberRow.member_id).in_(list(traces.new.values()))
-            change(connection, MemberRow, gone, name="")
+            nothing: dict[str, Any] = {
+                "name": "",
+                "timezone": None,
+                "locale": None,
+                "clock_set_at": None,
+            }
+            change(connection, MemberRow, gone, **nothing)
         self._transactions.compact()  # what fails here is done again: they still are to leave
         with self._transactions.write() as connection:
             change(connection, MemberRow, gone, leaves_at=None)

@@ -232,12 +232,16 @@ class VoteStore:
     # --- members --------------------------------------------------------------------------------
 
     def met(self, member: Member) -> None:
-        """Remember somebody; a name that became known is filled in."""
+        """Remember somebody: what became known is filled in, their clock unless they set it."""
+        clock = {"timezone": member.timezone, "locale": member.locale}
+        known = {what: value for what, value in clock.items() if value}
+        same = col(MemberRow.member_id) == member.member_id
         with self._transactions.write() as connection:
             add_new(connection, MemberRow, [member])
             if member.name:
-                same = col(MemberRow.member_id) == member.member_id
                 change(connection, MemberRow, same, name=member.name)
+            if known:
+                change(connection, MemberRow, same, col(MemberRow.clock_set_at).is_(None), **known)
 
     def join(self, member_id: str, other_id: str) -> None:
         """Make two accounts one person, and whoever they were joined with before."""

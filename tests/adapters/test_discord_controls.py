@@ -47,6 +47,7 @@ async def test_two_people_may_have_one_form_open(in_discord: DiscordDriver) -> N
         (in_discord.user("ana"), "5"),
         (in_discord.user("bo"), "1"),
     }
+    assert {e.locale for e in told} == {"en-US"}
 
 
 async def test_a_form_too_large_to_be_kept_says_so_after_a_restart(

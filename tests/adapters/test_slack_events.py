@@ -25,6 +25,7 @@ async def test_an_event_the_house_could_not_keep_comes_again(in_slack: SlackDriv
 
     [event] = await in_slack.ears.until(ReactionAdded)
     assert event.user_name == "Ana"
+    assert (event.timezone, event.locale) == ("Europe/Amsterdam", "nl-NL")
 
 
 async def test_one_persons_events_stay_in_order_in_a_burst(in_slack: SlackDriver) -> None:

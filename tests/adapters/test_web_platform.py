@@ -185,6 +185,16 @@ async def test_small_talk_in_the_channel_is_no_event(demo: WebChat, ana: Guest, 
     assert ears.events == []
 
 
+async def test_what_people_do_comes_with_their_browsers_clock(
+    demo: WebChat, ana: Guest, ears: Ears
+) -> None:
+    ana.http.headers.update({"X-Time-Zone": "Asia/Tokyo", "Accept-Language": "de-AT,de;q=0.9"})
+
+    await ana.say("/joulery status")
+
+    assert (ears.events[0].timezone, ears.events[0].locale) == ("Asia/Tokyo", "de-AT")
+
+
 async def test_an_unchanged_edit_is_no_event(demo: WebChat, ana: Guest, ears: Ears) -> None:
     card = int((await demo.post_card(CHANNEL, QUESTION, "k")).message)
     said = await ana.say("+archive", thread=card)

@@ -100,7 +100,7 @@ class Methods:
         user = self.workspace.users.get(args["user"])
         if user is None:
             raise SlackError("user_not_found")
-        return {"user": user}
+        return {"user": user | ({"locale": "nl-NL"} if args.get("include_locale") else {})}
 
     def do_usergroups_list(self, _: Args) -> dict[str, Any]:
         return {"usergroups": [{"id": g, "handle": g.lower()} for g in self.workspace.usergroups]}

@@ -91,6 +91,7 @@ class Workspace:
             profile = {"display_name": name.title(), "real_name": name.title()}
             self.users[user_id] = {
                 "id": user_id, "name": name, "is_bot": is_bot, "profile": profile,
+                "tz": "Europe/Amsterdam",
             }  # fmt: skip
             self.channels[CHANNEL].members.add(user_id)
         return user_id

@@ -335,3 +335,19 @@ async def test_who_is_forgotten_is_in_no_byte_of_the_database(open_bot, chat, ti
 async def test_what_is_not_meant_is_answered_with_what_is(open_bot, chat, words, answer):
     async with open_bot():
         assert answer in await told(chat, "ana", words)
+
+
+async def test_people_have_clocks_of_their_own(open_bot, chat):
+    chat.clocks["ana"] = ("Asia/Tokyo", "de-DE")
+    async with open_bot() as bot:
+        first = await told(chat, "ana", "clock")
+        second = await told(chat, "ana", "clock Europe/Berlin fr")
+        wrong = await told(chat, "ana", "clock Berlin")
+        again = await told(chat, "ana", "clock auto")
+        known = bot.house.store.votes.members()["memory:ana"]
+
+        assert "on the clock of Asia/Tokyo, as far as your chat says: now is" in first
+        assert "on the clock of Europe/Berlin, as you said: now is" in second
+        assert wrong.startswith("Not done: “Berlin” is neither a time zone nor a language")
+        assert "UTC, as far as your chat says" in again  # until they do something more
+        assert known.clock_set_at is None

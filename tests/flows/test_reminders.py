@@ -220,3 +220,18 @@ async def test_whom_the_platform_cannot_reach_one_line_in_the_thread_reminds(ask
             "card yet."
         ]
         assert {user for user, _ in whispered(chat)} == {"memory:cy"}
+
+
+async def test_a_reminder_is_on_the_clock_of_who_reads_it(asked, chat):
+    async with asked() as it:
+        it.vote(it.old, "memory:ana", "memory:bo", "memory:cy")
+        members = it.store.members
+        members.set_clock("memory:ana", OPENED, timezone="Asia/Tokyo", locale="de")
+        members.set_clock("memory:bo", OPENED, timezone="America/New_York", locale="en_US")
+
+        await it.look()
+
+        closes = {w.user: w.text.split(" closes by ")[1].split(":", 2) for w in chat.whispers}
+        assert ":".join(closes["memory:ana"][:2]) == "22:00 JST"
+        assert ":".join(closes["memory:bo"][:2]) == "8:00\u202fAM EST"
+        assert ":".join(closes["memory:cy"][:2]) == "13:00 UTC"  # the team's

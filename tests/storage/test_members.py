@@ -10,7 +10,12 @@ import pytest
 from storage.models import Grant, Member, OutboxKind, RunState
 from tests.storage.records import ask, at, cast, item, new_run
 
-ZOE = Member(member_id="memory:zoequx", person_id="memory:zoequx", name="Zoë Quixote")
+ZOE = Member(
+    member_id="memory:zoequx",
+    person_id="memory:zoequx",
+    name="Zoë Quixote",
+    timezone="Pacific/Chatham",
+)
 OTHER = Member(member_id="memory:zoequxa", person_id="memory:zoequxa", name="Zoë Quixotea")
 
 
@@ -109,6 +114,7 @@ def test_a_forgotten_person_is_in_no_table_and_others_are_as_they_were(store, tr
     assert "zoequx" not in text.replace("zoequxa", "")
     assert "Quixote" not in text.replace("Quixotea", "")
     assert "Zed Earlier" not in text
+    assert "Chatham" not in text
     assert text.count("zoequxa") == before.count("zoequxa")
     assert "somebody said “stop” to Zoë Quixotea, memory:zoequxa." in text
     assert [g.member_id for g in store.upkeep.grants()] == ["memory:bo"]
@@ -166,3 +172,27 @@ def test_no_byte_of_the_file_tells_of_them(migrated_sqlite, tmp_path, open_store
 
 def held(path):
     return b"".join(p.read_bytes() for p in path.parent.glob("joulery.db*"))
+
+
+def test_a_clock_is_as_the_platform_says_until_somebody_says_otherwise(store):
+    def says(timezone):
+        store.votes.met(ZOE.model_copy(update={"timezone": timezone, "locale": "de"}))
+        known = store.votes.members()[ZOE.member_id]
+        return known.timezone, known.locale
+
+    assert says("Europe/Berlin") == ("Europe/Berlin", "de")
+    assert says("Asia/Tokyo") == ("Asia/Tokyo", "de")  # on the road
+    assert says(None) == ("Asia/Tokyo", "de")
+
+    store.members.set_clock(ZOE.member_id, at(1), timezone="UTC")
+    assert says("Europe/Berlin") == ("UTC", "de")
+    store.members.set_clock(ZOE.member_id, at(2))
+    assert says("Europe/Berlin") == ("Europe/Berlin", "de")
+
+
+def test_a_clock_holds_for_all_accounts_of_a_person(store):
+    store.votes.join("memory:ana", "slack:U1")
+
+    store.members.set_clock("slack:U1", at(1), locale="fr")
+
+    assert store.votes.members()["memory:ana"].locale == "fr"

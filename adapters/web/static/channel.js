@@ -15,6 +15,7 @@ async function send(method, path, body = {}) {
     "Content-Type": "application/json",
     "X-CSRF-Token": feed.dataset.csrf,
     "Idempotency-Key": key,
+    "X-Time-Zone": Intl.DateTimeFormat().resolvedOptions().timeZone,
   };
   const attempt = () => fetch(path, { method, headers, body: JSON.stringify(body) });
   try {
