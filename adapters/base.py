@@ -462,6 +462,18 @@ class ForgetsPeople(Protocol):
         """
 
 
+@runtime_checkable
+class KnowsPeople(Protocol):
+    """A platform that can say who there is by name."""
+
+    async def people(self, like: str) -> Mapping[str, tuple[str, ...]]:
+        """Member id -> all that somebody is called, of everybody who may be meant by a name.
+
+        Raises:
+            ChatError: it cannot be asked right now.
+        """
+
+
 class Option(Plain):
     """Something that is given to a command.
 

@@ -216,7 +216,7 @@ ALL: Final = (
         help="WHO admin, operator, voter or nothing – who may do what; allow alone says it",
         who="admins",
         of="nothing",
-        most_names=2,
+        most_names=9,  # a person's name may have spaces in it
     ),
     Spoken(
         Verb(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import discord
+from discord.http import Route
 
 from adapters.base import ChatError
 from adapters.discord.calls import speaking
@@ -15,7 +18,7 @@ from adapters.discord.calls import speaking
 log = logging.getLogger(__name__)
 
 ROLE = "discord:role-"
-MAX_KNOWN = 10_000
+MAX_KNOWN, MAX_FOUND = 10_000, 100
 ASK_S = 1.0
 """A press is answered within 3 s, so nobody is waited for longer."""
 _ID = re.compile(r"(?<!`)\bdiscord:(role-)?(\d+)\b")  # in backticks it is meant as it is
@@ -79,6 +82,28 @@ class People:
             return f"@{role.name}" if role else found[0]
         person = self._known.get(member_id)
         return person.name if person and person.name else found[0]
+
+    async def like(self, name: str) -> Mapping[str, tuple[str, ...]]:
+        """Member id -> all that somebody is called: who was seen, and who Discord says begins so.
+
+        Raises:
+            ChatError: they cannot be searched right now.
+        """
+        known = {
+            f"discord:{user_id}": (person.name,)
+            for user_id, person in self._known.items()
+            if person.name and not person.is_bot
+        }
+        search = Route("GET", "/guilds/{guild_id}/members/search", guild_id=self._guild.id)
+        asked = {"query": name.removeprefix("@"), "limit": MAX_FOUND}
+        async with speaking():
+            found: list[dict[str, Any]] = await self._client.http.request(search, params=asked)
+        for member in found:
+            user = member["user"]
+            if not user.get("bot"):
+                names = (member.get("nick"), user.get("global_name"), user["username"])
+                known[f"discord:{user['id']}"] = tuple(dict.fromkeys(filter(None, names)))
+        return known
 
     async def with_role(self, group: str, *, lists_all: bool) -> frozenset[str]:
         """The members with a role: all of them where the app may list members, else those seen.

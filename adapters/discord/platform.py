@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -299,6 +299,11 @@ class DiscordChat:
         """All reactions by user and all replies that stand on a message now."""
         self._up()
         return await self._standing.at(ref)
+
+    async def people(self, like: str) -> Mapping[str, tuple[str, ...]]:
+        """Who was seen, and whoever Discord finds under a name."""
+        self._up()
+        return await self._people.like(like)
 
     def is_group(self, member_id: str) -> bool:
         """Whether an id means a role, such as `discord:role-123`."""

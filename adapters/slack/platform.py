@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from adapters.base import (
 from adapters.naming import named_in
 from adapters.slack import blocks, emoji, payloads, scopes
 from adapters.slack.calls import SLACK_URL, Calls, SlackRefused, said
+from adapters.slack.directory import everybody
 from adapters.slack.line import PATH, HttpLine, Line, SocketLine, bolt
 from adapters.slack.payloads import ref_to
 from adapters.slack.posted import metadata
@@ -279,6 +280,10 @@ class SlackChat:
         """Show or replace somebody's Home tab."""
         calls, person = self._up().calls, user.removeprefix("slack:")
         await said(calls.again.views_publish(user_id=person, view=blocks.home(home)))
+
+    async def people(self, like: str) -> Mapping[str, tuple[str, ...]]:
+        """Everybody in the workspace; Slack searches for nobody."""
+        return await everybody(self._up().calls)
 
     def is_group(self, member_id: str) -> bool:
         """Whether an id means a user group: Slack's begin with S, people's with U or W."""

@@ -18,6 +18,7 @@ NEEDED: Final[dict[str, str]] = {
     "usergroups.list": "usergroups:read",
     "usergroups.users.list": "usergroups:read",
     "users.info": "users:read",
+    "users.list": "users:read",
 }
 """Web API method -> bot scope."""
 FREE: Final = frozenset({"auth.test", "views.open", "views.publish"})

@@ -108,6 +108,11 @@ class People:
         with transaction(self._engine) as db:
             return db.get(Person, person_id) is not None
 
+    def called(self) -> dict[str, tuple[str, ...]]:
+        """Id -> name of everybody who has ever come in."""
+        with transaction(self._engine) as db:
+            return {person.id: (person.name,) for person in db.scalars(select(Person))}
+
     def _use(self, db: Session, invitation: Invitation) -> bool:
         unused = (Link.token_hash == _hash(invitation.token)) & Link.used_at.is_(None)
         use = update(Link).where(unused).values(used_at=self._now()).returning(Link.name)

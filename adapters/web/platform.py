@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -218,6 +218,11 @@ class WebChat:
         post, _ = self._state.add(None, clean(text), thread=thread, only_for=person)
         self._hub.publish(post.id)
         return True
+
+    async def people(self, like: str) -> Mapping[str, tuple[str, ...]]:
+        """Everybody who has ever come in."""
+        called = await asyncio.to_thread(self._people.called)
+        return {f"web:{person}": names for person, names in called.items()}
 
     async def snapshot(self, ref: Ref) -> Snapshot:
         """All reactions by user and all replies that stand on a message now."""

@@ -90,6 +90,7 @@ class Rest:
             "GET /applications/{app}/guilds/{guild}/commands": self._commands,
             "PUT /applications/{app}/guilds/{guild}/commands": self._sync,
             "GET /guilds/{guild}": self._guild,
+            "GET /guilds/{guild}/members/search": self._search,
             "GET /guilds/{guild}/members/{user}": self._member,
             "GET /guilds/{guild}/members": self._members,
             f"GET {channel}": self._channel,
@@ -228,6 +229,17 @@ class Rest:
         after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 1))
         known = sorted(int(u) for u in self.world.users if int(u) > after)
         return [self.world.member(str(u)) for u in known[:limit]]
+
+    async def _search(self, request: web.Request, _: Json) -> list[Json]:
+        """Whose name or nickname begins so."""
+        self._in_guild(request)
+        wanted = request.query["query"].casefold()
+        known = [self.world.member(user) for user in self.world.users]
+        found = [
+            m for m in known
+            if any((n or "").casefold().startswith(wanted) for n in (m["user"]["username"], m["nick"]))
+        ]  # fmt: skip
+        return found[: int(request.query.get("limit", 1))]
 
     async def _commands(self, request: web.Request, _: Json) -> list[Json]:
         self._in_guild(request)

@@ -25,6 +25,7 @@ SCOPES = {
     "conversations.join": "channels:join",
     "conversations.open": "im:write",
     "users.info": "users:read",
+    "users.list": "users:read",
     "usergroups.list": "usergroups:read",
     "usergroups.users.list": "usergroups:read",
     "files.getUploadURLExternal": "files:write",
@@ -95,6 +96,14 @@ class Methods:
         self._tickets.add(ticket)
         socket = self._url().replace("http", "ws", 1).removesuffix("api/")
         return {"url": f"{socket}link?ticket={ticket}"}
+
+    def do_users_list(self, args: Args) -> dict[str, Any]:
+        everybody, start = list(self.workspace.users.values()), int(args.get("cursor") or 0)
+        end = start + min(int(args.get("limit") or 1000), 1000)
+        cursor = str(end) if end < len(everybody) else ""
+        return {
+            "members": everybody[start:end], "response_metadata": {"next_cursor": cursor},
+        }  # fmt: skip
 
     def do_users_info(self, args: Args) -> dict[str, Any]:
         user = self.workspace.users.get(args["user"])

@@ -226,7 +226,8 @@ async def test_admins_say_who_may_do_what(open_bot, chat):
     async with open_bot(admins=("memory:ana",), operators=()) as bot:
         assert "Operators: memory:bo." in await say(bot, chat, "ana", "allow memory:bo operator")
         assert bot.commands._access.may_command("memory:bo", "stop") == ""
-        assert "Not done: who is that?" in await say(bot, chat, "ana", "allow bo operator")
+        unknown = await say(bot, chat, "ana", "allow bo operator")
+        assert "nobody I know is called “bo”; mention them with @" in unknown
         assert "there is no role king" in await say(bot, chat, "ana", "allow memory:bo king")
 
         answer = await say(bot, chat, "ana", "allow memory:cy voter")
