@@ -6,12 +6,11 @@ import logging
 
 from adapters.base import ChatError, HasHome, Home, HomeSection
 from bot import words
-from bot.answered import shown_on, subject_of, view_of
+from bot.answered import answer_said, shown_on
 from bot.house import House
 from bot.members import accounts_of
-from bot.messages import cut
 from bot.standing import told_alone
-from storage.models import Ballot, FeatureView, Run, Vote
+from storage.models import Ballot, Run, Vote
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +72,5 @@ def _run(run: Run) -> str:
 
 
 def _vote(vote: Vote, ballot: Ballot) -> str:
-    said = vote.answer or "can't tell"
-    chosen = next((choice.label for choice in ballot.choices if choice.id == said), said)
-    if ballot.ask == "importance":
-        view = FeatureView.model_validate(ballot.view)
-        found = subject_of(ballot, vote.subject)
-        if found is None:
-            return f"{ballot.run_id} · {shown_on(ballot, vote.subject)}: {chosen}"
-        return f"{ballot.run_id} · “{cut(found.target, 40)}” for “{cut(view.label, 40)}”: {chosen}"
-    sample = view_of(ballot, vote.subject.partition(".")[0])
-    return f"{ballot.run_id} · {chosen}: {cut(sample.text or sample.sample_id, 100)}"
+    said, about = answer_said(ballot, vote.subject, vote.answer), shown_on(ballot, vote.subject)
+    return f"{ballot.run_id} · {about}: {said}"
