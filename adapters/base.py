@@ -283,14 +283,14 @@ class FormSubmitted(_Event):
 
 
 class CommandInvoked(_Event):
-    """Somebody gave a command: `/joulery <words>`, or bare words in a thread.
+    """Somebody gave a command: `/joulery <words>`, or `@Joulery <words>`.
 
     For a command outside a thread `ref` names the channel with an empty message.
     """
 
     kind: Literal["command"] = "command"
     words: str
-    is_bare: bool = False
+    is_bare: bool = False  # written as a message, which others can read where it stands
     ctx: ReplyCtx | None = None
 
 

@@ -160,7 +160,9 @@ class Listening:
         if after_mention(message.content, self.own_id) is None:
             return None  # small talk
         ref = ref_to(message.channel.id)
-        return CommandInvoked(**about, ref=ref, words=text, ctx=ReplyCtx(channel=ref.channel))
+        return CommandInvoked(
+            **about, ref=ref, words=text, is_bare=True, ctx=ReplyCtx(channel=ref.channel)
+        )
 
     async def _raw_message_edit(self, raw: discord.RawMessageUpdateEvent) -> None:
         message, before = raw.message, raw.cached_message

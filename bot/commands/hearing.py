@@ -164,7 +164,7 @@ class Commands:
             return [], {}
         platform = event.ref.platform
         is_seen = (
-            isinstance(event, ThreadReply)  # of a slash command nobody else sees the words
+            (isinstance(event, ThreadReply) or event.is_bare)  # else nobody sees the words
             and posting is not None
             and posting.key == outgoing.head_key(done.run_id, platform)
         )

@@ -180,7 +180,7 @@ def test_a_line_ends_after_a_while_and_where_it_would_be_long():
 
 
 async def test_in_slack_and_discord_each_is_told_what_it_cannot_read(settings, tmp_path):
-    """Ana asks in Slack's thread, then in its channel; Bo in Discord's thread, by slash command."""
+    """Ana asks in Slack's thread, also with a mention, then in its channel; Bo in Discord's thread, by slash command."""
     async with fake_slack.FakeSlack() as slack, fake_discord.FakeDiscord() as discord:
         in_slack = SlackChat(
             fake_slack.BOT_TOKEN, fake_slack.CHANNEL, app_token=fake_slack.APP_TOKEN,
@@ -200,11 +200,13 @@ async def test_in_slack_and_discord_each_is_told_what_it_cannot_read(settings, t
             [here] = discord.world.cards()
             await slack.say("ana", "votes", fake_slack_ref(there))
             await comes_true(lambda: len(store.upkeep.commands()) == 1, 10)
-            await slack.command("ana", "votes r1")
+            await slack.mention("ana", "votes", fake_slack_ref(there))
             await comes_true(lambda: len(store.upkeep.commands()) == 2, 10)
+            await slack.command("ana", "votes r1")
+            await comes_true(lambda: len(store.upkeep.commands()) == 3, 10)
             await comes_true(lambda: not store.mail.pending(), 20)
             await discord.command("bo", "votes", {}, here.id)
-            await comes_true(lambda: len(store.upkeep.commands()) == 3, 10)
+            await comes_true(lambda: len(store.upkeep.commands()) == 4, 10)
             await comes_true(lambda: not store.mail.pending(), 20)
 
             told = {
@@ -220,7 +222,7 @@ async def test_in_slack_and_discord_each_is_told_what_it_cannot_read(settings, t
                 "Bo said: “votes”",
             ]
             assert [t for t in told["discord"] if "said" in t] == [
-                "Ana said: “votes”, “votes r1”",
+                "Ana said: “votes” (2 times), “votes r1”",
                 "Bo said: “votes”",
             ]
 
