@@ -80,6 +80,7 @@ class Commands:
             words, run = asked
             await self._audit(event.user, words, run.run_id, "asked to confirm", is_allowed=True)
             await self.questions.ask(event, name, words, run)
+            self._notes.end(run.run_id)
             return
         key = f"{event.ref.platform}:{event.event_id}"
         done = await self._do(event.user, text, posting, f"answer:{key}")
