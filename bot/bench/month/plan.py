@@ -72,8 +72,8 @@ MONTH = Plan(
 """The clocks go back on 25 October. 12 x 3 rounds x 12 people x 14 cards: 6 048 votes, less a few cards."""
 
 QUICK = Plan(
-    starts=datetime(2026, 10, 24, 8, tzinfo=ZONE), days=3, speed=8000.0, runs=2, first=1, last=4,
-    pauses=(0.0,), people=4, cards=5, deadline_h=24, kills=2, locks=3,
+    starts=datetime(2026, 10, 24, 8, tzinfo=ZONE), days=2, speed=10_000.0, runs=2, first=1, last=4,
+    pauses=(0.0,), people=4, cards=5, deadline_h=18, kills=2, locks=3,
     samples=300,
 )  # fmt: skip
 
