@@ -9,6 +9,7 @@ from adapters.discord.platform import DiscordChat
 from adapters.slack.platform import SlackChat
 from bot.app import running
 from bot.commands.notes import IN_A_ROW, MOST, Line
+from bot.members import forget_due
 from tests.fake_discord import server as fake_discord
 from tests.fake_slack import server as fake_slack
 from tests.flows.people import comes_true, ended, head, open_cards, thread
@@ -115,6 +116,19 @@ async def test_who_wants_no_name_has_none_there_either(open_bot, chat):
             "somebody said: “status”",
             "somebody said “pause” and is not allowed to.",
         ]
+
+
+async def test_who_is_forgotten_is_in_no_line_that_the_bot_keeps(open_bot, chat, settings):
+    async with open_bot() as bot:
+        await begun(bot, chat)
+        for words in ("status", "votes", "stop r1", "forget me"):
+            await chat.command("zoequx", words, CHANNEL)
+            await heard(bot, chat)
+        await forget_due(bot.house)
+
+        held = b"".join(p.read_bytes() for p in settings.data_dir.glob("joulery.db*")).lower()
+        assert b"said: " in held
+        assert b"zoequx" not in held
 
 
 async def test_a_refused_command_is_shown_though_it_names_no_run(open_bot, chat):
