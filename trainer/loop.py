@@ -36,7 +36,7 @@ from trainer.segment import (
     SegmentReport,
     SelectionReport,
 )
-from trainer.selection import EVERYTHING, UNHEARD, Selection
+from trainer.selection import UNHEARD, Selection
 from trainer.tasks.base import HeadStart, Learner
 from trainer.tasks.registry import task_of
 
@@ -290,7 +290,7 @@ class Loop:
             self._marks.enter("score")
             before_it, desk.openings = desk.openings, openings
             wider = self._learner.start(desk.select())
-            if wider is not None and _is_wanted(wider, start, openings):
+            if wider is not None and wider.is_surely_better_than(start):
                 start = wider
             else:
                 desk.openings = before_it
@@ -433,13 +433,6 @@ class Loop:
             list(self._weights),
             {name: values for name, values in seen.items() if values is not None},
         )
-
-
-def _is_wanted(wider: HeadStart, start: HeadStart, openings: int) -> bool:
-    """Whether to train on that instead; to set nothing aside is the default, and need not prove itself."""
-    if openings == EVERYTHING:
-        return wider.is_better_than(start)
-    return wider.is_surely_better_than(start)
 
 
 def _refuse_other_data(folder: Path, splits: Splits) -> None:

@@ -30,10 +30,6 @@ class HeadStart:
     loss: float
     is_right: np.ndarray
 
-    def is_better_than(self, other: HeadStart) -> bool:
-        """Whether it gets more right, be it by chance."""
-        return bool(self.is_right.sum() > other.is_right.sum())
-
     def is_surely_better_than(self, other: HeadStart) -> bool:
         """Whether chance alone would hardly ever make it so much better.
 
