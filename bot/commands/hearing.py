@@ -18,7 +18,7 @@ from bot.commands.asked import Asked, Desk, Do, Shown
 from bot.commands.finding import run_of
 from bot.commands.grammar import CommandError, first_word, parse, somebody_else
 from bot.commands.notes import Line, Notes, Place, spelt
-from bot.commands.questions import Questions
+from bot.commands.questions import Open, Questions
 from bot.doorkeeper import AllowError, Doorkeeper
 from bot.energy.budget import BudgetError
 from bot.house import House
@@ -96,6 +96,8 @@ class Commands:
             house.office.wake()
         if done.run_id is not None and (done.is_told or not done.is_allowed):
             self._notes.end(done.run_id)
+        if done.run_id is not None and done.is_told:
+            await self.questions.overtake(event.user, text, done.run_id)
 
     async def confirm(self, event: ButtonPressed, posting: Posting) -> None:
         """Do what somebody asked for, now that they say that they mean it; once."""
@@ -109,15 +111,17 @@ class Commands:
                 outgoing.whisper(key, event.user, event.ref, refused, event.ctx)
             )
             return
+        is_confirmed = False
         if event.at > wish.until:
             answer = confirming.TOO_LATE
         elif not wish.is_meant:
             answer = "Not done: you said no."
         else:
             done = await self._do(wish.user, wish.words, posting, posting.key)
-            answer, run_id = done.answer, done.run_id or posting.run_id
+            answer, run_id, is_confirmed = done.answer, done.run_id or posting.run_id, True
             await self._audit(wish.user, wish.words, run_id, answer, is_allowed=done.is_allowed)
-        await self.questions.settle(posting.key, posting.platform, posting.channel, wish, answer)
+        question = Open(posting.platform, posting.channel, posting.run_id, wish)
+        await self.questions.settle(posting.key, question, answer, is_confirmed=is_confirmed)
 
     def _reply(
         self, event: CommandInvoked | ThreadReply, posting: Posting | None, text: str, done: Done

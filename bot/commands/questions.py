@@ -24,6 +24,7 @@ from bot.energy import budget
 from bot.energy.budget import BudgetError
 from bot.energy.budgets import Budgets
 from bot.house import House
+from bot.members import shown_name
 from bot.verbs import BY_NAME
 from storage.database import StoreError
 from storage.models import Posting, Run
@@ -36,7 +37,7 @@ SURE: Final = frozenset({"yes", "later"})
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A question nobody has answered yet."""
+    """A question: where it stands, and what it is about."""
 
     platform: str
     channel: str
@@ -92,7 +93,7 @@ class Questions:
         house = self._house
         key = confirming.key(event.event_id)
         wish = Wish(words, event.user, house.now() + confirming.LIFE)
-        await self._overtaken(key, wish, run)
+        await self.overtake(event.user, words, run.run_id, key)
         platform, channel = event.ref.platform, event.ref.channel
         card = confirming.question(
             _question(words, event.user, run), wish, name, house.settings.zone
@@ -100,8 +101,8 @@ class Questions:
         await house.office.queue(
             outgoing.post(key, platform, channel, card, run_id=run.run_id),
             *outgoing.in_thread(
-                house.channels, run.run_id, f"asked:{event.event_id}",
-                f"{name} said “{words}” and is asked to confirm it.",
+                house.channels, run.run_id, _line(key),
+                f"{_said(name, words)} and is asked to confirm it.",
             ),
         )  # fmt: skip
         self._open.setdefault(key, Open(platform, channel, run.run_id, wish))
@@ -115,12 +116,18 @@ class Questions:
         self._open.pop(posting.key, None)
         return ""
 
-    async def settle(self, key: str, platform: str, channel: str, wish: Wish, answer: str) -> None:
-        """Say on its card what came of a question, which can be answered no more."""
-        house = self._house
+    async def settle(
+        self, key: str, question: Open, answer: str, *, is_confirmed: bool = False
+    ) -> None:
+        """Say on its card and in the run's thread what came of a question: it is over."""
+        house, wish = self._house, question.wish
         self._open.pop(key, None)
         card = confirming.answered(f"“{wish.words}”", answer)
-        items = [outgoing.edit(key, platform, channel, card)]
+        items = [outgoing.edit(key, question.platform, question.channel, card)]
+        members = await house.call(house.store.votes.members)
+        said = _said(shown_name(wish.user, members), wish.words)
+        became = "confirmed it" if is_confirmed else "did not confirm it"
+        items += outgoing.reworded(house.channels, _line(key), f"{said} and {became}.")
         await house.call(house.store.upkeep.once, key, house.now(), items)
         house.office.wake()
 
@@ -128,7 +135,7 @@ class Questions:
         """Put away what is outdated: nobody answered in time, or its run has ended meanwhile."""
         for key, question in list(self._open.items()):
             if why := await self._outdated(question):
-                await self.settle(key, question.platform, question.channel, question.wish, why)
+                await self.settle(key, question, why)
 
     async def _outdated(self, question: Open) -> str:
         house, run = self._house, None
@@ -141,14 +148,22 @@ class Questions:
             return ""
         return f"No longer needed: run {run.run_id} is {run.state}."
 
-    async def _overtaken(self, key: str, wish: Wish, run: Run) -> None:
-        """Put away what the same person asked for before, of the same kind."""
-        verb = first_word(wish.words)
+    async def overtake(self, user: str, words: str, run_id: str, key: str = "") -> None:
+        """Put away what somebody asked for before, of the same kind and run, but for one question."""
+        verb = first_word(words)
         for other, question in list(self._open.items()):
-            is_same = question.wish.user == wish.user and question.run_id == run.run_id
+            is_same = (question.wish.user, question.run_id) == (user, run_id)
             if other != key and is_same and first_word(question.wish.words) == verb:
-                answer = f"Not done: you said “{wish.words}” after it."
-                await self.settle(other, question.platform, question.channel, question.wish, answer)
+                await self.settle(other, question, f"Not done: you said “{words}” after it.")
+
+
+def _line(key: str) -> str:
+    """The key of what a run's thread is told of a question."""
+    return f"asked:{key.removeprefix(confirming.KEY)}"
+
+
+def _said(name: str, words: str) -> str:
+    return f"{name} said “{words}”"
 
 
 def _in_full(command: Command, run: Run) -> str:

@@ -53,7 +53,7 @@ async def test_stop_asks_back_and_does_it_once_it_is_meant(open_bot, chat, tiny_
             ("memory:ana", "stop r1", True),
         ]
         said = thread(chat, head(chat, run).ref)
-        assert "Ana said “stop r1” and is asked to confirm it." in said
+        assert "Ana said “stop r1” and confirmed it." in said
         assert len([text for text in said if "Run r1 is stopped" in text]) == 1
 
 
@@ -71,6 +71,8 @@ async def test_nobody_else_can_mean_it_and_no_is_no(open_bot, chat, tiny_spec):
         assert chat.whispers[0].user == "memory:bo"
         assert "Only memory:ana" in chat.whispers[0].text
         assert card.card.lines == ("Not done: you said no.",)
+        line = "Ana said “stop r1” and did not confirm it."
+        await chat.until(lambda: any(post.text == line for post in chat.posts.values()))
         assert bot.house.store.runs.get("r1").state is not RunState.STOPPED
 
 
@@ -143,6 +145,10 @@ async def test_a_question_that_is_asked_anew_is_answered_at_its_last_card(open_b
         assert last.card.lines[0].startswith("Run r1 has used")
         assert bot.house.store.runs.get("r1").budget == "7Wh"
         assert not of_bo.card.is_closed  # Bo may still mean it
+        await chat.command("bo", "budget r1 1kWh --yes", CHANNEL)
+        assert await outdated(chat, of_bo) == (
+            "Not done: you said “budget r1 1kWh --yes” after it.",
+        )
 
 
 async def test_a_question_that_a_former_bot_asked_is_put_away_by_the_next(
