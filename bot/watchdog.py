@@ -56,6 +56,7 @@ class Watchdog:
         least_s: s of silence that are never too long.
         clock: monotonic s.
         cpu_s_of: s that a process has computed for so far.
+        grace_s: s that a process has to end by itself.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Watchdog:
         least_s: float = LEAST_S,
         clock: Callable[[], float] = time.monotonic,
         cpu_s_of: Callable[[Child], float] | None = None,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._house, self._least_s, self._clock = house, least_s, clock
+        self._grace_s = grace_s
         self._cpu_s_of = cpu_s_of or _cpu_s_of
         self._watched: dict[str, _Watched] = {}  # by segment
         self._hung: dict[str, str] = {}  # segment -> why we ended its process
@@ -133,7 +136,7 @@ class Watchdog:
             "checkpoint."
         )
         await alerts.tell(self._house, f"heartbeat:{segment_id}", said)
-        await one.child.end(GRACE_S)
+        await one.child.end(self._grace_s)
 
 
 def _cpu_s_of(child: Child) -> float:

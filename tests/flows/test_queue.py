@@ -113,7 +113,7 @@ async def test_a_queued_run_that_is_held_leaves_the_queue_and_comes_back_at_its_
 @pytest.mark.slow
 async def test_a_killed_bot_takes_the_queue_up_in_its_order(served, tiny_spec):
     """One is at work, three wait, one of them was stopped; its child outlives the bot."""
-    write_spec(served, tiny_spec(ask={"at": []}, train=LONG))
+    write_spec(served, tiny_spec(ask={"at": []}))
     write_spec(served, tiny_spec(name="short", ask={"at": []}))
     await served.start()
     async with served.guests("Ana") as [ana]:

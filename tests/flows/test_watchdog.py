@@ -1,6 +1,7 @@
 """A training process that gives no sign is told of once, and started again from its checkpoint."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -110,24 +111,30 @@ async def test_one_that_has_ended_is_not_watched(watched):
 async def test_a_real_process_that_hangs_is_started_again_from_its_checkpoint(
     open_bot, tiny_spec, chat
 ):
+    """The clock of who watches leaps while it hangs; all else is real."""
+    leapt_s = 0.0
     async with open_bot() as bot:
-        dog = Watchdog(bot.house, least_s=1.0)
+        store = bot.house.store
+        dog = Watchdog(bot.house, clock=lambda: time.monotonic() + leapt_s, grace_s=0.5)
         bot.rounds.segments.watchdog = bot.rounds.segments.reports._watchdog = dog
         run = await bot.rounds.begin(tiny_spec(ask={"at": [0.5]}), who="memory:ana")
-        child = await at_work(bot.house.store, 0)
+        child = await at_work(store, 0)
         child.suspend()
 
         async def keep_looking():
+            nonlocal leapt_s
             while True:
                 await dog.look()
-                await asyncio.sleep(0.2)
+                if store.runs.segments("r1.human")[0].state is SegmentState.RUNNING:
+                    leapt_s += LEAST_S / 2
+                await asyncio.sleep(0.1)
 
         looking = asyncio.create_task(keep_looking())
         run = await vote_until_ended(chat, bot, run)
         looking.cancel()
 
         assert run.state is RunState.FINISHED
-        first, *others = bot.house.store.runs.segments("r1.human")
+        first, *others = store.runs.segments("r1.human")
         assert (first.state, first.error.partition(" for ")[0]) == (
             SegmentState.FAILED, "the training process gave no sign",
         )  # fmt: skip

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -212,6 +213,12 @@ def test_dirt_is_added_to_files(task, tmp_path, share):
 
 
 # --- the hub ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch) -> None:
+    """The library rests for five seconds after each stream, lest a process ends at that moment."""
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.0)
 
 
 @pytest.fixture
