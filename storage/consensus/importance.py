@@ -3,6 +3,7 @@
 A voter's value is `bias + follow * importance + noise`. Someone who gives everything a five, or
 anything at random, follows nothing: `follow` goes to 0 and the votes say next to nothing. A
 conjugate hierarchical model by mean-field variational Bayes (Bishop 2006, sections 3.3 and 10.1).
+What corrects a voter may not say more than anybody did: idle is not misleading.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Importance:
 
     Attributes:
         feature: its name.
-        mean: posterior mean, in [-1, 1]; .5 where nobody knows.
+        mean: posterior mean, in [-1, 1], and within what was said of it; .5 where nobody knows.
         low: 5 % quantile.
         high: 95 % quantile.
         votes: how many gave it a value.
@@ -76,6 +77,9 @@ def ranking(
     voter = np.array([voters.index(name) for _, name, _ in values])
     value = np.array([given for _, _, given in values], dtype=float)
     mean, spread = _posterior(feature, voter, value)
+    least, most = (np.full(len(names), NEUTRAL) for _ in range(2))
+    np.minimum.at(least, feature, value)
+    np.maximum.at(most, feature, value)
     groups = np.unique([(within or {}).get(name, "") for name in names], return_inverse=True)[1]
     ranks = _ranks(mean, spread, groups)
     low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="nearest").astype(int)
@@ -83,7 +87,7 @@ def ranking(
     found = [
         Importance(
             feature=name,
-            mean=float(np.clip(mean[i], -1, 1)),
+            mean=float(np.clip(mean[i], least[i], most[i])),
             low=float(np.clip(mean[i] - sure[i], -1, 1)),
             high=float(np.clip(mean[i] + sure[i], -1, 1)),
             votes=int((feature == i).sum()),
@@ -92,7 +96,8 @@ def ranking(
         )
         for i, name in enumerate(names)
     ]
-    return tuple(sorted(found, key=lambda i: (-i.mean, i.feature)))
+    place = {one.feature: mean[i] for i, one in enumerate(found)}
+    return tuple(sorted(found, key=lambda one: (-place[one.feature], one.feature)))
 
 
 def importance(values: Sequence[tuple[str, str, float]]) -> dict[str, tuple[float, int]]:

@@ -75,6 +75,22 @@ def test_each_label_has_its_own_ranking():
     assert found["refund"].in_top + found["cash"].in_top == pytest.approx(1)
 
 
+def test_who_is_corrected_says_no_more_than_anybody_said():
+    """Ana and Bo say of fillers that they hardly matter, of no word that it misleads; Li says five to all."""
+    ana = [1.0, 1.0, 0.8, 0.8, 1.0, 0.6, 0.8, 0.6, 0.8, 0.6, 0.2, 0.0, 0.2, 0.2]
+    bo = [1.0, 1.0, 1.0, 1.0, 0.8, 1.0, 0.8, 0.8, 0.6, 0.6, 0.2, 0.2, 0.0, 0.0]
+    table = {
+        f"w{n:02}": {"ana": a, "bo": b, "li": 1.0}
+        for n, (a, b) in enumerate(zip(ana, bo, strict=True))
+    }
+
+    found = ranking(votes(table))
+
+    idle = [one for one in found if one.feature >= "w10"]
+    assert [one.mean for one in idle] == [0.2, 0.0, 0.0, 0.0]
+    assert all(one.low < 0.0 for one in idle)  # which they might be
+
+
 def test_a_strict_and_a_generous_voter_say_the_same():
     """cy gives each word .3 more than ana and bo; who is asked about a word alone matters little."""
     said = {"a": 0.2, "b": 0.4, "c": 0.5, "d": 0.1, "e": 0.6, "f": 0.3}
