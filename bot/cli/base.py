@@ -41,6 +41,8 @@ def settings_of(port: int | None) -> Settings:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    if settings.log_level != "DEBUG":
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else a line for each tick
     return settings
 
 

@@ -31,7 +31,8 @@ def serve(port: PortOption = None) -> None:
         platforms[discord.name] = discord
 
     def announce() -> None:
-        out.print(f"Joulery listens at {chat.url}; let people in with: joulery invite NAME")
+        listens = f"Joulery listens at {chat.url}; let people in with: joulery invite NAME"
+        out.print(listens, soft_wrap=True)
         if slack is not None:
             out.print(f"Slack channel {settings.slack_channel}: {slack.health().detail}")
         if discord is not None:

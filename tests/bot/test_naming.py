@@ -9,7 +9,12 @@ from tests.storage.records import T0
 
 @pytest.fixture
 def naming(store):
-    for member_id, name in (("slack:UBO", "Bo <!here>"), ("discord:5", "Cy"), ("web:dee", "Dee")):
+    for member_id, name in (
+        ("slack:UBO", "Bo <!here>"),
+        ("discord:5", "Cy"),
+        ("web:dee", "Dee"),
+        ("web:new", "Nea"),
+    ):
         store.votes.met(Member(member_id=member_id, person_id=member_id, name=name))
     store.members.opt_out("web:dee", T0)
     return Naming(store.votes)
@@ -30,6 +35,14 @@ def naming(store):
 )
 def test_those_of_elsewhere_are_named_and_its_own_are_left_to_it(naming, said, shown):
     assert naming.named({"text": said}, "discord") == {"text": shown}
+
+
+def test_on_the_page_all_are_named_but_in_commands_to_be_typed(naming):
+    said = "started by slack:UBO; web:new says: allow web:new operator"
+
+    assert naming.named({"text": said}, "web") == {
+        "text": "started by Bo !here; Nea says: allow web:new operator"
+    }
 
 
 def test_cards_are_named_all_over_but_questions_are_left_as_they_are(naming):
