@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bot import logs
 from bot.settings import Settings, SettingsError, read_settings
 from trainer.spec import SpecError
 
@@ -36,13 +35,7 @@ def settings_of(port: int | None) -> Settings:
     """The settings, with this port of the page where one is given; logging starts with them."""
     overrides: dict[str, Any] = {} if port is None else {"web_port": port}
     settings = read_settings(**overrides)
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
-    if settings.log_level != "DEBUG":
-        logging.getLogger("apscheduler").setLevel(logging.WARNING)  # else a line for each tick
+    logs.begin(settings.log_level)
     return settings
 
 
