@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from adapters.base import ButtonPressed, CommandInvoked, Picture, ThreadReply
@@ -16,7 +16,7 @@ from bot.access import Access
 from bot.commands import life, people, telling, voting
 from bot.commands.asked import Asked, Desk, Do, Shown
 from bot.commands.finding import run_of
-from bot.commands.grammar import CommandError, first_word, parse, somebody_else
+from bot.commands.grammar import Command, CommandError, parse, somebody_else
 from bot.commands.notes import Line, Notes, Place, spelt
 from bot.commands.questions import Open, Questions
 from bot.doorkeeper import AllowError, Doorkeeper
@@ -42,6 +42,7 @@ class Done:
 
     Attributes:
         answer: what is said of it.
+        verb: what was said; empty where that is none.
         run_id: the run that it was about, if any.
         is_allowed: whether who said it may.
         is_told: whether doing it was told in the run's thread.
@@ -49,10 +50,21 @@ class Done:
     """
 
     answer: str
+    verb: str = ""
     run_id: str | None = None
     is_allowed: bool = True
     is_told: bool = False
     pictures: tuple[Picture, ...] = ()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the answer is nobody else's business."""
+        return self.verb in BY_NAME and BY_NAME[self.verb].is_private
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it is of a kind that changes nothing of a run."""
+        return self.verb in BY_NAME and BY_NAME[self.verb].who == "all"
 
 
 Noted = tuple[list[OutboxItem], dict[Place, Line]]
@@ -85,7 +97,7 @@ class Commands:
         key = f"{event.ref.platform}:{event.event_id}"
         done = await self._do(event.user, text, posting, f"answer:{key}")
         await self._audit(event.user, text, done.run_id, done.answer, is_allowed=done.is_allowed)
-        items = [self._reply(event, posting, text, done)]
+        items = [self._reply(event, posting, done)]
         if not done.is_allowed:
             items += self._denied(event, name, text, done)
         noted, lines = self._noted(event, posting, name, text, done)
@@ -94,7 +106,7 @@ class Commands:
         ):  # else it was heard before a crash, and all this was queued
             self._notes.stand(lines)
             house.office.wake()
-        if done.run_id is not None and (done.is_told or not done.is_allowed):
+        if done.run_id is not None and not done.is_look:
             self._notes.end(done.run_id)
         if done.run_id is not None and done.is_told:
             await self.questions.overtake(event.user, text, done.run_id)
@@ -124,13 +136,12 @@ class Commands:
         await self.questions.settle(posting.key, question, answer, is_confirmed=is_confirmed)
 
     def _reply(
-        self, event: CommandInvoked | ThreadReply, posting: Posting | None, text: str, done: Done
+        self, event: CommandInvoked | ThreadReply, posting: Posting | None, done: Done
     ) -> OutboxItem:
         """The answer: for one alone, in the thread it was asked in or is about, or in the channel."""
         platform = event.ref.platform
         key = f"answer:{platform}:{event.event_id}"
-        spoken = BY_NAME.get(first_word(text))
-        if not done.is_allowed or (spoken is not None and spoken.is_private):
+        if not done.is_allowed or done.is_private:
             ctx = event.ctx if isinstance(event, CommandInvoked) else None
             return outgoing.whisper(key, event.user, event.ref, done.answer, ctx)
         thread = None
@@ -163,9 +174,7 @@ class Commands:
         done: Done,
     ) -> Noted:
         """What the team sees of a command in the thread of its run, where it does not see it anyway."""
-        if done.run_id is None or not done.is_allowed or done.is_told:
-            return [], {}
-        if BY_NAME[first_word(text)].is_private:
+        if done.run_id is None or done.is_private or done.is_told or not done.is_allowed:
             return [], {}
         platform = event.ref.platform
         is_seen = (
@@ -205,30 +214,34 @@ class Commands:
     async def _do(self, user: str, text: str, posting: Posting | None, key: str) -> Done:
         """Carry a command out, if that is allowed."""
         here, ballot_id = (posting.run_id, posting.ballot_id) if posting else (None, None)
-        run: Run | None = None
+        done = Done("")
         try:
             command = parse(text)
-            denied = self._access.may_command(user, command.verb, somebody_else(command, user))
+            verb = command.verb
+            denied = self._access.may_command(user, verb, somebody_else(command, user))
             if denied:
-                return Done(f"{NOT_DONE} {denied}.", await self._meant(text, here), False)
+                run_id = await self._meant(command, here)
+                return Done(f"{NOT_DONE} {denied}.", verb, run_id, is_allowed=False)
+            done = Done("", verb)
             run = await self._house.call(run_of, self._house.store.runs, command, here)
+            done = Done("", verb, run.run_id if run else None)
             before = await self._told(run, user)
-            done = await DOES[command.verb](self._desk, Asked(user, command, run, ballot_id, key))
-            is_told = BY_NAME[command.verb].who != "all" and before != await self._told(run, user)
+            answer = await DOES[verb](self._desk, Asked(user, command, run, ballot_id, key))
+            is_told = not done.is_look and before != await self._told(run, user)
         except (CommandError, AllowError, BudgetError, LinkError, SpecError, StoreError) as err:
-            return Done(f"{NOT_DONE} {err}", run.run_id if run else None)
+            return replace(done, answer=f"{NOT_DONE} {err}")
         except Exception:  # people in chat get an answer, the log gets the traceback
             log.exception("command failed", extra={"words": text[:200]})
-            answer = f"{NOT_DONE} something went wrong on our side; the bot's log has it."
-            return Done(answer, run.run_id if run else None)
-        if isinstance(done, Shown):
-            return Done(done.text, done.run_id, pictures=done.pictures)
-        return Done(done, run.run_id if run else None, is_told=is_told)
+            said = f"{NOT_DONE} something went wrong on our side; the bot's log has it."
+            return replace(done, answer=said)
+        if isinstance(answer, Shown):
+            return Done(answer.text, verb, answer.run_id, pictures=answer.pictures)
+        return replace(done, answer=answer, is_told=is_told)
 
-    async def _meant(self, text: str, here: str | None) -> str | None:
+    async def _meant(self, command: Command, here: str | None) -> str | None:
         """The run that a command is about which is not carried out, if that can be told."""
         try:
-            run = await self._house.call(run_of, self._house.store.runs, parse(text), here)
+            run = await self._house.call(run_of, self._house.store.runs, command, here)
         except (CommandError, StoreError):
             return None
         return run.run_id if run else None

@@ -91,6 +91,18 @@ async def test_a_command_in_a_thread_that_others_cannot_read_is_noted_there(open
         ]
 
 
+async def test_a_verb_in_quotes_is_a_verb(open_bot, chat):
+    async with open_bot() as bot:
+        run = await begun(bot, chat)
+        await chat.command("ana", "'votes' r1", CHANNEL)
+        await chat.command("bo", '"me" r1', CHANNEL)
+        await heard(bot, chat)
+
+        assert sorted(chat.said()) == ["Ana said: “'votes' r1”", "Run r1 has no votes so far."]
+        assert [w.user for w in chat.whispers] == ["memory:bo"]
+        assert len(in_thread(chat, run)) == 1
+
+
 async def test_what_is_private_is_not_shown(open_bot, chat):
     async with open_bot() as bot:
         run = await begun(bot, chat)
@@ -178,7 +190,11 @@ async def test_who_starts_a_run_and_how_stands_in_its_thread(open_bot, chat, tin
         await heard(bot, chat)
         run = bot.house.store.runs.get("r1")
 
+        await chat.command("ana", "status", CHANNEL)
+        await heard(bot, chat)
+
         assert "Ana said: “start tiny seed=3”" in in_thread(chat, run)
+        assert "Ana said: “status”" in in_thread(chat, run)
         await bot.rounds.stop("r1", "memory:ana")
         await ended(bot, run)
 
