@@ -125,9 +125,7 @@ class Doorkeeper:
         self, name: str, members: Mapping[str, Member], here: str
     ) -> dict[str, tuple[str, ...]]:
         """Member id -> names, of whoever may be meant: who was met, and who the platforms know."""
-        known: dict[str, tuple[str, ...]] = {
-            who: (m.name,) for who, m in members.items() if m.name
-        }
+        known: dict[str, tuple[str, ...]] = {who: (m.name,) for who, m in members.items() if m.name}
         for platform in self._house.office.platforms.values():
             if isinstance(platform, KnowsPeople):
                 try:

@@ -112,9 +112,7 @@ def _spoken(channel: str, said: Payload, about: dict[str, Any], own: Own) -> Inb
     text, root = said.get("text", ""), _root(said)
     about = about | {"user": _user(said["user"]), "ref": ref_to(channel, root or "")}
     if words := mentioned(text, own):
-        return CommandInvoked(
-            **about, words=words[0], is_bare=True, ctx=ReplyCtx(channel=channel)
-        )
+        return CommandInvoked(**about, words=words[0], is_bare=True, ctx=ReplyCtx(channel=channel))
     if root is None or said.get("parent_user_id", own.user) != own.user:
         return None  # small talk
     return ThreadReply(**about, reply_id=said["ts"], text=plain(text))
