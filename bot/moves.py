@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
-from bot import outgoing
+from bot import outgoing, words
 from bot.house import House
 from bot.live import Live
 from storage.database import StoreError
@@ -48,7 +48,8 @@ class Moves:
         items: list[OutboxItem] = []
         if to.is_final or not is_own_idea:
             key = f"state:{run_id}:{len(await self.all(run_id))}"
-            said = f"Run {run_id} {'goes on' if to.is_moving else f'is {to}'}: {why}."
+            stands = f"goes on: {why}" if to.is_moving else f"is {words.stands(to, why)}"
+            said = f"Run {run_id} {stands}."
             items = outgoing.in_thread(house.channels, run_id, key, said)
         await house.call(
             house.store.runs.move, run_id, to, who=who, why=why, now=house.now(), items=[*items, *also],

@@ -133,3 +133,8 @@ def duration(seconds: float) -> str:
     if minutes:
         return f"{minutes} min {secs} s" if secs else f"{minutes} min"
     return f"{secs} s"
+
+
+def stands(state: str, why: str) -> str:
+    """`stopped by Ana`, or `failed: the disk is full`: a state and its reason, nothing twice."""
+    return why if why.startswith(f"{state} ") else f"{state}: {why}"

@@ -13,7 +13,7 @@ from bot.commands.grammar import TIMES, CommandError, is_run
 from bot.energy import summaries
 from bot.verbs import HELP
 from bot.wording import arm_said, kind_of
-from storage.models import RunState
+from storage.models import RunState, Transition
 
 PERIODS: Final = frozenset({"run", *TIMES})
 """What energy may be asked of instead of a run by name."""
@@ -29,7 +29,8 @@ async def status(desk: Desk, asked: Asked) -> str:
     if run is None:
         return "No runs yet. Say start SPEC."
     store, kind = desk.house.store.runs, kind_of(run.spec)
-    lines = [f"Run {run.run_id} ({run.name}) is {run.state}: {run.reason or 'just created'}."]
+    stands = words.stands(run.state, run.reason or "just created")
+    lines = [f"Run {run.run_id} ({run.name}) is {stands}."]
     lines += filter(None, [await desk.rounds.remark(run.run_id) if run.state.is_moving else ""])
     for arm in await desk.house.call(store.arms, run.run_id):
         evaluations = await desk.house.call(store.evaluations, arm.arm_id)
@@ -43,8 +44,15 @@ async def status(desk: Desk, asked: Asked) -> str:
         lines.append(f"• {arm_said(arm.name, run.spec)}: {said}")
     moves = await desk.house.call(store.transitions, run.run_id)
     zone = desk.house.settings.zone
-    lines += [f"{_when(m.at, zone)} {m.after}, by {m.who}: {m.why}" for m in moves[-MOVES:]]
+    lines += [f"{_when(m.at, zone)} {_moved(m)}" for m in moves[-MOVES:]]
     return "\n".join(lines)
+
+
+def _moved(move: Transition) -> str:
+    """`stopped by Ana`, `training, by joulery: it has the device`: who moved a run and why, once."""
+    if move.why.partition(" by ")[2].startswith(move.who):
+        return move.why
+    return f"{move.after}, by {move.who}: {move.why}"
 
 
 def _when(moment: datetime, zone: ZoneInfo) -> str:

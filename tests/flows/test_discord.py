@@ -147,7 +147,7 @@ async def test_a_run_is_started_voted_on_and_stopped_from_discord(
 
         thread = [plain(m) for m in discord.world.in_channel(head.message) if m.author == BOT_USER]
         assert "Bo said “stop r1” and is not allowed to." in thread
-        assert "Run r1 is stopped: stopped by Ana." in thread
+        assert "Run r1 is stopped by Ana." in thread
         assert sorted(set(thread)) == sorted(thread)
         assert not [m for m in discord.world.cards() if fake.buttons(m)]
 
@@ -252,7 +252,7 @@ async def test_slack_and_discord_serve_one_run_and_a_linked_person_counts_once(
 
         await slack.command("ana", "status")
         await comes_true(
-            lambda: any("is stopped: stopped by Ana" in t for t in slack.workspace.said())
+            lambda: any("is stopped by Ana" in t for t in slack.workspace.said())
         )
         footer = discord.find(first.message).embeds[0]["footer"]["text"]
         blocks = slack.workspace.messages[there.channel, there.message].blocks

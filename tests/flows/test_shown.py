@@ -60,9 +60,9 @@ async def test_what_is_done_tells_of_itself_and_what_changes_nothing_is_noted(op
             await heard(bot, chat)
 
         assert in_thread(chat, run) == [
-            "Run r1 is paused: paused by memory:ana.",
+            "Run r1 is paused by memory:ana.",
             "Ana said: “pause r1”",
-            "Run r1 is stopped: stopped by memory:ana.",
+            "Run r1 is stopped by memory:ana.",
             "Ana said: “budget r1”",
         ]
 

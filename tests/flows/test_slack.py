@@ -120,7 +120,7 @@ async def test_a_run_is_started_voted_on_and_stopped_from_slack(
 
         thread = [m.text for m in slack.workspace.thread(CHANNEL, head.message) if m.bot_id]
         assert "Bo said “stop” and is not allowed to." in thread
-        assert "Run r1 is stopped: stopped by Ana." in thread
+        assert "Run r1 is stopped by Ana." in thread
         assert sorted(set(thread)) == sorted(thread)
         assert not [m for m in slack.workspace.cards() if fake.buttons(m)]
         assert [w for _, w, _ in store.upkeep.commands()] == [
