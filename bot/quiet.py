@@ -45,6 +45,20 @@ class Quiet:
                 at = end
         return at + left
 
+    def between(self, start: datetime, end: datetime) -> timedelta:
+        """How much of the time from `start` to `end` is day; none where it ends first."""
+        first, last = start.astimezone(UTC), end.astimezone(UTC)
+        length = max(timedelta(0), last - first)
+        for night_begins, night_ends in self._nights(start):
+            if night_begins >= last:
+                break
+            length -= max(timedelta(0), min(last, night_ends) - max(first, night_begins))
+        return length
+
+    def held(self, deadline: datetime, since: datetime, now: datetime) -> datetime:
+        """A deadline that stood still from `since` until now, UTC: what was left by day is left."""
+        return self.after(now, self.between(since, deadline))
+
     def _nights(self, since: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The nights from the one before `since` on, UTC, without end; none where there are none."""
         day = since.astimezone(self.zone).date() - ONE_DAY

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot import weighing
 from bot.access import Access
@@ -198,10 +198,10 @@ class Rounds:
         """The deadlines of open questions with the time that the run was held, and what is said of it."""
         house, deadlines, items = self._house, {}, []
         if run.state is RunState.PAUSED:
-            held = house.now() - (await self.moves.all(run.run_id))[-1].at
+            now, since = house.now(), (await self.moves.all(run.run_id))[-1].at
             for round_ in await house.call(house.store.votes.open_rounds):
                 if round_.run_id == run.run_id:
-                    closes_at = house.settings.quiet.after(round_.closes_at + held, timedelta(0))
+                    closes_at = house.settings.quiet.held(round_.closes_at, since, now)
                     later = round_.model_copy(update={"closes_at": closes_at})
                     deadlines[round_.round_id] = closes_at
                     items += await house.call(self.listening.new_deadline, run, later)

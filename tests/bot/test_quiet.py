@@ -49,6 +49,30 @@ def test_a_deadline_counts_by_day_only(start, minutes, closes):
 
 
 @pytest.mark.parametrize(
+    ("deadline", "since", "now", "closes"),
+    [
+        ("2026-06-10 12:10", "2026-06-10 12:02", "2026-06-10 13:00", "2026-06-10 13:08"),  # by day
+        ("2026-06-10 21:00", "2026-06-10 20:55", "2026-06-11 05:00", "2026-06-11 07:05"),  # goes on at night
+        ("2026-06-11 07:05", "2026-06-10 21:55", "2026-06-10 21:58", "2026-06-11 07:08"),  # over a night
+        ("2026-06-11 07:05", "2026-06-11 03:00", "2026-06-11 12:00", "2026-06-11 12:05"),  # held at night
+        ("2026-06-10 12:10", "2026-06-10 12:20", "2026-06-10 13:00", "2026-06-10 13:00"),  # it was over
+    ],
+)  # fmt: skip
+def test_a_deadline_that_was_held_has_left_what_was_left_by_day(deadline, since, now, closes):
+    assert NIGHT.held(berlin(deadline), berlin(since), berlin(now)) == berlin(closes)
+
+
+@given(st.integers(0, 200), st.integers(0, 3000))
+def test_the_time_by_day_until_a_deadline_is_what_it_was_given(hours, minutes):
+    start, length = (
+        berlin("2026-10-23 12:00").astimezone(UTC) + timedelta(hours=hours),
+        timedelta(minutes=minutes),
+    )
+
+    assert NIGHT.between(start, NIGHT.after(start, length)) == length
+
+
+@pytest.mark.parametrize(
     ("zone", "evening", "hours"),
     [
         (BERLIN, "2026-03-28 22:00", 8),
