@@ -177,7 +177,8 @@ class Live:
             return "Your turn: please answer the cards below."
         if run.state.is_moving:
             return await self.remark(run.run_id) or f"{run.state.capitalize()}."
-        return f"{run.state.capitalize()}: {run.reason}."
+        stands = words.stands(run.state, run.reason)
+        return f"{stands[:1].upper()}{stands[1:]}."
 
     async def _draw_board(
         self, run: Run, curves: Sequence[ArmHistory], unit: words.Unit, note: str

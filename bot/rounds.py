@@ -178,9 +178,8 @@ class Rounds:
         went_back = "" if since is None else await self._go_back(run, since)
         later, items = await self._time_back(run)
         if wants(run, "stop"):
-            await self._house.call(
-                self._house.store.runs.set_wish, run_id, None, (), self._house.now()
-            )
+            house = self._house
+            await house.call(house.store.runs.set_wish, run_id, None, (), house.now())
         await self.moves.move(
             run_id, RunState.QUEUED, who, f"resumed by {who}{went_back}", items, later
         )

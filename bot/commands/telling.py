@@ -13,8 +13,10 @@ from bot.commands.grammar import TIMES, CommandError, is_run
 from bot.energy import summaries
 from bot.verbs import HELP
 from bot.wording import arm_said, kind_of
-from storage.models import RunState, Transition
+from storage.models import ArmState, RunState, Transition
 
+BEFORE: Final = {ArmState.PENDING: "not begun yet", ArmState.ACTIVE: "not evaluated yet"}
+"""What is said of an arm that has no result."""
 PERIODS: Final = frozenset({"run", *TIMES})
 """What energy may be asked of instead of a run by name."""
 
@@ -34,7 +36,7 @@ async def status(desk: Desk, asked: Asked) -> str:
     lines += filter(None, [await desk.rounds.remark(run.run_id) if run.state.is_moving else ""])
     for arm in await desk.house.call(store.arms, run.run_id):
         evaluations = await desk.house.call(store.evaluations, arm.arm_id)
-        said = arm.state.value
+        said = BEFORE.get(arm.state, arm.state.value)
         if evaluations:
             last, planned = evaluations[-1], arm.planned_samples or 0
             said = (
