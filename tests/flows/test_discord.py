@@ -251,9 +251,7 @@ async def test_slack_and_discord_serve_one_run_and_a_linked_person_counts_once(
         await comes_true(lambda: not store.mail.pending())
 
         await slack.command("ana", "status")
-        await comes_true(
-            lambda: any("is stopped by Ana" in t for t in slack.workspace.said())
-        )
+        await comes_true(lambda: any("is stopped by Ana" in t for t in slack.workspace.said()))
         footer = discord.find(first.message).embeds[0]["footer"]["text"]
         blocks = slack.workspace.messages[there.channel, there.message].blocks
         counted = votes(store)[ballot_id, "slack:UZOE"], votes(store)[ballot_id, ana]

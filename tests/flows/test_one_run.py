@@ -183,12 +183,12 @@ async def test_a_pause_gives_open_questions_their_time_back(open_bot, chat, tiny
         assert "has the time back that the run was held" in said
 
 
-async def test_a_resume_that_dies_half_way_gives_no_time_twice(
-    open_bot, chat, tiny_spec, settings
-):
+async def test_a_resume_that_dies_half_way_gives_no_time_twice(open_bot, chat, tiny_spec, settings):
     """The database takes the new deadline, but not the move: then neither stands, nor is it said."""
     async with open_bot() as bot:
-        run = await bot.rounds.begin(tiny_spec(ask={"deadline": 600, "quorum": 2}), who="memory:ana")
+        run = await bot.rounds.begin(
+            tiny_spec(ask={"deadline": 600, "quorum": 2}), who="memory:ana"
+        )
         await open_cards(chat, 6)
         await bot.rounds.pause(run.run_id, "memory:ana")
         [held] = bot.house.store.votes.rounds(run.run_id)
