@@ -13,6 +13,7 @@ from bot.votes import hear
 from bot.wording import CANNOT, FITS, HAPPY, WORTH, prefer
 from storage.models import WHOLE_CARD, FeatureView, Vote
 from tests.bot.cards import REF, at, feature_ballot, reacted, spec, vote
+from trainer.spec import AskSpec
 
 LABELS = [f"label {i}" for i in range(10)]
 
@@ -44,7 +45,7 @@ def test_a_card_about_words_is_asked_with_both():
         round_id, run_id = "r1.human.q0", "r1"
 
     view = FeatureView(label="maths", features=("root", "price"), shares=(0.2, 0.1))
-    ballot = _feature_ballot(Asked, 0, view, ["maths"], "runs/r1")
+    ballot = _feature_ballot(Asked, 0, view, ["maths"], "runs/r1", AskSpec())
 
     shown = question(ballot, spec(), closes="closes by 14:00")
 

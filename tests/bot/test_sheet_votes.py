@@ -61,7 +61,7 @@ def test_ones_own_page_names_the_picture():
 
     page = home.page([], [(second, ballot)])
 
-    assert page.sections[1].lines == (f"r1 · Does not fit: {ballot.subjects[1].target}",)
+    assert page.sections[1].lines == (f"r1 · {ballot.subjects[1].target}: does not fit",)
 
 
 def test_a_sheet_is_shown_again_without_its_gold_and_numbered_anew():
