@@ -2,11 +2,11 @@
 
 import pytest
 
-from bot.ask import questions
 from bot.pleased import OUTCOME
-from storage.models import RoundState, RunState, SampleView, Segment, SegmentState
+from storage.models import RoundState, RunState, SampleView
 from tests.flows.people import head, open_cards, thread
-from trainer.segment import Candidate, SegmentReport
+from tests.flows.untrained import ask_of, untrained
+from trainer.segment import Candidate
 from trainer.spec import RunSpec
 
 SPEC = RunSpec(
@@ -25,39 +25,17 @@ class Asked:
         self.bot, self.chat, self.rounds = bot, chat, 0
 
     async def begin(self):
-        house = self.bot.house
-        self.run = await house.call(
-            house.store.runs.create, name="t", spec=SPEC.model_dump(mode="json"), seed=0,
-            arms=("human",), runs_folder=house.settings.runs_dir, who="ana", now=house.now(),
-        )  # fmt: skip
-        await self.bot.rounds.live.show(self.run.run_id)
+        self.run = await untrained(self.bot, SPEC)
 
     async def round(self):
         """One sample and two of the model's own answers, on cards."""
-        house, n = self.bot.house, self.rounds
-        self.rounds += 1
-        [arm] = await house.call(house.store.runs.arms, self.run.run_id)
-        segment = Segment(
-            segment_id=f"{arm.arm_id}.{n}.1", arm_id=arm.arm_id, n=n, attempt=1,
-            state=SegmentState.PLANNED, until=0.0, lease_token="t", planned_at=house.now(),
-        )  # fmt: skip
-        report = SegmentReport(
-            run_id=self.run.run_id, arm="human", segment=n, attempt=1, lease_token="t",
-            outcome="done", labels=("answer",), started_at=house.now(), ended_at=house.now(),
+        n, self.rounds = self.rounds, self.rounds + 1
+        round_ = await ask_of(
+            self.bot, self.run, SPEC, n, labels=("answer",),
             candidates=(Candidate(view=shown(f"pool-{n}", "Answer"), role="ask"),),
             generations=(shown("dev-1", "Model's answer"), shown("dev-2", "Model's answer")),
         )  # fmt: skip
-        asked = questions(
-            self.run, arm, SPEC, report, number=n, now=house.now(), channels=house.channels
-        )
-        await house.call(house.store.runs.plan_segment, segment)
-        await house.call(
-            house.store.runs.book_report, segment, report.model_dump(mode="json"),
-            planned_samples=10, checkpoint=None, evaluations=[], now=house.now(),
-            asked=asked.round, ballots=asked.ballots, samples=asked.samples, items=asked.items,
-        )  # fmt: skip
-        house.office.wake()
-        return asked.round, await open_cards(self.chat, 3)
+        return round_, await open_cards(self.chat, 3)
 
     async def react(self, post, *marks):
         for who, emoji in zip(("ana", "bo", "cy"), marks, strict=False):

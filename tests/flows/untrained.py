@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.app import Bot
 from bot.ask import questions
-from storage.models import FeatureView, Run, SampleView, Segment, SegmentState
+from storage.models import FeatureView, Round, Run, SampleView, Segment, SegmentState
 from trainer.segment import Candidate, SegmentReport
 from trainer.spec import RunSpec
 
@@ -33,20 +33,24 @@ async def untrained(bot: Bot, spec: RunSpec) -> Run:
     return run
 
 
-async def ask_of(bot: Bot, run: Run, spec: RunSpec) -> None:
-    """A round of one sample card and one feature card."""
+async def ask_of(bot: Bot, run: Run, spec: RunSpec, n: int = 0, **found: Any) -> Round:
+    """Its round number `n`; one sample card and one feature card, where not told what a report found."""
     house = bot.house
+    found = found or {
+        "labels": ("fruit", "tools"),
+        "candidates": (Candidate(view=SAMPLE, role="ask"),),
+        "features": (WORDS,),
+    }
     [arm] = await house.call(house.store.runs.arms, run.run_id)
     segment = Segment(
-        segment_id=f"{arm.arm_id}.0.1", arm_id=arm.arm_id, n=0, attempt=1,
+        segment_id=f"{arm.arm_id}.{n}.1", arm_id=arm.arm_id, n=n, attempt=1,
         state=SegmentState.PLANNED, until=0.0, lease_token="t", planned_at=house.now(),
     )  # fmt: skip
     report = SegmentReport(
-        run_id=run.run_id, arm="human", segment=0, attempt=1, lease_token="t", outcome="done",
-        labels=("fruit", "tools"), started_at=house.now(), ended_at=house.now(),
-        candidates=(Candidate(view=SAMPLE, role="ask"),), features=(WORDS,),
+        run_id=run.run_id, arm="human", segment=n, attempt=1, lease_token="t", outcome="done",
+        started_at=house.now(), ended_at=house.now(), **found,
     )  # fmt: skip
-    asked = questions(run, arm, spec, report, number=0, now=house.now(), channels=house.channels)
+    asked = questions(run, arm, spec, report, number=n, now=house.now(), channels=house.channels)
     assert asked is not None
     await house.call(house.store.runs.plan_segment, segment)
     await house.call(
@@ -55,3 +59,4 @@ async def ask_of(bot: Bot, run: Run, spec: RunSpec) -> None:
         asked=asked.round, ballots=asked.ballots, samples=asked.samples, items=asked.items,
     )  # fmt: skip
     house.office.wake()
+    return asked.round
