@@ -130,9 +130,10 @@ async def test_a_killed_bot_takes_the_queue_up_in_its_order(served, tiny_spec):
         await served.start()
         assert states(store) == ["training", "queued", "stopped", "queued", "queued"]
         child.resume()
-        await until(lambda: states(store)[4] == "finished")
+        # what a run says at its end needs no device, and may take longer than the next one's training
+        ended_all = ["finished", "finished", "stopped", "finished", "finished"]
+        await until(lambda: states(store) == ended_all)
 
-        assert states(store) == ["finished", "finished", "stopped", "finished", "finished"]
         assert [s.attempt for s in store.runs.segments("r1.human")] == [1]
         assert store.runs.segments("r3.human") == []
         order = [first_trained(store, run) for run in ("r1", "r2", "r4", "r5")]
