@@ -96,8 +96,8 @@ def ranking(
         )
         for i, name in enumerate(names)
     ]
-    place = {one.feature: mean[i] for i, one in enumerate(found)}
-    return tuple(sorted(found, key=lambda one: (-place[one.feature], one.feature)))
+    place = {one.feature: mean[i] for i, one in enumerate(found)}  # parts those held back alike
+    return tuple(sorted(found, key=lambda one: (-one.mean, -place[one.feature], one.feature)))
 
 
 def importance(values: Sequence[tuple[str, str, float]]) -> dict[str, tuple[float, int]]:

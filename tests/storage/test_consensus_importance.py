@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from storage.consensus import importance, ranking
@@ -114,6 +114,11 @@ cast = st.dictionaries(
 
 
 @given(cast)
+@example(
+    votes(
+        {"a": {"ana": -1.0, "bo": 0.8}, "b": {"ana": -1.0}, "c": {"ana": -1.0}, "d": {"ana": 0.4}}
+    )
+)
 def test_every_feature_has_a_place(values):
     found = ranking(values, top=2)
 
