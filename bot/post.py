@@ -59,6 +59,9 @@ IDLE_S = 5.0
 
 POSTS, EDITS = frozenset(OutboxKind) - {OutboxKind.EDIT}, frozenset({OutboxKind.EDIT})
 """Platforms count what is new in a channel and what is changed apart."""
+QUIET = 3.0
+"""Intervals of a platform without a post before it hears who said what: whoever gives commands
+one after the other is not held up by that."""
 
 
 class Sender:
@@ -75,7 +78,9 @@ class Sender:
         self._platform, self._store, self._now, self._wants = platform, store, now, wants
         self._named = named
         self._wake = asyncio.Event()
-        self._rests_until = {POSTS: 0.0, EDITS: 0.0}  # by the loop's clock
+        # by the loop's clock
+        self._rests_until = {POSTS: 0.0, EDITS: 0.0}
+        self._busy_until = 0.0
 
     def wake(self) -> None:
         """Something was queued."""
@@ -93,18 +98,22 @@ class Sender:
     async def _send_next(self) -> None:
         self._wake.clear()
         loop, mail, name = asyncio.get_running_loop(), self._store.mail, self._platform.name
-        rests = {kinds: at for kinds, at in self._rests_until.items() if at > loop.time()}
-        resting = frozenset().union(*rests)
-        item = await asyncio.to_thread(mail.claim, name, self._now(), resting)
+        began = loop.time()
+        rests = {kinds: at for kinds, at in self._rests_until.items() if at > began}
+        resting, is_busy = frozenset().union(*rests), self._busy_until > began
+        item = await asyncio.to_thread(mail.claim, name, self._now(), resting, is_busy=is_busy)
         if item is None:
-            idle_s = min((at - loop.time() for at in rests.values()), default=IDLE_S)
+            ends = [*rests.values(), self._busy_until] if is_busy else [*rests.values()]
+            idle_s = min((at - loop.time() for at in ends), default=IDLE_S)
             await until(self._wake, max(0.0, idle_s))
         elif not self._wants(item):
             await asyncio.to_thread(self._store.mail.unwanted, item)
         else:
             await self._deliver(item)
-            kinds = EDITS if item.kind in EDITS else POSTS
-            self._rests_until[kinds] = loop.time() + self._platform.caps.min_interval_s
+            ended, interval_s = loop.time(), self._platform.caps.min_interval_s
+            self._rests_until[EDITS if item.kind in EDITS else POSTS] = ended + interval_s
+            if item.kind in POSTS:
+                self._busy_until = ended + QUIET * interval_s
 
     async def _deliver(self, item: ClaimedItem) -> None:
         mail = self._store.mail

@@ -1,6 +1,7 @@
 """Lines in a run's thread that say who said what about it, where that cannot be read there anyway.
 
-What one person says in a row is one line, which grows in place: looking is no news to a busy team.
+What one person says in a row is one line, which grows in place, and is posted when nobody waits for
+anything else (`AT_LEISURE` in `storage.store.mail`): looking is no news to a busy team.
 """
 
 from __future__ import annotations

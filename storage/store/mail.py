@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, select
@@ -19,15 +20,30 @@ LEASE = timedelta(seconds=30)
 LOOK_AHEAD = 200
 AT_ONCE = "answer:"
 """What begins so goes before all else: whoever asked is waiting, and the rest is none the worse."""
+AT_LEISURE = ("heard:", "denied:")
+"""What begins so, or changes that, goes after all else: nobody waits for who said what."""
+PATIENCE = timedelta(minutes=1)
+"""So long that waits at most for a moment in which nobody else is told anything."""
 OUTBOX = table_of(OutboxRow)
+
+
+class Turn(IntEnum):
+    """Who goes first in a channel."""
+
+    ANSWER = 0
+    IN_ORDER = 1
+    AT_LEISURE = 2
 
 
 def put(connection: Connection, items: Sequence[OutboxItem], now: datetime) -> None:
     """Queue items inside somebody's transaction; a key that is queued already is left alone.
 
-    An edit replaces the pending edit of the same message: only the newest appearance counts.
+    An edit replaces the pending edit of the same message: only the newest appearance counts. A text
+    that nobody has begun to send takes its new wording itself.
     """
     for item in items:
+        if _is_taken_in(connection, item):
+            continue
         values = {**item.model_dump(), "state": "new", "created_at": now, "not_before": now}
         is_new = add_new(connection, OutboxRow, [values]) == 1
         if item.kind is OutboxKind.EDIT and not is_new:
@@ -88,13 +104,16 @@ class MailStore:
             put(connection, items, now)
 
     def claim(
-        self, platform: str, now: datetime, resting: Collection[OutboxKind] = ()
-    ) -> ClaimedItem | None:
+        self, platform: str, now: datetime, resting: Collection[OutboxKind] = (),
+        *, is_busy: bool = False,
+    ) -> ClaimedItem | None:  # fmt: skip
         """The next item to send, leased to the caller; None when nothing is due.
 
         Order holds per channel: while an item is under way or waits for its next attempt, later
         ones of its channel wait with it. An edit or a thread message waits for the post it belongs to.
-        Answers go first, and hold nobody up. Of the kinds that are `resting` nothing may go now.
+        Answers go first, and hold nobody up; who said what goes last, and while the platform
+        `is_busy` not at all, but for what has waited long. Of the kinds that are `resting` nothing
+        may go now.
         """
         statement = (
             select(*(column for column in OUTBOX.c if column.name != "payload"))
@@ -106,7 +125,7 @@ class MailStore:
         blocked: set[str] = set()
         with self._transactions.write() as connection:
             rows = connection.execute(statement).mappings().all()
-            for row in sorted(rows, key=_is_no_answer):
+            for row in sorted(rows, key=_turn):
                 if row["channel"] in blocked:
                     continue
                 if row["state"] == "sending" and row["lease_until"] >= now:  # under way
@@ -122,8 +141,9 @@ class MailStore:
                     row["not_before"] > now
                     or (target_ref is None and _needs_target(row))
                     or row["kind"] in resting
+                    or (is_busy and _can_wait(row, now))
                 ):
-                    blocked |= {row["channel"]} if _is_no_answer(row) else set()
+                    blocked |= set() if _turn(row) is Turn.ANSWER else {row["channel"]}
                 else:
                     return _take(connection, row, target_ref, now)
         return None
@@ -207,8 +227,29 @@ class MailStore:
             return find(connection, Posting, PostingRow, col(PostingRow.ballot_id) == ballot_id)
 
 
-def _is_no_answer(row: RowMapping) -> bool:
-    return not row["key"].startswith(AT_ONCE)
+def _turn(row: RowMapping) -> Turn:
+    if row["key"].startswith(AT_ONCE):
+        return Turn.ANSWER
+    about = row["target"] if row["kind"] == OutboxKind.EDIT else row["key"]
+    return Turn.AT_LEISURE if about.startswith(AT_LEISURE) else Turn.IN_ORDER
+
+
+def _can_wait(row: RowMapping, now: datetime) -> bool:
+    return _turn(row) is Turn.AT_LEISURE and now - row["created_at"] < PATIENCE
+
+
+def _is_taken_in(connection: Connection, item: OutboxItem) -> bool:
+    """Whether the text that an item rewords took the wording in, as nobody has begun to send it."""
+    if item.kind is not OutboxKind.EDIT or "said" not in item.payload:
+        return False
+    untried = and_(
+        OUTBOX.c.key == item.target, OUTBOX.c.state == "new", OUTBOX.c.lease_until.is_(None)
+    )
+    payload = connection.execute(select(OUTBOX.c.payload).where(untried)).scalar()
+    if payload is None:
+        return False
+    payload = {**payload, "text": item.payload["said"]}
+    return change(connection, OutboxRow, untried, payload=payload) == 1  # 0: begun just now
 
 
 def _take(

@@ -1,4 +1,4 @@
-"""A platform's pace: new messages and edits each have their own, and an answer waits for no edit."""
+"""A platform's pace: posts and edits have one each; an answer waits for no edit, nor for who said what."""
 
 import asyncio
 from itertools import pairwise
@@ -28,6 +28,10 @@ class Timed(MemoryChat):
     async def say(self, where, text, key, *, pictures=()):
         self.log.append(("post", key, asyncio.get_running_loop().time()))
         return await super().say(where, text, key, pictures=pictures)
+
+    async def edit_text(self, ref, text):
+        self.log.append(("edit", text, asyncio.get_running_loop().time()))
+        await super().edit_text(ref, text)
 
     async def edit_card(self, ref, card):
         self.log.append(("edit", card.text, asyncio.get_running_loop().time()))
@@ -84,3 +88,28 @@ async def test_an_answer_waits_for_no_edit(office):
     assert answered - times(chat, "edit")[0] < INTERVAL_S / 2
     assert await office.drained(10)
     assert times(chat, "edit")[1] > answered
+
+
+async def test_whoever_gives_commands_one_after_the_other_is_not_held_up_by_lines_about_them(
+    office,
+):
+    office, chat = office
+    loop, waits_s = asyncio.get_running_loop(), []
+    for n in range(1, 5):
+        said = outgoing.say("heard:1", "memory", "c", "Ana said: status")
+        if n > 1:
+            said = outgoing.reword("heard:1", "memory", "c", f"Ana said: status ({n} times)")
+        asked = loop.time()
+        await office.queue(said, outgoing.say(f"answer:{n}", "memory", "c", "so it is"))
+        await chat.until(lambda n=n: chat.said().count("so it is") == n)
+        waits_s.append(loop.time() - asked)
+        await asyncio.sleep(1.2 * INTERVAL_S)
+    answered = loop.time()
+    assert await office.drained(10)
+
+    assert max(waits_s) < INTERVAL_S / 2
+    *answers, (_, last, at) = chat.log
+    assert [key for _, key, _ in answers] == [f"answer:{n}" for n in range(1, 5)]
+    assert last == "heard:1"
+    assert at > answered
+    assert chat.said()[-1] == "Ana said: status (4 times)"

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from storage.models import OutboxKind, Posting
-from storage.store.mail import LEASE
+from storage.store.mail import LEASE, PATIENCE
 from tests.storage.records import T0, at, edit, in_threads, item
 
 LEASE_S = LEASE.total_seconds()
@@ -351,3 +351,96 @@ def test_an_answer_that_has_to_wait_holds_nobody_up(store):
         store.mail.sent(taken, f"memory:c:{n}")
 
     assert keys == ["head", "answer:1", "card:1"]
+
+
+# --- who said what ------------------------------------------------------------------------------
+
+
+def note(key="heard:1", text="Ana said: status", **changes):
+    return item(key, kind=OutboxKind.SAY, payload={"text": text, "pictures": []}, **changes)
+
+
+def reworded(text, key="heard:1"):
+    return item(f"edit:{key}", kind=OutboxKind.EDIT, target=key, payload={"said": text})
+
+
+def test_who_said_what_goes_after_all_else_and_in_order(store):
+    put(store, note(), note("denied:1"), item("card"), item("answer:1"))
+
+    keys = []
+    while (claimed := claim(store)) is not None:
+        store.mail.sent(claimed, f"memory:c:{claimed.key}")
+        keys.append(claimed.key)
+
+    assert keys == ["answer:1", "card", "heard:1", "denied:1"]
+
+
+def test_who_said_what_holds_nobody_up(store):
+    put(store, note(), item("card"))
+    store.mail.sent(claim(store), "memory:c:1")
+    store.mail.retry(claim(store), at(10), "rate limited", counts=False)
+    put(store, item("next"), edit("card", "new"))
+
+    keys = [claim(store, 1).key]
+    store.mail.sent(claim(store, LEASE_S + 2), "memory:c:2")
+    keys.append(claim(store, LEASE_S + 2).key)
+
+    assert keys == ["next", "edit:card"]
+
+
+def test_a_line_that_grows_all_the_time_does_not_keep_a_card_from_its_new_count(store):
+    """Its edit has the earlier row, however often it is queued."""
+    put(store, note(), item("card"))
+    for n in range(2):
+        store.mail.sent(claim(store), f"memory:c:{n}")
+    put(store, reworded("Ana said: status (2 times)"))
+    put(store, edit("card", "1 vote"))
+
+    assert claim(store).key == "edit:card"
+
+
+def test_who_said_what_waits_for_a_quiet_moment_but_not_for_ever(store):
+    put(store, note())
+    patience_s = PATIENCE.total_seconds()
+
+    assert store.mail.claim("memory", at(patience_s - 1), is_busy=True) is None
+    assert store.mail.claim("memory", at(patience_s), is_busy=True).key == "heard:1"
+
+
+def test_while_it_waits_for_a_quiet_moment_the_rest_goes_out(store):
+    put(store, note(), item("card"))
+
+    card = store.mail.claim("memory", at(0), is_busy=True)
+    store.mail.sent(card, "memory:c:1")
+
+    assert card.key == "card"
+    assert claim(store).key == "heard:1"
+
+
+def test_a_text_that_nobody_has_begun_to_send_takes_its_new_wording(store):
+    put(store, note())
+    for n in (2, 3):
+        put(store, reworded(f"Ana said: status ({n} times)"))
+
+    claimed = claim(store)
+    assert store.mail.pending() == 1
+    assert claimed.payload == {"text": "Ana said: status (3 times)", "pictures": []}
+
+
+@pytest.mark.parametrize("is_put_off", [False, True], ids=["died", "was asked to wait"])
+def test_a_text_whose_sender_died_or_waits_is_said_as_it_was_and_then_changed(store, is_put_off):
+    """It may stand already: what the second attempt finds has the old wording."""
+    put(store, note())
+    under_way = claim(store)
+    put(store, reworded("Ana said: status (2 times)"))
+    if is_put_off:
+        store.mail.retry(under_way, at(1), "rate limited", counts=False)
+    put(store, reworded("Ana said: status (3 times)"))
+
+    again = claim(store, LEASE_S + 1)
+    store.mail.sent(again, "memory:c:1")
+    change = claim(store, LEASE_S + 1)
+
+    assert text_of(again) == "Ana said: status"
+    assert change.payload == {"said": "Ana said: status (3 times)"}
+    assert change.target_ref == "memory:c:1"
