@@ -431,13 +431,17 @@ def _good(found: Pleased) -> str:
 def audit_opened() -> str:
     """Why the first cards are random ones."""
     return (
-        "First an audit, before anything is trained: these samples are drawn at random, to see how "
+        "An audit, before anything is trained: these samples are drawn at random, to see how "
         "dirty the pool is and whether it is worth your time to ask on."
     )
 
 
 def decided(decision: Decision) -> str:
     """Whether people are asked on, why, and what happens now."""
+    if decision.is_again:
+        return (
+            f"{decision.why} So {words.plural(decision.cards, 'more card')} at random, to be sure."
+        )
     if decision.go and not decision.cards:
         return (
             f"{decision.why} No more cards are planned: training goes on with what you have said."

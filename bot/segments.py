@@ -157,7 +157,7 @@ class Segments:
             arm_folder=str(folder.parent),
             checkpoint=_newest(checkpoints),
             until=step.until,
-            questions=wanted(step, spec.ask, shown(ballots, rounds, answered)),
+            questions=wanted(step, spec.ask, shown(ballots, rounds, answered), rounds),
             **said,
         )
 

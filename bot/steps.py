@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.worth import asks_no_more
+from bot.worth import asks_no_more, audits
 from storage.models import (
     Arm,
     Ballot,
@@ -68,24 +68,23 @@ class GiveUp:
 Step = Listen | Attend | Train | Finish | GiveUp
 
 
-def pauses(arm: str, ask: AskSpec) -> tuple[float, ...]:
+def pauses(arm: str, ask: AskSpec, audits: int = 1) -> tuple[float, ...]:
     """The shares of the training at which an arm's segments end; only people are worth a pause.
 
-    The audit comes first, before any step; a round at 0 then asks the rest of its cards.
+    Audits come first, before any step; a round at 0 then asks the rest of its cards.
     """
     if arm != "human" or ask.cards + ask.feature_cards == 0:
         return (1.0,)
     if not ask.has_audit:
         return (*ask.at, 1.0)
-    later = ask.at if ask.at[0] > 0 or ask.cards_after_audit > 0 else ask.at[1:]
-    return (0.0, *later, 1.0)
+    later = ask.at if ask.at[0] > 0 or ask.cards_after(audits) > 0 else ask.at[1:]
+    return (*[0.0] * audits, *later, 1.0)
 
 
-def cards_ahead(ask: AskSpec) -> int:
-    """Cards of all kinds that are planned after the audit; no feature cards before training."""
-    return sum(
-        ask.cards + ask.feature_cards if pause > 0 else ask.cards_after_audit for pause in ask.at
-    )
+def cards_ahead(ask: AskSpec, audits: int = 1) -> int:
+    """Cards of all kinds that are planned after the audits; no feature cards before training."""
+    at_once = ask.cards_after(audits)
+    return sum(ask.cards + ask.feature_cards if pause > 0 else at_once for pause in ask.at)
 
 
 def shown(
@@ -107,13 +106,16 @@ def shown(
     ]
 
 
-def wanted(step: Train, ask: AskSpec, shown: Sequence[Subject]) -> Questions | None:
+def wanted(
+    step: Train, ask: AskSpec, shown: Sequence[Subject], rounds: Sequence[Round] = ()
+) -> Questions | None:
     """The questions to be chosen at the end of a segment; None = none.
 
     Args:
         step: the segment.
         ask: what was planned.
         shown: what stood on a card already.
+        rounds: all of the run.
     """
     if not step.asks:
         return None
@@ -127,7 +129,7 @@ def wanted(step: Train, ask: AskSpec, shown: Sequence[Subject]) -> Questions | N
             gold_share=AUDIT_GOLD,
             audit_share=1.0,  # all that are not gold
         )
-    cards = ask.cards if step.until > 0 else ask.cards_after_audit
+    cards = ask.cards if step.until > 0 else ask.cards_after(audits(rounds))
     return Questions(
         cards=cards,
         feature_cards=ask.feature_cards,
@@ -157,7 +159,8 @@ def next_step(
     for round_ in rounds:
         if round_.state is not RoundState.CLOSED:
             return Listen(round_)
-    ends = pauses(arm.name, ask)
+    n_audits = audits(rounds)
+    ends = pauses(arm.name, ask, n_audits)
     done = [s for s in segments if s.state is SegmentState.DONE]
     whole = [s for s in done if (s.report or {}).get("outcome") == "done"]
     reached = sum(not is_extra(s.until, ends) for s in whole)
@@ -184,7 +187,7 @@ def next_step(
         attempt=len(attempts) + 1,
         until=until,
         asks=asks,
-        is_audit=asks and reached == 0 and ask.has_audit and not is_now,
+        is_audit=asks and reached < n_audits and ask.has_audit and not is_now,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,9 +11,10 @@ from bot import messages, outgoing
 from bot.ask import Questions
 from bot.dirt import audit_answers, dirt_share, is_audit
 from bot.house import House
+from bot.opinions import opinions
 from bot.settings import Settings
 from bot.steps import cards_ahead
-from bot.worth import Decision, Effort, Forecast, Terms, decide, forecast, next_ballot
+from bot.worth import Decision, Effort, Forecast, Terms, audits, decide, forecast, next_ballot
 from storage.consensus import Consensus
 from storage.models import Ballot, Round, RoundState, Run, SegmentState, Vote
 from trainer.kinds import KINDS
@@ -57,23 +59,39 @@ def after_audit(
     votes: Sequence[Vote],
     consensus: Consensus,
 ) -> Decision | None:
-    """Go or no-go, now that a round closes; None where it is no audit, or nobody answered.
+    """Go, no-go or another audit, now that one closes; None where it is none, or nobody answered.
 
     A run that a person ended is not decided upon: taken up again, it asks as planned.
     """
     if run.state.is_final or not votes or not is_audit(ballots):
         return None
-    spec = RunSpec.model_validate(run.spec)
+    spec, earlier = RunSpec.model_validate(run.spec), house.store.votes.rounds(run.run_id)
+    n_audits = audits(earlier)
+    if n_audits > 1:
+        ballots, votes, consensus = _of_all_audits(house, run)
     own = terms(house.settings, spec)
     reports = _reports(house, round_.arm_id)
     machine = _forecast(house, run, round_.arm_id, reports)
     pool = max((r.pool_size for r in reports), default=0)
     scored = min(1.0, sum(r.samples_scored for r in reports) / pool) if pool else 1.0
-    cards = cards_ahead(spec.ask)
+    cards = cards_ahead(spec.ask, n_audits)
     wait_s = cards * _wait_per_card_s(house, run, round_.arm_id)
     effort = Effort.of(cards, spec.ask.quorum, own, wait_w=machine.wait_w, wait_s=wait_s)
     dirt = dirt_share(audit_answers(ballots, votes, consensus))
-    return decide(dirt, own, effort, machine, epochs=spec.train.epochs, scored=scored)
+    return decide(
+        dirt, own, effort, machine, epochs=spec.train.epochs, scored=scored,
+        again=spec.ask.audit if n_audits == 1 else 0,
+    )  # fmt: skip
+
+
+def _of_all_audits(house: House, run: Run) -> tuple[list[Ballot], list[Vote], Consensus]:
+    """The ballots of a run's audits, the votes that stand, and what they come to."""
+    by_round: dict[str, list[Ballot]] = defaultdict(list)
+    for ballot in house.store.votes.ballots(run_id=run.run_id):
+        by_round[ballot.round_id].append(ballot)
+    ballots = [b for asked in by_round.values() if is_audit(asked) for b in asked]
+    votes = house.store.votes.current([b.ballot_id for b in ballots])
+    return ballots, votes, opinions(ballots, votes).consensus
 
 
 def before_ballot(

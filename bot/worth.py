@@ -176,6 +176,7 @@ class Decision:
         why: in one or two plain sentences.
         gain: what asking on should bring, in `unit`; None when that is not known.
         dirt: what the audit found; None where it could tell nothing.
+        is_again: it settled nothing, so as many random cards are asked once more.
         cards: that it is about: all that are still planned, or the ballot's.
     """
 
@@ -186,6 +187,7 @@ class Decision:
     unit: str = ""
     dirt: Dirt | None = None
     cards: int = 0
+    is_again: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As it is stored."""
@@ -200,8 +202,9 @@ def decide(
     *,
     epochs: float,
     scored: float = 1.0,
+    again: int = 0,
 ) -> Decision:
-    """Go or no-go after the audit.
+    """Go or no-go after the audit, or another one.
 
     Only what lies ahead counts: the audit's own cost is spent either way.
 
@@ -212,6 +215,7 @@ def decide(
         machine: what the run without people costs.
         epochs: of the control.
         scored: share of the pool that was embedded for the audit.
+        again: cards of another audit, where this one settles nothing; 0 = there is none.
     """
     unit, cards, thumb = unit_of(terms.value, terms), effort.cards, terms.thumb
     if dirt is None:
@@ -221,7 +225,11 @@ def decide(
         f"About {dirt.mean:.0%} of the pool looks wrong (likely {dirt.low:.0%} to {dirt.high:.0%}, "
         f"from {words.plural(dirt.cards, 'random card')})."
     )
-    if dirt.low <= thumb.go_above:
+    verdict = dirt.verdict(thumb.go_above, is_last=not again)
+    if verdict == "again":
+        why = f"{share} That may be more than {thumb.go_above:.0%}, where asking begins to pay, or less."
+        return Decision("audit", True, why, None, unit, dirt, again, is_again=True)
+    if verdict == "no-go":
         why = f"{share} That is not surely above {thumb.go_above:.0%}, where asking begins to pay."
         return Decision("audit", False, why, None, unit, dirt, cards)
     ratio = predicted_ratio(epochs, 1 - dirt.mean, thumb.train_ratio, scored)
@@ -330,6 +338,11 @@ def decisions(rounds: Iterable[Round]) -> list[Mapping[str, Any]]:
 def asks_no_more(rounds: Iterable[Round]) -> bool:
     """Whether it was decided that asking on does not pay."""
     return any(not decision["go"] for decision in decisions(rounds))
+
+
+def audits(rounds: Iterable[Round]) -> int:
+    """How many audits there are: one, and another where the first settled nothing."""
+    return 1 + sum(bool(d.get("is_again")) for d in decisions(rounds))
 
 
 def is_like_control(rounds: Iterable[Round]) -> bool:

@@ -209,7 +209,8 @@ class AskSpec(_Part):
         ge=0,
         le=200,
         description="random cards asked before anything else, to see whether asking pays; they "
-        "count as cards of a round at 0. 0 = no such check: ask as planned, come what may",
+        "count as cards of a round at 0; asked once more where they settle nothing. 0 = no such check: "
+        "ask as planned, come what may",
     )
     cards: int = Field(30, ge=0, le=200, description="sample cards per round")
     repeats: int = Field(
@@ -236,10 +237,9 @@ class AskSpec(_Part):
         """Whether a round of random cards comes first: where sample cards are asked at all."""
         return self.audit > 0 and self.cards > 0 and bool(self.at)
 
-    @property
-    def cards_after_audit(self) -> int:
-        """Sample cards left for a round at 0; those of the audit count."""
-        return max(0, self.cards - self.audit) if self.has_audit else self.cards
+    def cards_after(self, audits: int) -> int:
+        """Sample cards left for a round at 0; those of the audits count."""
+        return max(0, self.cards - audits * self.audit) if self.has_audit else self.cards
 
 
 class RunSpec(_Part):

@@ -11,6 +11,7 @@ from bot.messages import which
 from bot.wording import FITS
 from storage.models import Ballot, Subject, SubjectKind, Vote
 from trainer.kinds import KINDS
+from trainer.segment import SegmentReport
 from trainer.spec import RunSpec
 
 TEXTS, PROMPTS, PAIRS = (KINDS[k] for k in ("text-classification", "causal-lm", "preference"))
@@ -125,3 +126,11 @@ def replied(user: str, text: str, reply_id: str = "7", second: float = 0) -> bas
         reply_id=reply_id,
         text=text,
     )
+
+
+def report_of(cards=(), **found) -> SegmentReport:
+    """What a bench's arm reports of a pause: what is worth asking."""
+    return SegmentReport(
+        run_id="bench", arm="human", segment=0, attempt=1, lease_token="t", outcome="done",
+        candidates=tuple(cards), started_at=T0, ended_at=T0, **found,
+    )  # fmt: skip

@@ -21,6 +21,7 @@ from bot.bench.learning.summary import (
 )
 from bot.bench.learning.team import TEAMS, Jury, phrases_for, team_of
 from storage.models import SampleView
+from tests.bot.cards import report_of
 from trainer.segment import Candidate
 
 
@@ -105,7 +106,7 @@ def test_a_jury_never_answers_more_than_it_was_asked_to(team):
     truth = {i: "a" if int(i[5:]) % 2 else "b" for i in given}
     jury = Jury(TEAMS[team], truth, given, np.random.default_rng(0))
 
-    jury.answer(candidates(60), 30)
+    jury.answer(report_of(candidates(60)), 30)
 
     assert jury.votes == 30
     assert len(set(jury.asked)) == len(jury.cards) <= 30
@@ -116,7 +117,7 @@ def test_a_good_team_is_mostly_right_and_its_fixes_name_the_truth():
     given = {f"pool-{i}": "a" for i in range(60)}
     truth = {i: "a" if int(i[5:]) % 2 else "b" for i in given}
     jury = Jury(TEAMS["good"], truth, given, np.random.default_rng(0))
-    jury.answer(candidates(60), 60)
+    jury.answer(report_of(candidates(60)), 60)
 
     fixed = jury.fix(10, ["a", "b"])
 
@@ -147,7 +148,7 @@ def test_somebody_alone_answers_no_card_twice():
     given = {f"pool-{i}": "a" for i in range(60)}
     jury = Jury(team_of("1x0.9"), given, given, np.random.default_rng(0))
 
-    jury.answer(candidates(60), 50)
+    jury.answer(report_of(candidates(60)), 50)
 
     assert len(jury.cards) == jury.votes == 50
 
@@ -158,6 +159,12 @@ def test_votes_are_asked_for_when_the_cell_says():
     assert ballots(100, "first") == ((0.3, 30), (0.3, 100))
     assert ballots(100, "spread") == ((0.0, 30), (0.0, 33), (0.2, 67), (0.4, 100))
     assert all(ballots(25, when)[-1][1] == 25 for when in ASKED)
+
+
+def test_a_second_audit_is_taken_out_of_the_same_votes():
+    assert ballots(100, "before", 2) == ((0.0, 30), (0.0, 60), (0.0, 100))
+    assert ballots(100, "first", 2) == ((0.3, 30), (0.3, 60), (0.3, 100))
+    assert all(ballots(25, when, 2)[-1][1] == 25 for when in ASKED)
 
 
 def test_cells_from_before_votes_could_be_asked_later_keep_their_names():

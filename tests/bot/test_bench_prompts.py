@@ -14,11 +14,12 @@ from bot.bench.tasks.crew import Crew, levels_of_topics
 from bot.bench.tasks.crossings import Cells, cost_to, left_at, nats_at, with_scoring
 from bot.bench.tasks.groups import Setting
 from bot.bench.tasks.prompts import Cell, auc_of, kept_of, spec_of
+from bot.thumbs import THUMBS
 from storage.models import FeatureView, SampleView
-from tests.bot.cards import T0
+from tests.bot.cards import report_of
 from trainer.data.samples import OFF_TOPIC
 from trainer.kinds import ANSWER
-from trainer.segment import Candidate, SegmentReport
+from trainer.segment import Candidate
 from trainer.spec import RunSpec
 
 TEAM = [Rater(f"p{i}", 1.0) for i in range(5)]
@@ -30,13 +31,6 @@ TWO_TOPICS = FeatureView(
 def crew(task: str = "causal-lm", team: list[Rater] = TEAM, seed: int = 0) -> Crew:
     spec = RunSpec(name="t", task=task, model="toy", data={"pool": "jsonl:pool.jsonl"})
     return Crew(team, spec, np.random.default_rng(seed))
-
-
-def report_of(cards=(), **found) -> SegmentReport:
-    return SegmentReport(
-        run_id="bench", arm="human", segment=0, attempt=1, lease_token="t", outcome="done",
-        candidates=tuple(cards), started_at=T0, ended_at=T0, **found,
-    )  # fmt: skip
 
 
 def cards_of(truth, label=None, role="ask", keep=None):
@@ -108,8 +102,7 @@ def test_random_cards_tell_whether_the_pool_is_worth_asking_about():
     clean.judge(report_of(cards_of(good, role="audit")), good, 30)
     dirty.judge(report_of(cards_of(ANSWERS, role="audit")), ANSWERS, 30)
 
-    assert not clean.is_worth_it
-    assert dirty.is_worth_it
+    assert clean.dirt.high < THUMBS["answer"].go_above < dirty.dirt.low
 
 
 def test_people_weigh_topics_once_each_as_they_see_them():

@@ -15,6 +15,7 @@ from bot.bench.tasks.groups import Section, Setting, not_there
 from bot.bench.tasks.recorded import RecordedJury
 from bot.leaning import shifts, shifts_table
 from storage.models import FeatureView, SampleView
+from tests.bot.cards import report_of
 from trainer.segment import Candidate, FeatureOpinion
 
 
@@ -42,7 +43,7 @@ def test_a_recorded_jury_answers_what_others_said_and_never_more_than_asked():
     ids = [f"pool-{i}" for i in range(40)]
     people = jury(dict.fromkeys(ids, ("bird", "bird")), dict.fromkeys(ids, "cat"))
 
-    people.answer(candidates(ids), 30)
+    people.answer(report_of(candidates(ids)), 30)
 
     assert people.votes == 30
     assert len(people.asked) == len(set(people.asked)) <= 30
@@ -54,7 +55,7 @@ def test_what_others_call_by_a_name_that_is_no_label_is_none_of_these():
     ids = [f"pool-{i}" for i in range(20)]
     people = jury(dict.fromkeys(ids, ("truck", "truck")), dict.fromkeys(ids, "cat"))
 
-    people.answer(candidates(ids), 20)
+    people.answer(report_of(candidates(ids)), 20)
 
     assert all(o.relabel is None and o.keep < 0.5 for o in people.opinions())
     assert people.right_answers() == ()
@@ -65,12 +66,23 @@ def test_gold_cards_are_no_opinions_but_are_known_to_who_has_the_answers_alone()
         ("pool-0", "pool-1"), "cat"
     ))  # fmt: skip
 
-    people.answer(candidates(["pool-0"], "gold"), 1)
-    people.answer(candidates(["pool-1"], "audit"), 2)
+    people.answer(report_of(candidates(["pool-0"], "gold")), 1)
+    people.answer(report_of(candidates(["pool-1"], "audit")), 2)
 
     assert [o.sample_id for o in people.opinions()] == ["pool-1"]
     assert set(people.right_answers()) == {("pool-0", "cat"), ("pool-1", "cat")}
-    assert people.audited == ("pool-1",)
+
+
+def test_what_is_not_drawn_at_random_tells_nothing_of_the_pool():
+    ids = [f"pool-{i}" for i in range(20)]
+    people = jury(dict.fromkeys(ids, ("bird", "bird")), dict.fromkeys(ids, "cat"))
+
+    people.answer(report_of(candidates(ids[:10])), 10)
+    assert people.dirt is None
+    people.answer(report_of(candidates(ids[10:], "audit")), 20)
+
+    assert people.dirt.cards == 10
+    assert people.dirt.mean > 0.5
 
 
 # --- what is said of features -------------------------------------------------------------------

@@ -71,8 +71,8 @@ def a_round(state, **outcome):
     )  # fmt: skip
 
 
-def decided(go, kind="audit"):
-    return a_round(RoundState.CLOSED, decision={"kind": kind, "go": go, "why": ""})
+def decided(go, kind="audit", **more):
+    return a_round(RoundState.CLOSED, decision={"kind": kind, "go": go, "why": "", **more})
 
 
 def test_only_people_are_worth_a_pause():
@@ -112,6 +112,38 @@ def test_an_audit_asks_random_and_gold_cards_alone_and_takes_them_from_the_first
     assert (rest.audit_share, rest.asked) == (0.15, ("pool-1",))
     assert rest.asked_features == (("rail", "train"),)
     assert cards_ahead(AUDITED) == 20 + 43
+
+
+UNSETTLED = decided(True, is_again=True)
+
+
+def test_an_audit_that_settled_nothing_is_asked_again_out_of_the_first_round_s_cards():
+    """40 cards a round: 20 random, 20 more, and no round of the rest, as none is left."""
+    again = step([done(0)], [UNSETTLED], ask=AUDITED)
+    later = step([done(0), done(1)], [UNSETTLED, decided(True)], ask=AUDITED)
+    last = step([done(0), done(1), done(2, until=0.5)], [UNSETTLED, decided(True)], ask=AUDITED)
+
+    assert again == Train(1, 1, until=0.0, asks=True, is_audit=True)
+    assert wanted(again, AUDITED, [], [UNSETTLED]).cards == 20
+    assert wanted(again, AUDITED, [], [UNSETTLED]).audit_share == 1.0
+    assert later == Train(2, 1, until=0.5, asks=True)
+    assert last == Train(3, 1, until=1.0, asks=False)
+    assert cards_ahead(AUDITED, 2) == 43
+
+
+def test_what_a_second_audit_leaves_of_the_first_round_is_asked_next():
+    ask = AUDITED.model_copy(update={"cards": 50})
+    rounds = [UNSETTLED, decided(True)]
+    rest = step([done(0), done(1)], rounds, ask=ask)
+
+    assert rest == Train(2, 1, until=0.0, asks=True)
+    assert wanted(rest, ask, [], rounds).cards == 10
+
+
+def test_a_second_audit_may_say_no():
+    assert step([done(0), done(1)], [UNSETTLED, decided(False)], ask=AUDITED) == Train(
+        2, 1, until=1.0, asks=False
+    )
 
 
 def test_the_last_segment_wants_no_questions():

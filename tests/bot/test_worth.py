@@ -107,6 +107,21 @@ def test_a_clean_pool_is_a_no_go_whatever_is_wanted(value):
     assert "About 5% of the pool looks wrong (likely 1% to 11%, from 18 random cards)" in found.why
 
 
+UNSETTLED = Dirt(0.25, 0.13, 0.38, 18)
+
+
+def test_an_audit_that_settles_nothing_asks_for_another_before_anything_is_decided():
+    found = decide(UNSETTLED, TERMS, EFFORT, LAPTOP, epochs=3, again=20)
+
+    assert (found.go, found.is_again, found.cards) == (True, True, 20)
+    assert decided(found) == (
+        "About 25% of the pool looks wrong (likely 13% to 38%, from 18 random cards). That may be "
+        "more than 15%, where asking begins to pay, or less. So 20 more cards at random, to be sure."
+    )
+    assert not decide(UNSETTLED, TERMS, EFFORT, LAPTOP, epochs=3).go
+    assert not decide(CLEAN, TERMS, EFFORT, LAPTOP, epochs=3, again=20).go
+
+
 @pytest.mark.parametrize(
     ("value", "go"),
     [

@@ -78,7 +78,7 @@ async def test_a_clean_pool_is_trained_on_as_the_control_does_and_nobody_is_aske
         assert weights(bot, run, "human") == weights(bot, run, "control")
         assert forwards(bot, run, "human") <= 1.02 * forwards(bot, run, "control")
         said = said_in(chat, run)
-        assert "First an audit, before anything is trained" in said
+        assert "An audit, before anything is trained" in said
         assert "of the pool looks wrong (likely" in said
         assert "nothing more is asked, and training goes on with the whole pool" in said
         report = read_report(run)
@@ -98,6 +98,27 @@ async def test_a_dirty_pool_is_asked_about_on(open_bot, chat, tiny_spec):
         assert others
         said = said_in(chat, run)
         assert "of accuracy at equal energy. So asking goes on: 20 more cards at most." in said
+
+
+async def test_an_audit_that_settles_nothing_is_asked_once_more_and_both_decide(
+    open_bot, chat, tiny_spec
+):
+    """Two or three noes on eleven random cards may be less than 15 % dirt; so may six on 22."""
+    ask = {**ASK, "cards": 30}
+    async with open_bot() as bot:
+        run = await bot.rounds.begin(tiny_spec(ask=ask), who="memory:ana")
+        run = await vote_by(chat, bot, run, itertools.chain([False] * 3, itertools.repeat(True)))
+        first, second = bot.house.store.votes.rounds(run.run_id)
+        decisions = [r.outcome["decision"] for r in (first, second)]
+        segments = bot.house.store.runs.segments(f"{run.run_id}.human")
+
+        assert run.state is RunState.FINISHED
+        assert [(d["go"], d["is_again"]) for d in decisions] == [(True, True), (False, False)]
+        assert [d["dirt"]["cards"] for d in decisions] == [11, 22]
+        assert [s.until for s in segments] == [0.0, 0.0, 1.0]
+        said = said_in(chat, run)
+        assert "So 12 more cards at random, to be sure." in said
+        assert said.count("An audit, before anything is trained") == 2
 
 
 async def test_when_nobody_answers_the_audit_asking_goes_on_as_planned(open_bot, chat, tiny_spec):

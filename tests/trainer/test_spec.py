@@ -133,7 +133,7 @@ def test_what_votes_are_to_bring_is_one_of_four():
 def test_the_cards_of_the_audit_count_as_the_first_round_s(ask, audited, rest):
     spec = parsed(ask=ask).ask
 
-    assert (spec.has_audit, spec.cards_after_audit) == (audited, rest)
+    assert (spec.has_audit, spec.cards_after(1)) == (audited, rest)
 
 
 def test_training_is_patient_unless_told_otherwise():

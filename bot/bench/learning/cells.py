@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bot.bench.asking import AUDIT_VOTES, Ballots, ask
 from bot.bench.learning import team as people
 from bot.bench.learning.team import Jury, team_of
 from bot.bench.segments import ArmInTraining, run_module
-from bot.dirt import Judgement, dirt_share
 from bot.thumbs import GO_ABOVE
 from trainer.bench import exemplars
 from trainer.launch import LocalLauncher
-from trainer.segment import LabelWords, Opinions, Questions
+from trainer.segment import LabelWords, Opinions
 from trainer.spec import RunSpec, parse_spec
 
 RIVALS = ("stock", "frozen-lr", "answers-only")
 """Arms that are no runs of ours."""
-AUDIT_VOTES = 30
 PHRASED_LABELS, FIXES = 20, 20
 """What ten minutes of words are: twenty labels described, twenty better labels given."""
-GOLD_SHARE = 0.1
 EXEMPLARS = 100
 """Texts people label well for the arm `rho`: as many seconds as a hundred votes take."""
 AT_FIRST = "before"
@@ -58,16 +57,16 @@ class Cell:
         return f"{self.recipe}-{self.n}-{self.seed}-e{self.epochs:g}-{self.arm}{said}{later}"
 
 
-def ballots(votes: int, asked_when: str) -> tuple[tuple[float, int], ...]:
-    """(share of the training, answers there are after it) of every ballot; the first is an audit.
+def ballots(votes: int, asked_when: str, audits: int = 1) -> Ballots:
+    """The ballots of a cell, see `bot.bench.asking`.
 
     Before the first step a ballot costs next to nothing, so there what is asked after the audit is
     asked in two; at a checkpoint each of them costs a look at the pool, as in the bot.
     """
     pauses = ASKED[asked_when]
-    audit = min(AUDIT_VOTES, votes)
-    found = [(pauses[0], audit)]
-    if pauses == (0.0,):
+    found = [(pauses[0], min(n * AUDIT_VOTES, votes)) for n in range(1, audits + 1)]
+    audit = found[0][1]
+    if pauses == (0.0,) and audits == 1:
         found.append((0.0, audit + (votes - audit) // 2))
     found += [(pause, round(votes * i / len(pauses))) for i, pause in enumerate(pauses, 1)]
     return tuple(found)
@@ -142,20 +141,14 @@ class _Run:
         return found
 
     async def _ask(self, jury: Jury, rng: np.random.Generator) -> tuple[str, Opinions, float]:
-        """Train from ballot to ballot: an audit at random, then what tells most."""
-        cell, opinions = self._cell, Opinions()
-        for share, budget in ballots(cell.votes, cell.asked_when):
-            missing, is_audit = budget - jury.votes, jury.votes == 0
-            if missing <= 0:
-                continue
-            questions = self._questions(jury, missing, audit_only=is_audit)
-            report = await self._trained.segment(share, opinions, questions)
-            jury.answer(report.candidates, budget)
-            if is_audit and not is_go(jury.audited, jury.consensus().posterior):
-                return "no-go", Opinions(), jury.votes * people.SECONDS_PER_VOTE
-            opinions = Opinions(samples=jury.opinions())
-        words: tuple[LabelWords, ...] = ()
+        """Cards from ballot to ballot, then words."""
+        cell = self._cell
+        planned = partial(ballots, cell.votes, cell.asked_when)
+        is_worth_it, report = await ask(self._trained, jury, planned, GO_ABOVE)
         seconds = jury.votes * people.SECONDS_PER_VOTE
+        if not is_worth_it:
+            return "no-go", Opinions(), seconds
+        words: tuple[LabelWords, ...] = ()
         if cell.words:
             fixes = jury.fix(FIXES, self._labels)
             words = self._phrases(report.unsettled[:PHRASED_LABELS], rng)
@@ -179,23 +172,6 @@ class _Run:
             known.setdefault(label, []).append(text)
         said = {label: people.phrases_for(label, known, rng) for label in labels}
         return tuple(LabelWords(label=k, words=v) for k, v in said.items() if v)
-
-    def _questions(self, jury: Jury, cards: int, *, audit_only: bool = False) -> Questions:
-        return Questions(
-            cards=max(cards, 1), feature_cards=0, asked=jury.asked, gold_share=GOLD_SHARE,
-            audit_share=1 - GOLD_SHARE if audit_only else 0.1,
-        )  # fmt: skip
-
-
-def is_go(audited: Iterable[str], posterior: Mapping[str, float]) -> bool:
-    """Whether the audit found enough dirt to go on asking.
-
-    Args:
-        audited: samples that were drawn at random.
-        posterior: sample -> P(its label fits), where anybody answered.
-    """
-    dirt = dirt_share([[Judgement(posterior[i] > 0.5)] for i in audited if i in posterior])
-    return dirt is None or dirt.low > GO_ABOVE
 
 
 def quality_of(

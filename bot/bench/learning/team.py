@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from bot.dirt import Dirt, Judgement, dirt_share
 from storage.consensus import Choice, Consensus, YesNo, aggregate
-from trainer.segment import Candidate, SampleOpinion
+from trainer.segment import Opinions, SampleOpinion, SegmentReport
 
 OVERLAP = 0.2
 """Share of the cards that a second person answers, so that voters can be told apart."""
@@ -79,7 +81,7 @@ class Card(Protocol):
 C = TypeVar("C", bound=Card)
 
 
-class Remembering(Generic[C]):
+class Remembering(ABC, Generic[C]):
     """Whoever answers cards, and knows which."""
 
     cards: list[C]
@@ -90,9 +92,23 @@ class Remembering(Generic[C]):
         return tuple(card.sample_id for card in self.cards)
 
     @property
-    def audited(self) -> tuple[str, ...]:
-        """Samples that were drawn at random."""
-        return tuple(card.sample_id for card in self.cards if card.is_audit)
+    def dirt(self) -> Dirt | None:
+        """What the random cards so far tell; None where they are too few."""
+        posterior = self.consensus().posterior
+        audited = [card.sample_id for card in self.cards if card.is_audit]
+        return dirt_share([[Judgement(posterior[i] > 0.5)] for i in audited if i in posterior])
+
+    def told(self) -> Opinions:
+        """What they think, as the trainer is told."""
+        return Opinions(samples=self.opinions())
+
+    @abstractmethod
+    def consensus(self) -> Consensus:
+        """What they think."""
+
+    @abstractmethod
+    def opinions(self) -> tuple[SampleOpinion, ...]:
+        """What they think of every sample."""
 
 
 class Jury(Remembering[Asked]):
@@ -114,9 +130,9 @@ class Jury(Remembering[Asked]):
         """Answers so far, gold and repeats included."""
         return sum(isinstance(answer, YesNo) for answer in self._answers)
 
-    def answer(self, candidates: Sequence[Candidate], budget: int) -> None:
+    def answer(self, report: SegmentReport, budget: int) -> None:
         """Answer cards until `budget` answers are given in all."""
-        for candidate in candidates:
+        for candidate in report.candidates:
             if self.votes >= budget:
                 return
             view = candidate.view

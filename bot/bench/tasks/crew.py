@@ -13,11 +13,10 @@ import numpy as np
 
 from bot.ask import questions
 from bot.bench.learning.team import OVERLAP, SECONDS_PER_VOTE, Rater
-from bot.dirt import audit_answers, dirt_share
+from bot.dirt import Dirt, audit_answers, dirt_share
 from bot.opinions import Heard, opinions
-from bot.thumbs import THUMBS
 from storage.models import Arm, ArmState, Ballot, Choice, Run, RunState, Subject, SubjectKind, Vote
-from trainer.kinds import ANSWER, KINDS
+from trainer.kinds import ANSWER
 from trainer.segment import Opinions, SegmentReport
 from trainer.spec import RunSpec
 
@@ -65,12 +64,9 @@ class Crew:
         return self.heard.opinions
 
     @property
-    def is_worth_it(self) -> bool:
-        """Whether the random cards so far tell of enough dirt to go on asking."""
-        said = audit_answers(self.ballots, self.votes, self.heard.consensus)
-        dirt = dirt_share(said)
-        thumb = THUMBS[KINDS[self._spec.task].asks]
-        return dirt is None or dirt.low > thumb.go_above
+    def dirt(self) -> Dirt | None:
+        """What the random cards so far tell; None where they are too few."""
+        return dirt_share(audit_answers(self.ballots, self.votes, self.heard.consensus))
 
     def judge(self, report: SegmentReport, truth: Mapping[str, str], budget: int) -> None:
         """Answer cards about samples until there are `budget` votes in all.

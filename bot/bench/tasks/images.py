@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from bot.bench.asking import AUDIT_VOTES, Ballots, ask
 from bot.bench.figures import Figure
-from bot.bench.learning.cells import AUDIT_VOTES, GOLD_SHARE, is_go, quality_of
+from bot.bench.learning.cells import quality_of
 from bot.bench.learning.summary import GATE_POINTS, Results, final, interval
 from bot.bench.learning.team import SECONDS_PER_VOTE
 from bot.bench.segments import ArmInTraining, run_module
 from bot.bench.tasks.groups import Row, Section, Setting, Table, not_there
 from bot.bench.tasks.recorded import RecordedJury
+from bot.thumbs import GO_ABOVE
 from trainer.launch import LocalLauncher
-from trainer.segment import Opinions, Questions
+from trainer.segment import Opinions
 from trainer.spec import RunSpec, parse_spec
 
 FILES = ("cifar10_train_n/cifar10_train_0_9999.parquet", "cifar10_test_h/cifar10_test.parquet")
@@ -140,8 +142,8 @@ class _Run:
             sorted({given for given, _ in rows.values()}),
             np.random.default_rng([cell.seed, 51]),
         )
-        is_worth_it = await _ask(arm, jury)
-        opinions = Opinions(samples=jury.opinions()) if is_worth_it else Opinions()
+        is_worth_it, _ = await ask(arm, jury, ballots, GO_ABOVE)
+        opinions = jury.told() if is_worth_it else Opinions()
         report = await arm.segment(1.0, opinions)
         found: Row = {
             **arm.found(), "people_s": jury.votes * SECONDS_PER_VOTE, "answers": jury.votes,
@@ -167,22 +169,11 @@ class _Run:
         return found
 
 
-async def _ask(arm: ArmInTraining, jury: RecordedJury) -> bool:
-    """Ask before the first step: an audit by lot, then what tells most; whether it was worth it."""
-    rest = VOTES - AUDIT_VOTES
-    budgets = [AUDIT_VOTES + round(rest * k / ROUNDS) for k in range(ROUNDS + 1)]
-    for budget in budgets:
-        is_audit = jury.votes == 0
-        questions = Questions(
-            cards=budget - jury.votes, feature_cards=0, asked=jury.asked, gold_share=GOLD_SHARE,
-            audit_share=1 - GOLD_SHARE if is_audit else 0.1,
-        )  # fmt: skip
-        heard = Opinions(samples=jury.opinions()) if jury.votes else Opinions()
-        report = await arm.segment(0.0, heard, questions)
-        jury.answer(report.candidates, budget)
-        if is_audit and not is_go(jury.audited, jury.consensus().posterior):
-            return False
-    return True
+def ballots(audits: int) -> Ballots:
+    """All before the first step: audits, then what tells most."""
+    asked = audits * AUDIT_VOTES
+    later = [asked + round((VOTES - asked) * k / ROUNDS) for k in range(1, ROUNDS + 1)]
+    return [(0.0, n) for n in (*[AUDIT_VOTES * k for k in range(1, audits + 1)], *later)]
 
 
 def _pool_rows(pool: Path) -> dict[str, tuple[str, str]]:

@@ -8,17 +8,21 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bot.bench.learning.cells import AT_FIRST, GOLD_SHARE, ballots
+from bot.bench.asking import ask
+from bot.bench.learning.cells import AT_FIRST, ballots
 from bot.bench.learning.team import team_of
 from bot.bench.segments import ArmInTraining, run_module
 from bot.bench.tasks.crew import Crew, levels_of_topics
 from bot.bench.tasks.groups import Row, Setting, not_there
-from trainer.kinds import ANSWER
+from bot.dirt import Dirt
+from bot.thumbs import THUMBS
+from trainer.kinds import ANSWER, KINDS
 from trainer.launch import LocalLauncher
 from trainer.segment import Opinions, Questions, SegmentReport
 from trainer.spec import RunSpec, parse_spec
@@ -185,7 +189,9 @@ async def trained(
             found |= await _weighed(arm, crew, cell.votes, pool)
             heard = crew.opinions
         else:
-            is_worth_it = await asked(arm, crew, cell.votes)
+            bound = THUMBS[KINDS[spec.task].asks].go_above
+            planned = partial(ballots, cell.votes, AT_FIRST)
+            is_worth_it, _ = await ask(arm, Judging(crew, arm.folder), planned, bound)
             heard = crew.opinions if is_worth_it else Opinions()
             found |= await _known(arm, crew, folder / "measured")
             found["decision"] = "go" if is_worth_it else "no-go"
@@ -196,19 +202,40 @@ async def trained(
     return {**arm.found(), **found, **await asyncio.to_thread(_kept, arm.folder, pool)}
 
 
-async def asked(arm: ArmInTraining, crew: Crew, votes: int) -> bool:
-    """Ask before the first step: an audit by lot, then what tells most; whether it was worth it."""
-    for share, budget in ballots(votes, AT_FIRST):
-        is_audit = not crew.votes
-        plan = Questions(
-            cards=budget - len(crew.votes), feature_cards=0, asked=crew.asked,
-            gold_share=GOLD_SHARE, audit_share=1 - GOLD_SHARE if is_audit else 0.1,
-        )  # fmt: skip
-        report = await arm.segment(share, crew.opinions if crew.votes else Opinions(), plan)
-        crew.judge(report, _truth(arm.folder), budget)
-        if is_audit and not crew.is_worth_it:
-            return False
-    return True
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """A crew that is asked about samples, see `bot.bench.asking`.
+
+    Attributes:
+        crew: who answers.
+        folder: of the arm: the truth lies there once a segment was at work.
+    """
+
+    crew: Crew
+    folder: Path
+
+    @property
+    def votes(self) -> int:
+        """Answers so far, gold and repeats included."""
+        return len(self.crew.votes)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Samples that stood on a card."""
+        return self.crew.asked
+
+    @property
+    def dirt(self) -> Dirt | None:
+        """What the random cards so far tell; None where they are too few."""
+        return self.crew.dirt
+
+    def answer(self, report: SegmentReport, budget: int) -> None:
+        """Answer cards until `budget` answers are given in all."""
+        self.crew.judge(report, _truth(self.folder), budget)
+
+    def told(self) -> Opinions:
+        """What they think, as the trainer is told."""
+        return self.crew.opinions
 
 
 async def _weighed(arm: ArmInTraining, crew: Crew, times: int, pool: Path) -> Row:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bot.bench.learning.team import OVERLAP, Remembering
 from storage.consensus import SOMETHING_ELSE, Choice, Consensus, aggregate
-from trainer.segment import Candidate, SampleOpinion
+from trainer.segment import SampleOpinion, SegmentReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class RecordedJury(Remembering[Shown]):
         """Answers so far, gold and repeats included."""
         return len(self._answers)
 
-    def answer(self, candidates: Sequence[Candidate], budget: int) -> None:
+    def answer(self, report: SegmentReport, budget: int) -> None:
         """Answer cards until `budget` answers are given in all."""
-        for candidate in candidates:
+        for candidate in report.candidates:
             if self.votes >= budget:
                 return
             sample_id = candidate.view.sample_id
