@@ -1,4 +1,7 @@
-"""The bot under test as a process of its own, which can be killed, and what it takes of the machine."""
+"""The bot under test as a process of its own, which can be killed, and what it takes of the machine.
+
+It ends with the process that started it, however that ends: see `leash`.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,7 @@ class BotProcess:
                 if LISTENS.encode() in self._log.read_bytes()[seen:]:
                     return loop.time() - began
                 await asyncio.sleep(0.1)
+            self._let_go()
             await asyncio.sleep(AGAIN_S)
         last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
         raise BenchError(f"the bot does not start: {''.join(last)[:300]} (all of it: {self._log})")
@@ -63,23 +67,34 @@ class BotProcess:
     def _spawn(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._module],
+                [sys.executable, "-m", "bot.bench.chat.leash", *self._module],
                 cwd=self._folder,
                 env=self._environ | {"PYTHONPATH": os.getcwd()},
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
+    def _let_go(self) -> None:
+        """It has ended, or is about to."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.wait()
+        self._process.stdin.close()
+
     def kill(self) -> None:
         """SIGKILL, in the middle of whatever it does."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._let_go()
 
     async def close(self) -> None:
         """Stop it as a person does, its children with it."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
+            return
+        if self._process.poll() is not None:
+            self._let_go()
             return
         children = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGTERM)
@@ -87,6 +102,7 @@ class BotProcess:
             await asyncio.to_thread(self._process.wait, 30)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        self._let_go()
         for child in children:
             if child.is_running():
                 child.kill()
