@@ -29,6 +29,14 @@ class UpkeepStore:
             values = {"holder": holder, "expires_at": now + ttl}
             return change(connection, LeaseRow, lease.name == name, is_free, **values) == 1
 
+    def lease(self, name: str) -> tuple[str, datetime] | None:
+        """Who holds a lease, and until when."""
+        lease = table_of(LeaseRow).c
+        held = select(lease.holder, lease.expires_at).where(lease.name == name)
+        with self._transactions.read() as connection:
+            found = connection.execute(held).first()
+        return found and (found.holder, found.expires_at)
+
     def give_up_lease(self, name: str, holder: str) -> None:
         """Let the next bot start at once."""
         lease = table_of(LeaseRow)

@@ -149,16 +149,13 @@ class Served:
 
         await until(look)
 
-    def kill(self, *, and_wait: bool = True) -> None:
-        """SIGKILL; then what 30 s of waiting do: the dead one's leases run out."""
+    def kill(self) -> None:
+        """SIGKILL; then what 30 s of waiting do: its claims on what was being sent run out."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
-        if not and_wait:
-            return
         path = self.folder / "data" / "joulery.db"
         with contextlib.closing(sqlite3.connect(path, timeout=30)) as db, db:
-            db.execute("DELETE FROM lease")
             db.execute(
                 "UPDATE outbox SET lease_until = '2000-01-01 00:00:00' WHERE state = 'sending'"
             )

@@ -1,6 +1,8 @@
 """Two bots on one database: one acts, the other stops or does not begin."""
 
 import asyncio
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -70,3 +72,69 @@ async def test_a_lease_that_was_lost_is_not_taken_back(store):
     assert ours.is_lost
     with pytest.raises(LeaseError):
         await ours.until_lost()
+
+
+# --- the holder was killed ----------------------------------------------------------------------
+
+HOLDER = """
+import asyncio, sys
+from datetime import UTC, datetime
+from bot.lease import Lease
+from storage.store.store import Store
+
+lease = Lease(Store.open(sys.argv[1]), lambda: datetime.now(UTC))
+asyncio.run(lease.take())
+print(lease.holder, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def elsewhere(store, tmp_path):
+    """A process that holds the lease, and its name there."""
+    command = [sys.executable, "-c", HOLDER, f"sqlite:///{tmp_path / 'joulery.db'}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process, process.stdout.readline().decode().strip()
+        process.kill()
+
+
+def lease_of(store):
+    return Lease(store, lambda: datetime.now(UTC))
+
+
+async def test_who_is_refused_hears_which_process_it_is_and_how_long_to_wait(store, elsewhere):
+    process, holder = elsewhere
+
+    with pytest.raises(LeaseError, match=rf"\(process {process.pid} on {holder.split(':')[0]}\)"):
+        await lease_of(store).take()
+    with pytest.raises(LeaseError, match=r"stop it first, or wait (30|2\d) s if it was killed"):
+        await lease_of(store).take()
+
+
+async def test_a_bot_whose_earlier_one_was_killed_begins_at_once(store, elsewhere):
+    process, holder = elsewhere
+    assert store.upkeep.lease(NAME)[0] == holder
+    process.kill()
+    process.wait()
+    first, second = lease_of(store), lease_of(store)
+
+    await first.take()
+
+    with pytest.raises(LeaseError):
+        await second.take()
+    await first.keep()
+    assert not first.is_lost
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["host", "boot or namespace"])
+async def test_a_process_id_of_another_machine_says_nothing(store, elsewhere, part):
+    process, holder = elsewhere
+    process.kill()
+    process.wait()
+    store.upkeep.give_up_lease(NAME, holder)
+    parts = holder.split(":")
+    parts[part] = "other"
+    store.upkeep.take_lease(NAME, ":".join(parts), datetime.now(UTC), timedelta(seconds=30))
+
+    with pytest.raises(LeaseError):
+        await lease_of(store).take()

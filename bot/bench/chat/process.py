@@ -19,7 +19,7 @@ from bot.bench.figures import BenchError
 
 START_S = 120.0
 AGAIN_S = 1.0
-"""A killed bot's lease runs out after 30 s; whoever looks after the service starts it until then."""
+"""Whoever looks after the service starts it until it stays up."""
 
 
 LISTENS = "Joulery listens at"
