@@ -10,7 +10,7 @@ from adapters.memory import MemoryChat
 from bot import outgoing
 from bot.post import PostOffice
 
-INTERVAL_S = 0.4
+INTERVAL_S = 1.0
 
 
 class Timed(MemoryChat):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -114,18 +113,19 @@ async def test_a_run_is_started_voted_on_and_stopped_from_discord(
         await discord.edit(said, "3")
         gone = await discord.answer("dee", "tools", b)
         await discord.delete(gone)
+        at = {r: store.mail.posting_at(str(r)).ballot_id for r in (a, b, c, features)}
         await discord.react("ana", c, "👎")
-        await asyncio.sleep(0.3)  # a reaction has no time of its own: it has to be heard first
+        # a reaction has no time of its own: it has to be heard first
+        await comes_true(lambda: (at[c], user("ana")) in votes(store))
         await discord.press("ana", c, "#1")  # one live vote, whichever way it came
         await discord.gateway.duplicate(8)
         opened = await discord.press("ana", features, "0")
         key = opened.modal["components"][0]["component"]["custom_id"]
         await discord.submit("ana", features, opened.modal, {key: "4"})
         await discord.gateway.round_trip()
-        await asyncio.sleep(0.3)
+        await comes_true(lambda: (at[features], user("ana")) in votes(store))
         await comes_true(lambda: not store.mail.waiting(bot.house.now()))
 
-        at = {r: store.mail.posting_at(str(r)).ballot_id for r in (a, b, c, features)}
         assert votes(store) == {
             (at[a], user("ana")): "none",
             (at[a], user("bo")): "#2",

@@ -517,7 +517,7 @@ async def test_resuming_a_run_that_is_under_way_holds_nobody_up(open_bot, chat, 
         await vote_on_all(chat, "ana")
         store = bot.house.store
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 await chat.until(lambda: bool(store.votes.rounds("r1")[0].outcome))
             is_held_up = False
         except TimeoutError:
