@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from storage.store.store import Store
 from trainer.spec import RunSpec, parse_spec
+
+# how long an example takes tells of the machine and of what else it does
+settings.register_profile("joulery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("joulery")
+
+
+def pytest_configure() -> None:
+    """Set what must stand before numpy, torch and rich look at it."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: threads would only wait
+    for name in ("COLUMNS", "LINES"):  # a terminal's; readline hands them to workers
+        os.environ.pop(name, None)
+
 
 TOPICS = {
     "fruit": [
