@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 demo: $(STAMP) ## see the whole loop: train, ask, vote, learn, weigh the joules (ARGS="--jury people")
 	@$(BIN)/joulery demo $(ARGS)
 
-test: $(STAMP) ## run every test, two files at a time (ARGS="-n 0 tests/bot" for some)
+test: $(STAMP) ## run every test; some: ARGS="-n 0 tests/bot"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint types imports test ## all that CI runs
