@@ -15,6 +15,8 @@ from tests.adapters.drivers import Ears, RemoteDriver
 from tests.fake_slack import server as fake
 
 CHANNEL = fake.CHANNEL
+PING_S = 2.0
+"""A bot whose machine stands still for four of them takes the line for dead, and hears nothing meanwhile."""
 
 
 def chat_to(slack: fake.FakeSlack, **changes: Any) -> SlackChat:
@@ -165,10 +167,10 @@ class SlackDriver(RemoteDriver):
         else:
             way = {"app_token": fake.APP_TOKEN}
         return SlackChat(
-            fake.BOT_TOKEN, self.channel, base_url=self.slack.api_url, ping_s=0.5, **way
+            fake.BOT_TOKEN, self.channel, base_url=self.slack.api_url, ping_s=PING_S, **way
         )
 
     def _patience(self) -> None:
         """Who refuses says nothing on a socket: wait for that no longer than need be."""
         delivery = self.slack.delivery
-        delivery.ack_timeout_s, delivery.retries_s = (0.1, ()) if self.ears.is_deaf else (3.0, ())
+        delivery.ack_timeout_s, delivery.retries_s = (0.1, ()) if self.ears.is_deaf else (30.0, ())
