@@ -79,7 +79,7 @@ def test_what_is_not_drawn_at_random_tells_nothing_of_the_pool():
 
     people.answer(report_of(candidates(ids[:10])), 10)
     assert people.dirt is None
-    people.answer(report_of(candidates(ids[10:], "audit")), 20)
+    people.answer(report_of(candidates(ids[10:], "audit")), 40)
 
     assert people.dirt.cards == 10
     assert people.dirt.mean > 0.5
