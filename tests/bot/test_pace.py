@@ -8,7 +8,7 @@ import pytest
 from adapters.base import Card
 from adapters.memory import MemoryChat
 from bot import outgoing
-from bot.post import PostOffice
+from bot.post import NotYet, PostOffice
 
 INTERVAL_S = 1.0
 
@@ -113,3 +113,24 @@ async def test_whoever_gives_commands_one_after_the_other_is_not_held_up_by_line
     assert last == "heard:1"
     assert at > answered
     assert chat.said()[-1] == "Ana said: status (4 times)"
+
+
+async def test_what_was_received_is_waited_for_as_long_as_it_is_dealt_with(store):
+    chat, heard = MemoryChat(), []
+    office = PostOffice({"memory": chat}, store, chat._now)
+    await office.connect()
+    for n in range(4):
+        await chat.command("ana", f"status {n}", "c")
+
+    async def slowly(event, received_at):
+        await asyncio.sleep(0.2)
+        if event.words == "status 3":
+            raise NotYet
+        heard.append(event.words)
+
+    running = asyncio.create_task(office.run(slowly))
+    is_all = await office.settled(0.5)
+    running.cancel()
+
+    assert heard == ["status 0", "status 1", "status 2"]
+    assert not is_all  # nor for ever
