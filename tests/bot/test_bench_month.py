@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import pytest
 
 from bot.bench.month import suite
 from bot.bench.month.clock import LEAST_TICK_S, FastClock, Pace
-from bot.bench.month.mishaps import Outages
+from bot.bench.month.mishaps import Outages, kill
 from bot.bench.month.people import LAST, plan
 from bot.bench.month.plan import MONTH, QUICK
 from tests.storage.records import new_run, question
@@ -80,6 +81,26 @@ def test_what_is_left_of_a_time_after_outages():
 
     assert outages.up(NOON, NOON + timedelta(hours=4)) == 2 * 3600
     assert outages.up(NOON + timedelta(hours=4), NOON + timedelta(hours=5)) == 0
+
+
+class SlowBot:
+    """Takes long to start."""
+
+    def kill(self):
+        pass
+
+    async def start(self):
+        await asyncio.sleep(0.06)
+
+
+async def test_kills_come_in_time_on_a_machine_where_starting_takes_long():
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    outages = await kill(SlowBot(), 10, 1.0, Pace.from_now(NOON, 1.0), random.Random(1))
+
+    assert len(outages.spans) == 10
+    assert loop.time() - began < 1.6
 
 
 def test_a_month_has_the_hour_that_comes_twice_and_its_votes():

@@ -36,11 +36,17 @@ class Outages:
 async def kill(
     bot: BotProcess, times: int, wall_s: float, pace: Pace, rng: random.Random
 ) -> Outages:
-    """Kill the bot so often within that time, at random moments, and start it again each time."""
+    """Kill the bot so often within that time, at random moments, and start it again each time.
+
+    A moment is drawn from the time that is left: on a machine where starting takes long, those that
+    fall into it must not follow one upon the other.
+    """
     outages, loop = Outages(), asyncio.get_running_loop()
-    began = loop.time()
-    for moment in sorted(rng.uniform(0.0, wall_s) for _ in range(times)):
-        await asyncio.sleep(max(0.2, began + moment - loop.time()))
+    ends = loop.time() + wall_s
+    for left in range(times, 0, -1):
+        # the first of so many uniform moments
+        share = 1.0 - rng.random() ** (1 / left)
+        await asyncio.sleep(max(0.0, ends - loop.time()) * share)
         since = pace.now()
         await asyncio.to_thread(bot.kill)
         await bot.start()
