@@ -19,7 +19,6 @@ from trainer.marks import Marks
 from trainer.segment import Candidate, SampleOpinion, SegmentPlan, SelectionReport
 from trainer.selection import (
     EVERYTHING,
-    KEEP_THRESHOLD,
     MIN_VOTES,
     UNHEARD,
     Selection,
@@ -222,7 +221,6 @@ class Desk:
             given=self._learner.labels[rows],
             group=group,
             said=said,
-            least=KEEP_THRESHOLD,
             out=tuple(self._here(self._out)),
             is_two_sided=self._learner.is_two_sided,
         )

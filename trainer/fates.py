@@ -85,7 +85,6 @@ class Looked:
         given: int64, the label each is filed under.
         group: int64, place of the first one that says the same.
         said: float, what people's votes on each, or on a copy of it, come to; nan: none.
-        least: what is thought good must be surer than this.
         out: places of those people threw out under whichever label.
         is_two_sided: whether a doubted sample is turned to the other label instead.
     """
@@ -96,7 +95,6 @@ class Looked:
     given: Array
     group: Array
     said: Array
-    least: float
     out: Sequence[int]
     is_two_sided: bool
 
@@ -121,7 +119,7 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
         held,
         ids=np.frombuffer(b"".join(spelt), dtype=np.uint8),
         ends=np.cumsum([len(one) for one in spelt], dtype=np.int64),
-        reason=_reasons(looked, keep, weight),
+        reason=_reasons(looked, chosen, keep, weight),
         given=looked.given.astype(np.int32),
         label=chosen.label[rows].astype(np.int32),
         group=looked.group.astype(np.int32),
@@ -138,14 +136,14 @@ def write(path: Path, looked: Looked, chosen: Selection) -> None:
     temporary.replace(path)
 
 
-def _reasons(looked: Looked, keep: Array, weight: Array) -> Array:
+def _reasons(looked: Looked, chosen: Selection, keep: Array, weight: Array) -> Array:
     """uint8 (n,): the last reason that holds is the one told."""
     reason = np.full(len(looked.ids), Reason.SURPASSED, dtype=np.uint8)
-    reason[keep <= looked.least] = Reason.DOUBTED
+    reason[keep <= chosen.least] = Reason.DOUBTED
     if not looked.is_two_sided:
         # what people said is what a sample was judged by, but where names decide or it got another label
         is_heard = np.isclose(looked.said, keep)
-        reason[is_heard & (looked.said < looked.least)] = Reason.VOTED_OUT
+        reason[is_heard & (looked.said < 0.5)] = Reason.VOTED_OUT  # rather no than yes
     thrown = looked.group[np.array(looked.out, dtype=np.int64)]
     reason[np.isin(looked.group, thrown)] = Reason.VOTED_OUT
     reason[looked.group != np.arange(len(looked.group))] = Reason.COPY

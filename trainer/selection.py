@@ -148,7 +148,7 @@ def impurity_left(model: VoteModel, n: int, rng: np.random.Generator) -> float:
     """Which share of the dirt in what is kept `n` more answers should leave there, in [0, 1].
 
     The answers are not known yet: the score of every sample will move by a normal step of the
-    variance it loses, and what then is below zero is not kept. Gauss-Hermite quadrature.
+    variance it loses, and what then is too doubtful is not kept. Gauss-Hermite quadrature.
 
     Args:
         model: fitted on the votes so far.
@@ -160,17 +160,19 @@ def impurity_left(model: VoteModel, n: int, rng: np.random.Generator) -> float:
     _, lost = _picks(model, candidates, targets, n, np.ones(len(targets)))
     mean = model.mean(targets)
     variance = np.maximum(np.diag(model.posterior_covariance(targets, targets)), 1e-9)
-    now = _dirt_in_kept(mean, variance, np.zeros_like(mean))
-    then = _dirt_in_kept(mean, variance, np.minimum(lost, variance))
+    good = ndtr(mean / np.sqrt(variance + PROBIT_NOISE))
+    least = least_keep(good, model.pool.n_classes)
+    now = _dirt_in_kept(mean, variance, np.zeros_like(mean), least)
+    then = _dirt_in_kept(mean, variance, np.minimum(lost, variance), least)
     return float(np.clip(then / now, 0.0, 1.0)) if now > 0 else 1.0
 
 
-def _dirt_in_kept(mean: Array, variance: Array, lost: Array) -> float:
+def _dirt_in_kept(mean: Array, variance: Array, lost: Array, least: float) -> float:
     """Expected share of dirt in what is kept after scores moved by variance `lost`."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     moved = mean[:, None] + np.sqrt(lost)[:, None] * nodes
     good = ndtr(moved / np.sqrt(variance - lost + PROBIT_NOISE)[:, None])
-    kept = (moved > 0) * (weights / weights.sum())
+    kept = (good > least) * (weights / weights.sum())
     return float(((1 - good) * kept).sum() / max(kept.sum(), 1e-9))
 
 
@@ -186,6 +188,7 @@ class Selection:
         note: why the votes count for no other samples than those voted on; empty when they do.
         n_leaning: samples whose weight importance votes changed.
         impurity: expected share of dirt in what is trained on; None where nobody can tell.
+        least: what is trained on is surer than this, but for a label's least bad samples.
     """
 
     weight: Array
@@ -195,6 +198,7 @@ class Selection:
     note: str = ""
     n_leaning: int = 0
     impurity: float | None = None
+    least: float = KEEP_THRESHOLD
 
 
 def whole_pool(pool: PoolView) -> Selection:
@@ -265,8 +269,9 @@ def by_votes(
         label[i], keep[i], heard[i], usable[i] = new, 1.0, 1.0, True
     quota = first_quota(keep[first], label[first])
     place = _places(keep, label, usable)
+    least = least_keep(keep[first], pool.n_classes)
     floor = place < FLOOR_SHARE * quota
-    kept = usable & (floor | (place < quota * 2.0**openings) & (keep > KEEP_THRESHOLD))
+    kept = usable & (floor | (place < quota * 2.0**openings) & (keep > least))
     sure = keep
     if openings == EVERYTHING:
         kept, sure = usable, heard
@@ -276,7 +281,8 @@ def by_votes(
         sure = np.ones(len(pool))
     weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
     impurity = None if note else float(1 - keep[kept].mean())
-    chosen = Selection(weight / weight[kept].mean(), keep, label, score, note, impurity=impurity)
+    mean_1 = weight / weight[kept].mean()
+    chosen = Selection(mean_1, keep, label, score, note, impurity=impurity, least=least)
     return leaning(chosen, lean)
 
 
@@ -318,6 +324,22 @@ def by_group(voted: Mapping[int, float], group: Array) -> dict[int, float]:
 def _middle(posteriors: Sequence[float]) -> float:
     sure = np.clip(posteriors, 1e-3, 1 - 1e-3)
     return float(expit(logit(sure).mean()))
+
+
+def least_keep(keep: Array, n_classes: int) -> float:
+    """What is trained on is surer than this: one half, or less where too little were left.
+
+    Of three labels and more even a doubted one is likelier than any other, so there as many samples
+    are trained on as there should be good ones: who is cautious calls too few good.
+
+    Args:
+        keep: float (n,), how sure we are of each sample.
+        n_classes: of the pool; answers are of one.
+    """
+    n_bad = len(keep) - round(float(keep.sum()))
+    if n_classes < 3 or n_bad == 0:
+        return KEEP_THRESHOLD
+    return min(KEEP_THRESHOLD, float(np.sort(keep)[n_bad - 1]))
 
 
 def first_quota(keep: Array, label: Array) -> int:

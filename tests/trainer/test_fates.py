@@ -18,7 +18,7 @@ def looked(n=6, **changes):
     values = {
         "rows": np.arange(n) + 4, "ids": [f"pool:{i}" for i in range(n)], "names": ("fruit", "töols"),
         "given": np.array([0, 0, 0, 0, 1, 0]), "group": np.array([0, 1, 2, 3, 4, 0]),
-        "said": np.array([0.9, 0.2, *[np.nan] * 3, 0.9]), "least": 0.5, "out": (), "is_two_sided": False,
+        "said": np.array([0.9, 0.2, *[np.nan] * 3, 0.9]), "out": (), "is_two_sided": False,
     }  # fmt: skip
     return Looked(**(values | changes))
 
@@ -130,12 +130,12 @@ def test_a_large_pool_stays_cheap(tmp_path):
         group=np.arange(n), said=np.full(n, np.nan),
     )  # fmt: skip
     keep = rng.random(n)
-    begun = time.perf_counter()
+    begun = time.process_time()
     write(tmp_path / "v.npz", many, Selection(keep, keep, rng.integers(0, 2, n)))
-    written = time.perf_counter()
+    written = time.process_time()
     found, _ = read(tmp_path / "v.npz", "pool:99999")
 
     assert found is not None
     assert written - begun < 5
-    assert time.perf_counter() - written < 2
+    assert time.process_time() - written < 2
     assert (tmp_path / "v.npz").stat().st_size < 40 * n

@@ -21,6 +21,7 @@ from trainer.selection import (
     by_group,
     by_votes,
     first_quota,
+    least_keep,
     what_to_ask,
     whole_pool,
 )  # fmt: skip
@@ -355,7 +356,7 @@ def test_of_every_label_the_surest_stay():
         assert FLOOR_SHARE * quota <= stays.sum() <= quota
         assert chosen.keep[stays].min() >= chosen.keep[mine & ~kept].max()
         if stays.sum() > FLOOR_SHARE * quota + 1:
-            assert (chosen.keep[stays] > KEEP_THRESHOLD).all()
+            assert (chosen.keep[stays] > chosen.least).all()
     assert chosen.impurity == pytest.approx(1 - chosen.keep[kept].mean())
 
 
@@ -439,6 +440,30 @@ def test_opening_up_only_ever_adds(case, openings):
     before, after = (chosen_of(case, openings=n) for n in (openings, openings + 1))
 
     assert (after.weight > 0)[before.weight > 0].all()
+
+
+DOUBTED = np.where(np.arange(300) < 60, 0.6, np.linspace(0.48, 0.0, 300))
+"""60 of 300 look good, yet by their sum 82 should be."""
+
+
+@pytest.mark.parametrize(
+    ("keep", "classes", "n_surer"),
+    [(DOUBTED, 3, 82), (DOUBTED, 2, 60), (DOUBTED, 1, 60), (np.repeat([0.9, 0.2], 150), 3, 150)],
+    ids=["labels", "two sides", "answers", "nobody is cautious"],
+)
+def test_of_many_labels_as_many_are_taken_as_there_should_be_good_ones(keep, classes, n_surer):
+    assert (keep > least_keep(keep, classes)).sum() == n_surer
+
+
+def test_doubted_samples_of_many_labels_weigh_as_little_as_they_are_sure():
+    label = np.arange(300) // 3 % 3
+    pool = PoolView(np.ones((300, 2), np.float32), label, None, np.arange(300))
+
+    chosen = by_votes(Oracle(pool, DOUBTED), voted={}, relabelled={}, openings=9)
+
+    kept = chosen.weight > 0
+    assert (chosen.keep[kept] < 0.5).sum() == 22
+    assert chosen.weight[70] == pytest.approx(chosen.weight[0] * DOUBTED[70] / 0.6)
 
 
 def test_opened_wide_all_that_looks_good_is_in():
