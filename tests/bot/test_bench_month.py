@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.bench.month import suite
+from bot.bench.month.check import due_days
 from bot.bench.month.clock import LEAST_TICK_S, FastClock, Pace
 from bot.bench.month.mishaps import Outages, kill
 from bot.bench.month.people import LAST, plan
 from bot.bench.month.plan import MONTH, QUICK
+from bot.settings import Settings
 from tests.storage.records import new_run, question
 
 NOON = datetime(2026, 10, 24, 12, tzinfo=UTC)
@@ -81,6 +83,18 @@ def test_what_is_left_of_a_time_after_outages():
 
     assert outages.up(NOON, NOON + timedelta(hours=4)) == 2 * 3600
     assert outages.up(NOON + timedelta(hours=4), NOON + timedelta(hours=5)) == 0
+
+
+def test_a_day_is_due_only_where_the_bot_was_up_long_enough_to_see_to_it():
+    """Summaries are due at nine; at the end it was down for four of the ten hours since the last."""
+    settings = Settings(_env_file=None, timezone="UTC", summary_hour=9)
+    end = datetime(2026, 10, 27, 19, tzinfo=UTC)
+    down = Outages([(end - timedelta(hours=8), end - timedelta(hours=4))])
+
+    always, partly = (due_days(NOON, end, settings, one) for one in (Outages(), down))
+
+    assert [str(day.date) for day in always] == ["2026-10-24", "2026-10-25", "2026-10-26"]
+    assert partly == always[:-1]
 
 
 class SlowBot:

@@ -210,10 +210,15 @@ ENOUGH_S = 2 * 3600.0
 """Of the month: three looks of the bot at least."""
 
 
-def due_days(start: datetime, end: datetime, settings: Settings) -> list[LocalDay]:
-    """The days since `start` whose summary was due well before `end`."""
+def due_days(
+    start: datetime, end: datetime, settings: Settings, outages: Outages
+) -> list[LocalDay]:
+    """The days since `start` whose summary was due while there was time for it before `end`.
+
+    The last ones are left out where the bot was down nearly until then.
+    """
     day, found = LocalDay.of(start, settings.zone), []
-    while day.due_at(settings.summary_hour) < end - timedelta(hours=6):
+    while outages.up(day.due_at(settings.summary_hour), end) > 3 * ENOUGH_S:
         found.append(day)
         day = LocalDay.of(day.end, settings.zone)
     return found

@@ -153,7 +153,7 @@ class _Bench:
         self, store: Store, settings: Settings, people: People, outages: Outages
     ) -> tuple[Figure, ...]:
         plan = self._plan
-        days = due_days(plan.starts, plan.ends, settings)
+        days = due_days(plan.starts, plan.ends, settings, outages)
         month = Month(store, settings, self._venue, days)
         wanted = {f"r{n}": RunState.FINISHED for n in range(1, plan.runs + 1)}
         runs, jobs = month.runs_amiss(wanted), month.jobs_amiss()
