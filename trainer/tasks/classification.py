@@ -115,8 +115,10 @@ class Classification(Counting, ABC):
         if len(missing):
             with self._model.untuned():
                 unkept = missing if self._pool.hidden is not None else rows
-                self._pool.fill(marks, "reading the pool", unkept)
-                self._embeddings[torch.from_numpy(missing)] = self._pool.all_outputs(missing)
+                for part in _apart(unkept, first):
+                    self._pool.fill(marks, "reading the pool", part)
+                for part in _apart(missing, first):
+                    self._embeddings[torch.from_numpy(part)] = self._pool.all_outputs(part)
             self._known[missing] = True
             self._count_forwards(self._pool, missing)
             self._write()
@@ -375,3 +377,13 @@ class Classification(Counting, ABC):
 def _mean_share(shares: Sequence[Mapping[str, float]], feature: str) -> float:
     """Over samples; one that lacks the feature does not lean on it."""
     return float(np.mean([one.get(feature, 0.0) for one in shares]))
+
+
+def _apart(rows: np.ndarray, first: np.ndarray) -> list[np.ndarray]:
+    """Some rows, those an arm begins with by themselves.
+
+    A batch's padding shows in the last bits: what begins with all rows must batch them as what looks
+    at the others later, or training sets out from elsewhere.
+    """
+    parts = (np.intersect1d(rows, first), np.setdiff1d(rows, first))
+    return [part for part in parts if len(part)]
