@@ -26,15 +26,15 @@ class People:
 
     asked = ()
 
-    def __init__(self, *noes):
-        self.noes, self.votes, self.audits = noes, 0, 0
+    def __init__(self, *refusals):
+        self.refusals, self.votes, self.audits = refusals, 0, 0
 
     def answer(self, report, budget):
         self.votes, self.audits = budget, self.audits + 1
 
     @property
     def dirt(self):
-        no = sum(self.noes[: self.audits])
+        no = sum(self.refusals[: self.audits])
         return dirt_share([[Judgement(i >= no)] for i in range(27 * self.audits)])
 
     def told(self):
@@ -46,7 +46,7 @@ def ballots(audits):
 
 
 @pytest.mark.parametrize(
-    ("noes", "is_worth_it", "cards"),
+    ("refusals", "is_worth_it", "cards"),
     [
         ((2,), False, [(30, 0.9)]),
         ((14, 0), True, [(30, 0.9), (35, 0.1), (35, 0.1)]),
@@ -55,10 +55,10 @@ def ballots(audits):
     ],
     ids=["clean", "dirty", "dirty at second sight", "clean at second sight"],
 )
-async def test_an_audit_that_settles_nothing_is_followed_by_another(noes, is_worth_it, cards):
+async def test_an_audit_that_settles_nothing_is_followed_by_another(refusals, is_worth_it, cards):
     arm = Arm()
 
-    found, _ = await ask(arm, People(*noes), ballots, BOUND)
+    found, _ = await ask(arm, People(*refusals), ballots, BOUND)
 
     assert found is is_worth_it
     assert arm.asked == cards

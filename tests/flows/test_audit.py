@@ -103,7 +103,7 @@ async def test_a_dirty_pool_is_asked_about_on(open_bot, chat, tiny_spec):
 async def test_an_audit_that_settles_nothing_is_asked_once_more_and_both_decide(
     open_bot, chat, tiny_spec
 ):
-    """Two or three noes on eleven random cards may be less than 15 % dirt; so may six on 22."""
+    """Two or three refusals on eleven random cards may be less than 15 % dirt; so may six on 22."""
     ask = {**ASK, "cards": 30}
     async with open_bot() as bot:
         run = await bot.rounds.begin(tiny_spec(ask=ask), who="memory:ana")
