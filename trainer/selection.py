@@ -160,19 +160,19 @@ def impurity_left(model: VoteModel, n: int, rng: np.random.Generator) -> float:
     _, lost = _picks(model, candidates, targets, n, np.ones(len(targets)))
     mean = model.mean(targets)
     variance = np.maximum(np.diag(model.posterior_covariance(targets, targets)), 1e-9)
-    good = ndtr(mean / np.sqrt(variance + PROBIT_NOISE))
-    least = least_keep(good, model.pool.n_classes)
-    now = _dirt_in_kept(mean, variance, np.zeros_like(mean), least)
-    then = _dirt_in_kept(mean, variance, np.minimum(lost, variance), least)
+    n_classes = model.pool.n_classes
+    now = _dirt_in_kept(mean, variance, np.zeros_like(mean), n_classes)
+    then = _dirt_in_kept(mean, variance, np.minimum(lost, variance), n_classes)
     return float(np.clip(then / now, 0.0, 1.0)) if now > 0 else 1.0
 
 
-def _dirt_in_kept(mean: Array, variance: Array, lost: Array, least: float) -> float:
+def _dirt_in_kept(mean: Array, variance: Array, lost: Array, n_classes: int) -> float:
     """Expected share of dirt in what is kept after scores moved by variance `lost`."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     moved = mean[:, None] + np.sqrt(lost)[:, None] * nodes
     good = ndtr(moved / np.sqrt(variance - lost + PROBIT_NOISE)[:, None])
-    kept = (good > least) * (weights / weights.sum())
+    share = np.broadcast_to(weights / weights.sum(), good.shape)
+    kept = (good > least_keep(good.ravel(), n_classes, share.ravel())) * share
     return float(((1 - good) * kept).sum() / max(kept.sum(), 1e-9))
 
 
@@ -326,7 +326,7 @@ def _middle(posteriors: Sequence[float]) -> float:
     return float(expit(logit(sure).mean()))
 
 
-def least_keep(keep: Array, n_classes: int) -> float:
+def least_keep(keep: Array, n_classes: int, share: Array | None = None) -> float:
     """What is trained on is surer than this: one half, or less where too little were left.
 
     Of three labels and more even a doubted one is likelier than any other, so there as many samples
@@ -335,11 +335,15 @@ def least_keep(keep: Array, n_classes: int) -> float:
     Args:
         keep: float (n,), how sure we are of each sample.
         n_classes: of the pool; answers are of one.
+        share: float (n,), how many samples each stands for; None = one.
     """
-    n_bad = len(keep) - round(float(keep.sum()))
-    if n_classes < 3 or n_bad == 0:
+    if n_classes < 3:
         return KEEP_THRESHOLD
-    return min(KEEP_THRESHOLD, float(np.sort(keep)[n_bad - 1]))
+    share = np.ones(len(keep)) if share is None else share
+    order = np.argsort(keep, kind="stable")
+    n_bad = float(((1 - keep) * share).sum())
+    place = int(np.searchsorted(np.cumsum(share[order]), n_bad, side="right"))
+    return min(KEEP_THRESHOLD, float(keep[order[place - 1]])) if place else KEEP_THRESHOLD
 
 
 def first_quota(keep: Array, label: Array) -> int:

@@ -443,12 +443,12 @@ def test_opening_up_only_ever_adds(case, openings):
 
 
 DOUBTED = np.where(np.arange(300) < 60, 0.6, np.linspace(0.48, 0.0, 300))
-"""60 of 300 look good, yet by their sum 82 should be."""
+"""60 of 300 look good, yet by their sum 82.04 should be."""
 
 
 @pytest.mark.parametrize(
     ("keep", "classes", "n_surer"),
-    [(DOUBTED, 3, 82), (DOUBTED, 2, 60), (DOUBTED, 1, 60), (np.repeat([0.9, 0.2], 150), 3, 150)],
+    [(DOUBTED, 3, 83), (DOUBTED, 2, 60), (DOUBTED, 1, 60), (np.repeat([0.9, 0.2], 150), 3, 150)],
     ids=["labels", "two sides", "answers", "nobody is cautious"],
 )
 def test_of_many_labels_as_many_are_taken_as_there_should_be_good_ones(keep, classes, n_surer):
@@ -462,7 +462,7 @@ def test_doubted_samples_of_many_labels_weigh_as_little_as_they_are_sure():
     chosen = by_votes(Oracle(pool, DOUBTED), voted={}, relabelled={}, openings=9)
 
     kept = chosen.weight > 0
-    assert (chosen.keep[kept] < 0.5).sum() == 22
+    assert (chosen.keep[kept] < 0.5).sum() == 23
     assert chosen.weight[70] == pytest.approx(chosen.weight[0] * DOUBTED[70] / 0.6)
 
 
