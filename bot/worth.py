@@ -176,8 +176,8 @@ class Decision:
         why: in one or two plain sentences.
         gain: what asking on should bring, in `unit`; None when that is not known.
         dirt: what the audit found; None where it could tell nothing.
+        cards: that it is about: all that are still planned, or the ballot's, or another audit's.
         is_again: it settled nothing, so as many random cards are asked once more.
-        cards: that it is about: all that are still planned, or the ballot's.
     """
 
     kind: Literal["audit", "ballot"]

@@ -281,8 +281,8 @@ def by_votes(
         sure = np.ones(len(pool))
     weight = np.where(kept, np.maximum(sure, FLOOR_WEIGHT), 0.0)
     impurity = None if note else float(1 - keep[kept].mean())
-    mean_1 = weight / weight[kept].mean()
-    chosen = Selection(mean_1, keep, label, score, note, impurity=impurity, least=least)
+    weight /= weight[kept].mean()
+    chosen = Selection(weight, keep, label, score, note, impurity=impurity, least=least)
     return leaning(chosen, lean)
 
 
