@@ -33,8 +33,7 @@ UNHEARD = -1
 CLEAN = 0.85
 """Where so much of a pool should be good, all of it is taken but for what looks bad."""
 MIN_AUC = 0.65
-"""Votes whose model surely ranks worse are not followed; 25 votes alone are seldom sure. Careless ones
-need less, see `_is_surely_low`."""
+"""Votes whose model ranks worse are not followed. Careless ones need less, see `_is_too_low`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,8 @@ def what_to_ask(
     first = pool.group == np.arange(len(pool))
     free = np.array([i for i in np.flatnonzero(first) if int(i) not in taken], dtype=np.int64)
     n = min(n, len(free))
-    # where labels tell nothing, hints that all agree make no sample sure: what they know is little
-    n_gold = round(n * gold_share) if pool.hints is None else 0
+    # without names that say otherwise, what is filed in bulk under a wrong label agrees with itself
+    n_gold = round(n * gold_share) if pool.names is not None else 0
     n_audit = min(round(n * audit_share), n - n_gold)
     gold = _gold(model, free, n_gold, rng, swaps_gold)
     free = np.setdiff1d(free, [g.index for g in gold])
@@ -247,8 +246,8 @@ def by_votes(
     pool = model.pool
     score, note = model.leave_one_out_auc(), ""
     said: Array | None = model.keep()
-    if score is not None and _is_surely_low(score, model):
-        note = f"they do not generalise (leave-one-out AUC {score:.2f}, surely too low)"
+    if score is not None and _is_too_low(score, model):
+        note = f"they do not generalise (leave-one-out AUC {score:.2f}, too low)"
         said = _by_names(model)
         if said is not None:
             note += "; about the rest label names decide"
@@ -286,15 +285,19 @@ def by_votes(
     return leaning(chosen, lean)
 
 
-def _is_surely_low(score: float, model: VoteModel) -> bool:
-    """Whether chance alone would hardly hide a ranking of the votes worth anything.
+def _is_too_low(score: float, model: VoteModel) -> bool:
+    """Whether votes rank too badly to be followed where nobody was asked.
+
+    Where label names speak for the ranking too, it has to be surely bad: more than chance would make
+    of a good one. Else nothing but this would show that votes tell little.
 
     Careless votes cannot deny much: who is right with probability a agrees with a good ranking, and
     with a bad one, only (2a - 1) times as clearly.
     """
     evidence = model.evidence
     clear = float(np.abs(2 * evidence.keep - 1).mean())
-    return score + auc_slack(score, evidence.target > 0) < 0.5 + clear * (MIN_AUC - 0.5)
+    slack = 0.0 if model.pool.names is None else auc_slack(score, evidence.target > 0)
+    return score + slack < 0.5 + clear * (MIN_AUC - 0.5)
 
 
 def _by_names(model: VoteModel) -> Array | None:
@@ -303,7 +306,7 @@ def _by_names(model: VoteModel) -> Array | None:
         return None
     keep = model.keep_unheard()
     score = auc(keep[model.evidence.index], model.evidence.target > 0)
-    return None if score is None or _is_surely_low(score, model) else keep
+    return None if score is None or _is_too_low(score, model) else keep
 
 
 def by_group(voted: Mapping[int, float], group: Array) -> dict[int, float]:
