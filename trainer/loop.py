@@ -135,8 +135,9 @@ class Loop:
 
     Constant learning rate after the warm-up and an exponential moving average of the weights, so
     that a run may stop or be asked anything at any time. Deterministic: what a pause stores is all
-    there is. Where the dev metric gets no better, more samples are let in; where that does not
-    help either, it ends. What it leaves is the best it had.
+    there is. Where the dev metric gets no better, or what was chosen was gone over as often as the
+    plan goes over a whole pool, more samples are let in; where that does not help either, it ends.
+    What it leaves is the best it had.
     """
 
     def __init__(self, plan: SegmentPlan, learner: Learner, desk: Desk, marks: Marks) -> None:
@@ -223,7 +224,7 @@ class Loop:
         if self.samples == 0:
             self._begin()
         else:
-            self._go_on_or_end()  # it may have ended where it was left
+            self._go_on_or_end(is_learnt=False)  # it may have ended where it was left
         self._marks.enter("train")
         while self.samples < self.target and not self.was_stopped and not self.is_flat:
             before = self.samples
@@ -234,7 +235,8 @@ class Loop:
                 if self._guard.sees_harm:
                     self._undo()
                 else:
-                    self._go_on_or_end()
+                    passes = self._sampler.cursor.passes
+                    self._go_on_or_end(is_learnt=passes >= self._plan.spec.train.epochs)
                 self._marks.enter("train")
             self._marks.progress("training", self.samples, self.planned)
             self.was_stopped = self._plan.stop_path.exists()
@@ -316,16 +318,17 @@ class Loop:
         """A copy of the weights as they are."""
         return {n: p.detach().clone() for n, p in self._weights.items()}
 
-    def _go_on_or_end(self) -> None:
-        """Where nothing gets better any more: let in more samples, or end."""
-        if not self.progress.is_flat(self._plan.spec.train.patience):
+    def _go_on_or_end(self, *, is_learnt: bool) -> None:
+        """Let in more samples where what was chosen is learnt, or nothing gets better; else then end."""
+        is_flat = self.progress.is_flat(self._plan.spec.train.patience)
+        if not is_flat and not is_learnt:
             return
         self._marks.enter("score")
         if self._desk.widen():
             self.progress = self.progress.afresh()
             self._take(self._desk.select(), self._sampler.cursor)
         else:
-            self.is_flat = True
+            self.is_flat = is_flat
 
     def _undo(self) -> None:
         """Votes did harm: on with the best weights there were and the whole pool, all samples alike."""

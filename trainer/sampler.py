@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,12 @@ class Cursor:
     selection: str  # digest of the kept samples; another selection begins a new pass
     epoch: int
     batch: int
+    began: int = 0  # the selection's first pass
+
+    @property
+    def passes(self) -> int:
+        """How often all of the selection was gone over."""
+        return self.epoch - self.began
 
 
 class Sampler:
@@ -59,17 +65,17 @@ class Sampler:
         if cursor is None:
             cursor = Cursor(digest, 0, 0)
         elif cursor.selection != digest:
-            cursor = Cursor(digest, cursor.epoch + 1, 0)
+            cursor = Cursor(digest, cursor.epoch + 1, 0, began=cursor.epoch + 1)
         self.cursor = cursor
         self._batches = self._order()
 
     def next(self) -> tuple[np.ndarray, np.ndarray]:
         """The next batch: int64 (batch,), and what its samples weigh, float32 (batch,)."""
         if self.cursor.batch >= len(self._batches):
-            self.cursor = Cursor(self.cursor.selection, self.cursor.epoch + 1, 0)
+            self.cursor = replace(self.cursor, epoch=self.cursor.epoch + 1, batch=0)
             self._batches = self._order()
         batch = self._batches[self.cursor.batch]
-        self.cursor = Cursor(self.cursor.selection, self.cursor.epoch, self.cursor.batch + 1)
+        self.cursor = replace(self.cursor, batch=self.cursor.batch + 1)
         return batch, self._weight[batch]
 
     def hear(self, index: np.ndarray, losses: np.ndarray) -> None:

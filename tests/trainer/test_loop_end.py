@@ -109,6 +109,43 @@ def test_where_nothing_gets_better_more_samples_are_let_in_before_it_ends(
     assert len(report.evaluations) == 1 + 2 * len(kept)
 
 
+def rising(monkeypatch) -> None:
+    """The dev metric is better each time, so that no patience ends."""
+    played(monkeypatch, *(0.01 * k for k in range(1, 99)))
+    started(monkeypatch, (1.0, 50))
+
+
+def test_what_was_gone_over_as_often_as_planned_is_learnt_and_more_let_in(
+    tiny_spec, tmp_path, monkeypatch
+):
+    """A few samples again and again are learnt by heart, though the dev set goes on getting better."""
+    rising(monkeypatch)
+    spec = tiny_spec(train={"evaluations": 24, "patience": 2, "epochs": 6.0})
+    arm = Arm(spec, tmp_path, opinions=votes(pool_ids(spec), 0.7))
+
+    report = arm.go(1.0)
+
+    kept = [m.report.kept for m in arm.marks if m.kind == "selection"]
+    assert kept == sorted(set(kept))
+    assert len(kept) > 1
+    assert not report.is_flat
+
+
+def test_a_pause_does_not_change_when_more_is_let_in(tiny_spec, tmp_path, monkeypatch):
+    spec = tiny_spec(train={"evaluations": 24, "patience": 2, "epochs": 6.0})
+    said = votes(pool_ids(spec), 0.7)
+    rising(monkeypatch)
+    straight = Arm(spec, tmp_path / "a", opinions=said).go(1.0)
+
+    rising(monkeypatch)
+    paused = Arm(spec, tmp_path / "b", opinions=said)
+    for until in (0.3, 0.55, 0.8, 1.0):
+        last = paused.go(until)
+
+    assert last.selection.kept == straight.selection.kept
+    assert last.checkpoint.weights_sha256 == straight.checkpoint.weights_sha256
+
+
 def test_new_opinions_give_new_patience_and_ask_the_model_too(tiny_spec, tmp_path, monkeypatch):
     played(monkeypatch, 0.4)
     spec = tiny_spec(train={"evaluations": 12, "patience": 3})

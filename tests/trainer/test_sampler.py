@@ -73,7 +73,9 @@ def test_another_selection_begins_a_new_pass(lengths, size, seed, steps):
     if len(fewer) == len(lengths):
         assert after.cursor == before.cursor
     else:
-        assert after.cursor == Cursor(after.cursor.selection, before.cursor.epoch + 1, 0)
+        epoch = before.cursor.epoch + 1
+        assert after.cursor == Cursor(after.cursor.selection, epoch, 0, began=epoch)
+        assert after.cursor.passes == 0
         assert after.cursor.selection != before.cursor.selection
         assert sorted(i for batch in one_pass(after) for i in batch) == fewer.tolist()
 
