@@ -1,9 +1,10 @@
 """The stock arm of prompts with answers, in a process of its own: `python -m trainer.bench.stock_language`.
 
 Supervised fine-tuning as the Hugging Face documentation has a user write it: Trainer and peft, float32,
-dynamic padding, the rate falling to 0, labels of -100 on prompts, LoRA on all linear layers of all
-layers. What differs from the defaults stands in the constants below, and says why. Reads a `Task` as
-JSON from its standard input and writes what came out as JSON to a file.
+dynamic padding, the rate falling to 0, labels of -100 on prompts, LoRA on all linear layers of the
+upper half of the model, as our own arms have it. What differs from the defaults stands in the constants
+below, and says why. Reads a `Task` as JSON from its standard input and writes what came out as JSON to
+a file.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ epochs. On a pool of no reported seed the held-out answers end at 3.36 nats with
 3.16 with 4e-3 and 3.11 with 8e-3."""
 BATCH_SIZE = 16
 LORA_RANK, LORA_ALPHA = 16, 32
+LORA_TARGETS = [
+    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+]  # fmt: skip
 IGNORED = -100
 """The label of tokens that no loss is taken on."""
 EVALUATION_BATCH = 32
@@ -107,7 +111,7 @@ def carry_out(task: Task) -> dict[str, Any]:
 
 
 def load(model: str, seed: int) -> tuple[Any, Any]:
-    """(tokenizer, language model with LoRA on all its linear layers).
+    """(tokenizer, language model with LoRA on all linear layers of its upper half).
 
     Raises:
         OSError: it cannot be loaded.
@@ -122,9 +126,10 @@ def load(model: str, seed: int) -> tuple[Any, Any]:
         trust_remote_code=False,
         use_safetensors=True,  # never a pickle
     )
+    n_layers = whole.config.num_hidden_layers
     lora = LoraConfig(
         task_type=TaskType.CAUSAL_LM, r=LORA_RANK, lora_alpha=LORA_ALPHA,
-        target_modules="all-linear",
+        target_modules=LORA_TARGETS, layers_to_transform=list(range(n_layers // 2, n_layers)),
     )  # fmt: skip
     return tokenizer, get_peft_model(whole, lora)
 

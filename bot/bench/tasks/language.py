@@ -13,8 +13,10 @@ from bot.bench.tasks.language_summary import FLAGGED, STOCK, section
 from bot.bench.tasks.prompts import Cell, Prompts, spec_of, trained
 from trainer.launch import LocalLauncher
 
-EPOCHS, EVALUATIONS, LORA_LR = 3.0, 14, 4e-3
-TRAIN = {"batch_size": 16, "epochs": EPOCHS, "evaluations": EVALUATIONS, "lora_lr": LORA_LR}
+EPOCHS, EVALUATIONS = 3.0, 14
+TRAIN = {
+    "batch_size": 16, "epochs": EPOCHS, "evaluations": EVALUATIONS, "lora_lr": 8e-3, "warmup_steps": 3,
+}  # fmt: skip
 
 
 class Language(Prompts):
