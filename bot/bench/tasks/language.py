@@ -17,6 +17,8 @@ EPOCHS, EVALUATIONS = 3.0, 14
 TRAIN = {
     "batch_size": 16, "epochs": EPOCHS, "evaluations": EVALUATIONS, "lora_lr": 8e-3, "warmup_steps": 3,
 }  # fmt: skip
+"""On a pool of no reported seed the control ends at 3.21 nats with 4e-3 (3 or 10 steps of warm-up), 3.18
+with 8e-3 and 10 steps, 3.17 with 8e-3 and 3."""
 
 
 class Language(Prompts):
