@@ -6,8 +6,8 @@ Shrikumar et al. 2017 (1704.02685); read at the embedded tokens, where words hav
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,13 +93,30 @@ def word_shares(
     return result
 
 
-def top_words(shares: Sequence[dict[str, float]], n: int) -> list[tuple[str, float]]:
-    """The words with the largest mean share over the samples of one class, at least 3 of them."""
+def top_words(
+    shares: Sequence[dict[str, float]], n: int, elsewhere: Sequence[Collection[str]] = ()
+) -> list[tuple[str, float]]:
+    """The words that people should judge: (word, its mean share over the samples of one class).
+
+    Of at least three samples. Those come first that the model leans on *and* that tell the class: a
+    share counts by how likely a sample with the word is of the class, were half of all of it. So words
+    that stand everywhere count half of those that stand nowhere else.
+
+    Args:
+        shares: per sample of the class, word -> its share of the attribution.
+        n: words at most.
+        elsewhere: the words of each of some samples of other classes.
+    """
     total: dict[str, float] = defaultdict(float)
-    seen: dict[str, int] = defaultdict(int)
+    seen = Counter(word for sample in shares for word in sample)
     for sample in shares:
         for word, share in sample.items():
             total[word] += share
-            seen[word] += 1
+    apart = Counter(word for words in elsewhere for word in words)
     mean = {w: t / len(shares) for w, t in total.items() if seen[w] >= MIN_SAMPLES}
-    return sorted(mean.items(), key=lambda entry: (-entry[1], entry[0]))[:n]
+
+    def telling(word: str) -> float:
+        here, there = seen[word] / len(shares), apart[word] / max(1, len(elsewhere))
+        return mean[word] * here / (here + there)
+
+    return [(word, mean[word]) for word in sorted(mean, key=lambda w: (-telling(w), w))[:n]]

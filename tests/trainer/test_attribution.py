@@ -57,6 +57,16 @@ def test_top_words_are_means_over_all_samples_and_need_three_of_them():
     assert top_words(samples, 1) == [("fig", pytest.approx(0.6))]
 
 
+def test_words_that_tell_the_class_come_before_those_that_stand_everywhere():
+    """`the` is leant on more, and tells nothing: half of its share is less than all of `plum`'s."""
+    samples = [{"the": 0.5, "plum": 0.4}] * 4
+    elsewhere = [{"the", "saw"}] * 10
+
+    found = top_words(samples, 5, elsewhere)
+
+    assert found == [("plum", pytest.approx(0.4)), ("the", pytest.approx(0.5))]
+
+
 def test_the_planted_word_has_the_top_score(tiny_model):
     """The score asks for what one word's embedding points at: that word gets the credit."""
     backbone, tokenizer = load_backbone(str(tiny_model), None, LoraSpec(), seed=0)

@@ -28,6 +28,10 @@ from trainer.tasks.registry import NOBODY, Task
 
 ID_LIKE = re.compile(r"(?:label|class|category|c|l)?[ _-]?\d+\Z", re.IGNORECASE)
 WORDS_PER_CARD = 8
+OTHERS = 400
+"""Samples of other labels whose words are compared with a label's."""
+COPIED = 256
+"""Texts at a time whose hidden states are copied."""
 MIN_LEAN, MAX_LEAN = 0.25, 2.0
 
 
@@ -133,7 +137,10 @@ class TextClassification(Classification):
             return None
         index = np.sort(surest)
         texts = [self.splits.pool[i].text for i in index]
-        ranked = top_words(self._shares(label, index), WORDS_PER_CARD + len(known))
+        others = np.flatnonzero((selection.label != label) & (selection.weight > 0))
+        some = others[np.linspace(0, len(others) - 1, min(len(others), OTHERS)).astype(int)]
+        elsewhere = [set(words_of(self.splits.pool[i].text)) for i in some]
+        ranked = top_words(self._shares(label, index), WORDS_PER_CARD + len(known), elsewhere)
         top = [(word, share) for word, share in ranked if word not in known][:WORDS_PER_CARD]
         if not top:
             return None
