@@ -1,5 +1,8 @@
 """Words that people say mislead: which texts are read anew without them."""
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
 from tests.conftest import write_topics
@@ -8,6 +11,7 @@ from trainer.activations import Texts
 from trainer.attribution import words_of
 from trainer.data.read import read_splits
 from trainer.segment import FeatureOpinion, Opinions
+from trainer.selection import whole
 from trainer.tasks.text_classification import TextClassification
 
 
@@ -78,3 +82,24 @@ def test_at_the_end_it_is_told_what_the_model_leans_on_of_what_people_spoke_of(t
     assert (known.label, known.feature, known.value, known.votes) == (view.label, word, 0.9, 3)
     assert 0 < known.share < 1
     assert (absent.feature, absent.share) == ("nowhere", 0.0)
+
+
+def test_memory_that_runs_short_later_leaves_no_text_unread(tiny_spec, tmp_path, monkeypatch):
+    """What is kept of half the texts must not pass for what was read of the others."""
+    said = Opinions(features=(FeatureOpinion(label="x", feature="apple", value=-1, votes=3),))
+    spec = tiny_spec(train={"precision": "float32"})
+
+    learner, anew = (learner_of(spec, tmp_path / name, said) for name in ("kept", "anew"))
+    everything = whole(learner.labels, np.arange(len(learner.labels)))
+    first_half = np.arange(len(learner.labels)) < len(learner.labels) // 2
+    learner.losses(np.arange(4), replace(everything, weight=everything.weight * first_half))
+    with torch.inference_mode():
+        for i in np.flatnonzero(~learner._is_covered):  # memory that was not written yet
+            start, end = learner._covered.ids.offsets[i : i + 2]
+            learner._covered.hidden.values[start:end] = torch.nan
+    monkeypatch.setattr(Texts, "can_cache", property(lambda _: False))
+    last = np.arange(len(learner.labels))[-4:]
+
+    found = learner.losses(last, everything)
+
+    assert torch.allclose(found, anew.losses(last, everything), atol=1e-5)

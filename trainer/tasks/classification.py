@@ -242,23 +242,29 @@ class Classification(Counting, ABC):
 
     def losses(self, index: np.ndarray, selection: Selection) -> Tensor:
         """Cross entropy of each sample."""
-        logits = self.head(self._seen_in_training(index))
+        logits = self.head(self._seen_in_training(index, selection))
         self._count_training(int(self.lengths[index].sum()), self._pool.trained_share)
         return F.cross_entropy(
             logits, torch.from_numpy(selection.label[index]).to(self._device), reduction="none"
         )
 
-    def _seen_in_training(self, index: np.ndarray) -> Tensor:
+    def _seen_in_training(self, index: np.ndarray, selection: Selection) -> Tensor:
         """Vectors of some samples without what misleads: float32 (batch, width)."""
         if self._covered is None:
             return self._pool.outputs(index)
-        missing = index[~self._is_covered[index]]
-        if len(missing) and self._covered.can_cache:
-            with self._model.untuned():
-                self._covered.fill(Marks(), "", missing)  # a batch at a time: no progress to tell
-            self._count_forwards(self._covered, missing, share=1 - self._covered.trained_share)
-        self._is_covered[missing] = True
+        is_kept = self._covered.hidden is not None or self._covered.can_cache
+        if is_kept and not self._is_covered[index].all():
+            # all that a pass needs at once: a few samples of every batch would cost more
+            self._cover(np.flatnonzero((selection.weight > 0) & ~self._is_covered))
         return self._covered.outputs(index)
+
+    def _cover(self, rows: np.ndarray) -> None:
+        """Keep what the frozen layers make of some samples without what misleads."""
+        assert self._covered is not None
+        with self._model.untuned():
+            self._covered.fill(self._marks, "reading the pool", rows)
+        self._count_forwards(self._covered, rows, share=1 - self._covered.trained_share)
+        self._is_covered[rows] = True
 
     @property
     def is_covering(self) -> bool:

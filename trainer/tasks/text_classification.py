@@ -19,6 +19,7 @@ from trainer.backbone import Backbone, load_backbone
 from trainer.compute import Compute
 from trainer.data.samples import Splits
 from trainer.marks import Marks
+from trainer.ragged import length_batches
 from trainer.segment import FeatureOpinion, LabelWords, Opinions
 from trainer.selection import Selection
 from trainer.spec import RunSpec
@@ -79,17 +80,18 @@ class TextClassification(Classification):
         mask = self._tokenizer.mask_token or ""
         return WORD.sub(lambda m: mask if m[0].lower() in words else m[0], text)
 
-    def _seen_in_training(self, index: np.ndarray) -> Tensor:
+    @torch.inference_mode()
+    def _cover(self, rows: np.ndarray) -> None:
         """What the frozen layers make of texts without such words is known already."""
         masked, known = self._masked, self._texts.hidden
-        if masked is not None and known is not None and masked.can_cache:
-            same = index[(self._is_same & self._known & ~self._is_covered)[index]]
-            masked.fill(Marks(), "", same[:0])  # makes room
-            if len(same) and masked.hidden is not None:
-                with torch.inference_mode():
-                    masked.hidden.put(same, *known.batch(same))
+        assert masked is not None
+        same = rows[(self._is_same & self._known)[rows]] if known is not None else rows[:0]
+        masked.fill(Marks(), "", same[:0])  # makes room
+        if masked.hidden is not None and known is not None:
+            for batch in length_batches(masked.lengths, same, COPIED):
+                masked.hidden.put(batch, *known.batch(batch))
             self._is_covered[same] = True
-        return super()._seen_in_training(index)
+        super()._cover(np.setdiff1d(rows, same))
 
     def _read_names(self) -> Tensor | None:
         """Of the labels' names, and of what people said they mean."""
