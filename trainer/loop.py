@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from storage.models import FeatureView, SampleView
 from trainer import checkpoint, compute, fates
@@ -352,6 +352,8 @@ class Loop:
         self._sampler.hear(index, losses.detach().cpu().numpy())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        limit = self._plan.spec.train.max_grad_norm
+        nn.utils.clip_grad_norm_(self._weights.values(), limit)  # one odd batch undoes nothing
         self._optimizer.step()
         self.samples += len(index)
         self._tokens += int(self._learner.lengths[index].sum())

