@@ -294,7 +294,7 @@ def a_picture(path):
         (other_columns, {}, ("no column 'text', 'label'", "it has 'words', 'area'", "set data.")),
         (only_a_header, {}, ("the pool is empty", "check the path and the columns")),
         (nothing_at_all, {}, ("cannot read", "pool.csv", "check the file")),
-        (empty_texts, {}, ("the pool is empty (20 x pool text is empty)",)),
+        (empty_texts, {}, ("the pool is empty (20 x pool text is empty, e.g. ",)),
         (one_class, {}, ("all 16 samples", "'fruit'", "at least two classes")),
         (one_class, {"data": {"dirt": {"shuffled": 0.2}}}, ("'fruit'", "at least two classes")),
         (a_picture, {}, ("pool.csv",)),

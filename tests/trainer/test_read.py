@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import write_topics
+from trainer.data import read
 from trainer.data.read import read_splits
 from trainer.data.samples import DataError, Splits
+from trainer.data.tables import Draw
 from trainer.spec import parse_spec
 
 
@@ -83,7 +89,7 @@ def test_empty_texts_and_missing_labels_are_skipped_and_counted(tmp_path):
 
 
 def test_a_pool_of_nothing_but_empty_texts_is_refused_with_the_count(tmp_path):
-    with pytest.raises(DataError, match=r"pool is empty \(2 x pool text is empty\)"):
+    with pytest.raises(DataError, match=r"empty \(2 x pool text is empty, e\.g\. 'pool-0'\)"):
         splits_of(csv(tmp_path, "text,label\n,fruit\n ,tools\n"))
 
 
@@ -157,3 +163,53 @@ def test_a_text_of_invisible_characters_is_empty(tmp_path):
 
     assert [sample.text for sample in splits.pool] == ["a", "b"]
     assert ("pool text is empty", 1) in [(why, n) for why, n, _ in splits.skipped.rows()]
+
+
+# --- pools that do not fit into memory ----------------------------------------------------------
+
+
+def sorted_by_label(folder: Path, reader: str) -> str:
+    """400 rows, all of one label before all of the other, as the hub often has them."""
+    rows = [{"text": f"thing {i}", "label": "fruit" if i < 200 else "tools"} for i in range(400)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
+    return f"hf:{folder}" if reader == "hf" else f"parquet:{folder / 'train.parquet'}"
+
+
+@pytest.mark.parametrize("reader", ["hf", "parquet"])
+def test_with_a_limit_both_labels_of_a_sorted_pool_are_drawn(tmp_path, reader):
+    source = sorted_by_label(tmp_path, reader)
+
+    splits = splits_of(source, dev=0.2, limit=40)
+
+    numbers = [int(s.text.split()[1]) for s in (*splits.pool, *splits.dev)]
+    assert (len(splits.pool), len(splits.dev)) == (40, 10)
+    assert len(set(numbers)) == 50
+    assert 10 <= sum(n < 200 for n in numbers) <= 40
+    assert splits.pool == splits_of(source, dev=0.2, limit=40).pool
+    assert splits.pool != splits_of(source, dev=0.2, limit=40, seed=1).pool
+
+
+def test_never_more_than_the_limit_is_kept():
+    alive: weakref.WeakSet[Row] = weakref.WeakSet()
+    most = 0
+
+    class Row:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    def rows() -> Iterator[Row]:
+        nonlocal most
+        for number in range(400):
+            alive.add(row := Row(number))
+            most = max(most, len(alive))
+            yield row
+
+    places = [
+        row.number
+        for seed in range(50)
+        for row in read._drawn(rows(), Draw(20, seed, is_sorted=True))
+    ]
+
+    assert most <= 24  # and what is in hands
+    assert len(places) == 50 * 20
+    assert 180 < sum(places) / len(places) < 220  # each as likely as any other: 199.5

@@ -143,7 +143,8 @@ def test_a_pool_of_chats_without_an_answer_is_refused_with_the_count(tmp_path):
     rows: Rows = [{"messages": [{"role": "user", "content": f"Hi {i}"}]} for i in range(3)]
 
     with pytest.raises(
-        DataError, match=r"pool is empty \(3 x pool chat does not end with the assistant's answer\)"
+        DataError,
+        match=r"pool is empty \(3 x pool chat does not end with the assistant's answer, e\.g\. ",
     ):
         splits_of("causal-lm", write(tmp_path / "pool.jsonl", rows), messages="messages")
 

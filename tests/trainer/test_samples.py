@@ -90,7 +90,7 @@ def test_an_empty_pool_is_refused_with_the_reasons():
     skipped.add("pool text is empty", "pool-0")
 
     with pytest.raises(
-        DataError, match=r"pool is empty \(1 x pool text is empty\); check the path"
+        DataError, match=r"\(1 x pool text is empty, e\.g\. 'pool-0'\); check the path"
     ):
         check([], DEV, [], skipped)
 
@@ -263,3 +263,11 @@ def test_pairs_are_duplicates_where_the_same_side_is_chosen():
     ]
 
     assert duplicate_groups(pool).tolist() == [0, 0, 2]
+
+
+def test_sides_that_differ_in_case_alone_stand_by_their_texts_not_by_which_is_chosen():
+    for n in range(20):
+        good, bad = f"Answer {n}", f"answer {n}"
+        one, other = pair("p", {"prompt": "Q"}, good, bad), pair("p", {"prompt": "Q"}, bad, good)
+        assert (one.fields["a"], one.fields["b"]) == (other.fields["a"], other.fields["b"])
+        assert one.label != other.label

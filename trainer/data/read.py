@@ -87,24 +87,41 @@ def _read(spec: RunSpec, source: str, split: str, seed: int, skipped: Skipped) -
         if split == "pool" and data.truth:
             raise DataError(f"{source} has no column {data.truth!r}; leave out data.truth")
         return list(_from_folder(where, split, skipped))
-    if asks == "label":
-        return list(_with_unique_ids(source, _labelled_rows(spec, source, split, skipped)))
     draw = _draw(spec, source, split, seed)
+    if asks == "label":
+        labelled = _with_unique_ids(source, _labelled_rows(spec, source, split, skipped, draw))
+        return _drawn(labelled, draw) if draw else list(labelled)
     prompted = _with_unique_ids(source, _prompted_rows(spec, source, split, skipped, draw))
     return list(islice(prompted, draw.n if draw else None))
 
 
 def _draw(spec: RunSpec, source: str, split: str, seed: int) -> Draw | None:
-    """How much of a pool of the hub is read where the spec sets a limit.
+    """How much is kept of a pool that may not fit into memory, where the spec sets a limit.
 
-    Not where there are labels: those are often sorted, and the beginning would show one alone.
+    Where there are labels these are often sorted, and the beginning would show one alone: then all is
+    read, and let go of again.
     """
-    data = spec.data
-    is_pool = split == "pool" and source.startswith("hf:")
-    if data.limit is None or not is_pool:
+    data, has_labels = spec.data, KINDS[spec.task].asks == "label"
+    large = ("hf:", "parquet:") if has_labels else ("hf:",)
+    if data.limit is None or split != "pool" or not source.startswith(large):
         return None
     rest = 1 - data.dev if isinstance(data.dev, float) else 1
-    return Draw(math.ceil(data.limit / rest), seed)
+    return Draw(math.ceil(data.limit / rest), seed, is_sorted=has_labels)
+
+
+def _drawn(samples: Iterator[Sample], draw: Draw) -> list[Sample]:
+    """As many samples as are wanted, each as likely as any other, in their order.
+
+    Never more than that are kept at a time (reservoir sampling, Vitter 1985).
+    """
+    rng = np.random.default_rng([draw.seed, 8])
+    kept: list[tuple[int, Sample]] = []
+    for number, sample in enumerate(samples):
+        if number < draw.n:
+            kept.append((number, sample))
+        elif (place := int(rng.integers(number + 1))) < draw.n:
+            kept[place] = (number, sample)
+    return [sample for _, sample in sorted(kept, key=lambda one: one[0])]
 
 
 def _from_folder(where: str, split: str, skipped: Skipped) -> Iterator[Sample]:
@@ -118,12 +135,14 @@ def _from_folder(where: str, split: str, skipped: Skipped) -> Iterator[Sample]:
             yield Sample(f"{split}-{number}", {"image": image}, label, truth)
 
 
-def _labelled_rows(spec: RunSpec, source: str, split: str, skipped: Skipped) -> Iterator[Sample]:
+def _labelled_rows(
+    spec: RunSpec, source: str, split: str, skipped: Skipped, draw: Draw | None
+) -> Iterator[Sample]:
     data = spec.data
     shows_text = spec.task == "text-classification"
     what = {"text": data.text} if shows_text else {"image": data.image}
     folders = folders_of(source)
-    for sample_id, row in _rows(spec, source, split, {**what, "label": data.label}):
+    for sample_id, row in _rows(spec, source, split, {**what, "label": data.label}, draw):
         labels, has_many = _labels_in(row[data.label])
         shown: str | ImageFile | None  # None is counted already
         if shows_text:

@@ -106,7 +106,8 @@ def pair(sample_id: str, prompt: Mapping[str, Any], chosen: str, rejected: str) 
     def place(answer: str) -> str:
         return fingerprint(f"{prompt['prompt']}\0{' '.join(answer.split())}")
 
-    a, b = sorted((chosen, rejected), key=place)
+    # what differs in case or white space alone has one place: then the texts themselves tell
+    a, b = sorted((chosen, rejected), key=lambda answer: (place(answer), answer))
     return Sample(sample_id, {**prompt, "a": a, "b": b}, SIDES[0] if a == chosen else SIDES[1])
 
 
@@ -220,7 +221,7 @@ def check(
     kept = tuple(pool)
     if not kept:
         raise DataError(
-            f"the pool is empty{_why(skipped)}; check the path and the columns named in the spec"
+            f"the pool is empty{why_empty(skipped)}; check the path and the columns named in the spec"
         )
     labels = labels or _classes(kept)
     held_out = []
@@ -235,7 +236,7 @@ def check(
         _refuse_overlap(name, kept, known)
     if not held_out[0]:
         raise DataError(
-            f"the dev set is empty{_why(skipped)}; name a dev source, or a larger share of the pool"
+            f"the dev set is empty{why_empty(skipped)}; name a dev source, or a larger share of the pool"
         )
     return Splits(kept, held_out[0], held_out[1], labels, skipped)
 
@@ -250,8 +251,12 @@ def _classes(pool: Sequence[Sample]) -> tuple[str, ...]:
     return labels
 
 
-def _why(skipped: Skipped) -> str:
-    reasons = ", ".join(f"{n} x {reason}" for reason, n, _ in skipped.rows())
+def why_empty(skipped: Skipped) -> str:
+    """What was left out, in brackets, for an error; empty where nothing was."""
+    reasons = ", ".join(
+        f"{n} x {reason}, e.g. {example!r}" if example else f"{n} x {reason}"
+        for reason, n, example in skipped.rows()
+    )
     return f" ({reasons})" if reasons else ""
 
 

@@ -26,10 +26,12 @@ class Draw:
     Attributes:
         n: how many are wanted; who wants more gets more.
         seed: what they are drawn with.
+        is_sorted: rows of one label may stand together, so all of them come, in order.
     """
 
     n: int
     seed: int
+    is_sorted: bool = False
 
 
 def read_rows(
@@ -163,7 +165,7 @@ def _hub_rows(where: str, columns: Sequence[str], draw: Draw | None) -> Iterator
             and hasattr(inner := getattr(feature, "feature", feature), "int2str")
         }
         data = data.select_columns(list(dict.fromkeys(columns)))
-        if draw:
+        if draw and not draw.is_sorted:
             size = min(MAX_DRAWN_FROM, DRAWN_FROM * draw.n)
             data = data.shuffle(seed=draw.seed, buffer_size=size)
         for row in data:
