@@ -12,6 +12,7 @@ from trainer.attribution import words_of
 from trainer.data.read import read_splits
 from trainer.segment import FeatureOpinion, Opinions
 from trainer.selection import whole
+from trainer.tasks.base import below
 from trainer.tasks.text_classification import TextClassification
 
 
@@ -103,3 +104,12 @@ def test_memory_that_runs_short_later_leaves_no_text_unread(tiny_spec, tmp_path,
     found = learner.losses(last, everything)
 
     assert torch.allclose(found, anew.losses(last, everything), atol=1e-5)
+
+
+def test_what_matters_for_one_label_is_not_kept_from_it_because_it_does_not_for_another():
+    def of(label: str, value: float, votes: int = 3) -> FeatureOpinion:
+        return FeatureOpinion(label=label, feature="apple", value=value, votes=votes)
+
+    assert below(0.15, [of("fruit", 0.0)]) == {"apple"}
+    assert below(0.15, [of("fruit", 1.0), of("tools", 0.0)]) == frozenset()
+    assert below(0.15, [of("fruit", 1.0, votes=1), of("tools", 0.0, votes=9)]) == {"apple"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -39,11 +40,17 @@ class HeadStart:
 
 
 def below(importance: float, opinions: Sequence[FeatureOpinion]) -> frozenset[str]:
-    """The features people think less of, under whichever label.
+    """The features people think less of, whatever labels they spoke of, in the mean over their votes.
 
-    They are covered under all labels alike: else what covers them would tell the label.
+    They are covered under all labels alike: else what covers them would tell the label. So what
+    matters for one label is not covered because it does not for another.
     """
-    return frozenset(o.feature for o in opinions if o.value < importance)
+    total: dict[str, float] = defaultdict(float)
+    votes: dict[str, float] = defaultdict(float)
+    for o in opinions:
+        total[o.feature] += o.votes * o.value
+        votes[o.feature] += o.votes
+    return frozenset(f for f in total if total[f] < importance * votes[f])
 
 
 class Learner(Protocol):
