@@ -78,6 +78,8 @@ def train_segment(plan: SegmentPlan, marks: Marks, started_at: datetime) -> Segm
     _write_truth(folder, splits)
     learner = task.learner(plan.spec, splits, model, hardware, folder, plan.opinions)
     splits = learner.splits  # without what its model cannot read
+    for reason, count, example in splits.skipped.rows():
+        log.warning("left out of the data: %d x %s, e.g. %r", count, reason, example)
     desk = Desk(plan, learner, marks)
     loop = Loop(plan, learner, desk, marks)
     if plan.until > 0:
@@ -168,6 +170,7 @@ class Loop:
         self.evaluations: list[EvaluationPoint] = []
         self.saved: CheckpointReport | None = None
         self.was_stopped = self.is_flat = False
+        self._is_all_in = False  # nothing more could be let in, whatever was looked at
         self._scores: np.ndarray | None = None  # of the dev samples, when they were evaluated last
         self._guard = Guard()
         self.selected: SelectionReport | None = None
@@ -323,12 +326,14 @@ class Loop:
         is_flat = self.progress.is_flat(self._plan.spec.train.patience)
         if not is_flat and not is_learnt:
             return
+        if not is_flat and self._is_all_in:
+            return
         self._marks.enter("score")
         if self._desk.widen():
             self.progress = self.progress.afresh()
             self._take(self._desk.select(), self._sampler.cursor)
         else:
-            self.is_flat = is_flat
+            self.is_flat, self._is_all_in = is_flat, not self._desk.can_grow()
 
     def _undo(self) -> None:
         """Votes did harm: on with the best weights there were and the whole pool, all samples alike."""

@@ -6,6 +6,7 @@ from bot import booking, digest
 from bot.energy.effort import People
 from bot.opinions import Tally
 from storage.models import Arm, ArmState, OutboxKind, RoundState
+from tests.bot.cards import report_of
 from tests.storage.records import new_run, question
 from trainer.kinds import KINDS
 from trainer.segment import SelectionReport
@@ -77,3 +78,19 @@ def test_what_undoes_votes_is_a_message_of_its_own(store, found, kinds):
     items = booking.selection_items({"memory": "joulery"}, run, arm, found, rounds)
 
     assert [item.kind for item in items] == kinds
+
+
+@pytest.mark.parametrize(
+    ("position", "segment", "is_said"), [(0, 0, True), (0, 1, False), (1, 0, False)]
+)
+def test_what_was_left_out_of_the_data_is_said_once_a_run(store, position, segment, is_said):
+    run = new_run(store, spec=SPEC)
+    arm = Arm(arm_id="r1.a", run_id="r1", name="a", position=position, state=ArmState.ACTIVE)
+    skipped = (("pool text is empty", 3, "pool-7"), ("pool label is missing", 1, ""))
+    report = report_of(skipped=skipped).model_copy(update={"segment": segment})
+
+    items = booking.thread_items({"memory": "joulery"}, run, arm, report, [])
+
+    said = [item.payload["text"] for item in items]
+    line = "Left out: 3 x pool text is empty (e.g. “pool-7”); 1 x pool label is missing."
+    assert said == ([line] if is_said else [])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
 
+from tests.conftest import CHAT, save_word_tokenizer
 from tests.trainer.plans import ASK, Arm, learner_of, pool_ids, votes
 from trainer import language
 from trainer.data.read import read_splits
@@ -147,8 +149,30 @@ def test_answers_that_are_too_long_are_left_out_with_an_example(prompts_spec, tm
 
 
 def test_a_pool_of_which_nothing_fits_is_refused_with_the_remedy(prompts_spec, tmp_path):
-    with pytest.raises(DataError, match=r"fits into 4 tokens; raise train\.max_tokens"):
+    why = r"80 x pool answer longer than 4 tokens, e\.g\. 'name .*raise train\.max_tokens"
+    with pytest.raises(DataError, match=why):
         learner_of(prompts_spec(train={"max_tokens": 4}), tmp_path / "arm")
+
+
+def test_a_chat_that_the_template_refuses_is_left_out_and_said(prompts_spec, tmp_path, caplog):
+    """Templates of real models raise on roles they do not know; here on one prompt."""
+    spec = prompts_spec()
+    path = tmp_path / ("answers.csv" if spec.task == "causal-lm" else "pairs.csv")
+    row = "name it odd,pear,True\n" if spec.task == "causal-lm" else "name it odd,pear,saw,chosen\n"
+    path.write_text(path.read_text() + row)
+    refusing = (
+        "{% if 'odd' in messages[0]['content'] %}{{ raise_exception('no such role') }}{% endif %}"
+    )
+    folder = tmp_path / "refusing"
+    shutil.copytree(spec.model, folder)
+    save_word_tokenizer(folder, refusing + CHAT)
+
+    report = Arm(prompts_spec(model=str(folder)), tmp_path / "arm").go(0.0, questions=ASK)
+
+    reason = "pool chat is not one the model's template takes (no such role)"
+    assert report.pool_size == 80
+    assert (reason, 1, "name it odd") in report.skipped
+    assert f"left out of the data: 1 x {reason}, e.g. 'name it odd'" in caplog.text
 
 
 # --- answers ------------------------------------------------------------------------------------

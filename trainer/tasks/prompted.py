@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 -- the field's name for it
+from jinja2 import TemplateError
 from torch import Tensor, nn
 
 from storage.models import FeatureView
@@ -19,7 +20,14 @@ from trainer.activations import Texts
 from trainer.backbone import load_backbone
 from trainer.compute import Compute
 from trainer.cut import ModelError
-from trainer.data.samples import DataError, Sample, Skipped, Splits, duplicate_groups
+from trainer.data.samples import (
+    DataError,
+    Sample,
+    Skipped,
+    Splits,
+    duplicate_groups,
+    why_empty,
+)
 from trainer.language import (
     Answers,
     Dialogue,
@@ -128,8 +136,8 @@ class Prompted(Counting, ABC):
         for name in ("pool", "dev"):
             if not kept[name]:
                 raise DataError(
-                    f"no answer of the {name} fits into {self.reader.max_tokens} tokens; "
-                    "raise train.max_tokens, or give shorter answers"
+                    f"nothing of the {name} can be read{why_empty(skipped)}; raise train.max_tokens, "
+                    "give shorter answers, or chats as the model's template wants them"
                 )
         return replace(
             splits, pool=kept["pool"], dev=kept["dev"], test=kept["test"], skipped=skipped
@@ -137,7 +145,11 @@ class Prompted(Counting, ABC):
 
     def _can_read(self, split: str, sample: Sample, skipped: Skipped) -> bool:
         messages = messages_of(sample)
-        read = [self.reader.read(messages, answer) for answer in sample.answers]
+        try:
+            read = [self.reader.read(messages, answer) for answer in sample.answers]
+        except TemplateError as err:  # roles out of order, or ones that it does not know
+            skipped.add(f"{split} chat is not one the model's template takes ({err})", sample.shown)
+            return False
         whole = tuple(one for one in read if one is not None)
         if len(whole) < len(read):
             limit = self.reader.max_tokens
