@@ -21,7 +21,7 @@ class Cursor:
 
     @property
     def passes(self) -> int:
-        """How often all of the selection was gone over."""
+        """How often the selection was gone over; light samples are not in every pass."""
         return self.epoch - self.began
 
 

@@ -264,7 +264,8 @@ class Classification(Counting, ABC):
         with self._model.untuned():
             self._covered.fill(self._marks, "reading the pool", rows)
         self._count_forwards(self._covered, rows, share=1 - self._covered.trained_share)
-        self._is_covered[rows] = True
+        if self._covered.hidden is not None:  # memory can run short in between
+            self._is_covered[rows] = True
 
     @property
     def is_covering(self) -> bool:

@@ -139,9 +139,13 @@ class TextClassification(Classification):
             return None
         index = np.sort(surest)
         texts = [self.splits.pool[i].text for i in index]
-        others = np.flatnonzero((selection.label != label) & (selection.weight > 0))
-        some = others[np.linspace(0, len(others) - 1, min(len(others), OTHERS)).astype(int)]
-        elsewhere = [set(words_of(self.splits.pool[i].text)) for i in some]
+        name = self.splits.labels[label]
+        others = [
+            i for i in np.flatnonzero((selection.label != label) & (selection.weight > 0))
+            if name not in self.splits.pool[i].labels
+        ]  # fmt: skip
+        some = np.linspace(0, len(others) - 1, min(len(others), OTHERS)).astype(int)
+        elsewhere = [set(words_of(self.splits.pool[others[k]].text)) for k in some]
         ranked = top_words(self._shares(label, index), WORDS_PER_CARD + len(known), elsewhere)
         top = [(word, share) for word, share in ranked if word not in known][:WORDS_PER_CARD]
         if not top:
