@@ -30,6 +30,10 @@ ALL_OF_THEM = re.compile(r"(all|none)(?: of (?:them|these))? fits?[.!]?", re.IGN
 """Without `fit` it would be open what is meant: all that is there, or all that is asked for?"""
 NEAR = 2
 MAX_TEXT = 500
+PICTURES_ALONE = (
+    "This model reads pictures alone, so what a label means cannot be told it in words. Say what a "
+    "picture shows: “label: NAME”."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,8 @@ class _Reader:
         if not colon or label is None:
             return [], hint if colon else ""
         text = " ".join(words.split())[:MAX_TEXT]
+        if text and any(self._ballot.view.get(key) for key in ("image_path", "pictures", "grid")):
+            return [], PICTURES_ALONE
         return ([Said(f"{verb}.{label}", None, text)] if text else []), ""
 
     def _named(self, key: str, label: str) -> Said:

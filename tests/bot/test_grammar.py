@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import Said, Spoken, read_reply
+from bot.grammar import PICTURES_ALONE, Said, Spoken, read_reply
 from tests.bot.cards import feature_ballot, sample_ballot, which_ballot
 
 FEATURES = feature_ballot("refund", "late delivery", "typo", "price")
@@ -256,3 +256,15 @@ def test_whatever_is_typed_only_known_subjects_are_voted_on(text):
     for one in read_reply(text, FEATURES).said:
         assert one.subject in known
         assert one.value is None or -1 <= one.value <= 1
+
+
+@pytest.mark.parametrize("shown", [{"image_path": "a.png"}, {"pictures": ["a"]}, {"grid": 4}])
+def test_who_describes_a_label_under_a_picture_hears_that_no_words_are_read(shown):
+    ballot = sample_ballot(labels=("cat", "dog"))
+    under_it = ballot.model_copy(update={"view": {**ballot.view, **shown}})
+
+    found = read_reply("about cat: it has whiskers", under_it)
+
+    assert found == Spoken((), PICTURES_ALONE)
+    assert read_reply("about that: maybe", under_it).said == ()
+    assert read_reply("label: dog", under_it).said == read_reply("label: dog", ballot).said != ()
