@@ -135,8 +135,6 @@ def prefer(given: str | None) -> tuple[Choice, ...]:
 
 
 _DEFAULT_TASK = "text-classification"
-_WITH_NAMES = frozenset({_DEFAULT_TASK})
-"""Tasks whose labels have names that a text can be held against; elsewhere signals decide alone."""
 
 
 def kind_of(spec: Mapping[str, Any]) -> Kind:
@@ -159,6 +157,5 @@ def arm_said(arm: str, spec: Mapping[str, Any]) -> str:
 def alone_said(arm: str, spec: Mapping[str, Any]) -> str:
     """What an arm is called in a sentence, where nobody was asked in it."""
     if arm == "no_votes":
-        has_names = spec.get("task", _DEFAULT_TASK) in _WITH_NAMES
-        return "label names only" if has_names else "automatic signals only"
+        return "label names only" if kind_of(spec).has_names else "automatic signals only"
     return {"control": "the control"}.get(arm, arm)

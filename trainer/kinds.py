@@ -21,16 +21,25 @@ class Kind:
             one over it: the mean probability of a held-out token is what is stored.
         asks: what a card is about: does a label fit, is an answer worth learning from, which of two
             answers is better?
+        holds: what its samples are.
+        hub: what the Hugging Face hub calls such a task.
     """
 
     metric: Literal["accuracy", "perplexity"]
     asks: Literal["label", "answer", "pair"]
+    holds: Literal["texts", "images"]
+    hub: str
+
+    @property
+    def has_names(self) -> bool:
+        """Whether a label's name can be held against a sample: both are texts."""
+        return self.asks == "label" and self.holds == "texts"
 
 
 KINDS: Mapping[str, Kind] = {
-    "text-classification": Kind("accuracy", "label"),
-    "image-classification": Kind("accuracy", "label"),
-    "causal-lm": Kind("perplexity", "answer"),
-    "preference": Kind("accuracy", "pair"),
+    "text-classification": Kind("accuracy", "label", "texts", "text-classification"),
+    "image-classification": Kind("accuracy", "label", "images", "image-classification"),
+    "causal-lm": Kind("perplexity", "answer", "texts", "text-generation"),
+    "preference": Kind("accuracy", "pair", "texts", "text-generation"),
 }
 """Task of a spec -> its kind."""

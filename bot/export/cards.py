@@ -17,11 +17,6 @@ from bot.opinions import Heard
 from bot.wording import kind_of
 from storage.models import Ballot, Run
 
-TASKS = {
-    "text-classification": "text-classification", "image-classification": "image-classification",
-    "causal-lm": "text-generation", "preference": "text-generation",
-}  # fmt: skip
-"""Task of a spec -> what the hub calls it."""
 ASKED = {
     "fits": "does the label fit (yes / no / can't tell)",
     "worth": "is the answer worth learning from (yes / no / can't tell)",
@@ -76,7 +71,7 @@ def data_card(told: Told, tables: Sequence[Table], form: str, *, with_names: boo
     front: dict[str, Any] = {
         "pretty_name": f"{told.run.name}, steered by votes",
         "license": "unknown",
-        "task_categories": [TASKS[_task(told.run)]],
+        "task_categories": [kind_of(told.run.spec).hub],
         "tags": ["joulery", "human-feedback", "label-errors"],
         "configs": [
             {"config_name": table.name, "data_files": f"{table.name}.{form}"}
@@ -113,7 +108,7 @@ def model_card(told: Told, written: Mapping[str, Any]) -> str:
         "library_name": "peft",
         "license": "unknown",
         "tags": ["joulery", "lora", _task(run)],
-        **({"pipeline_tag": TASKS[_task(run)]} if _task(run) == "causal-lm" else {}),
+        **({"pipeline_tag": kind_of(spec).hub} if kind_of(spec).asks == "answer" else {}),
         **({"co2_eq_emissions": dict(told.co2)} if told.co2 else {}),
     }
     lora, train = spec.get("lora", {}), spec.get("train", {})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.kinds import KINDS
+
 _CAUSAL = """\
 ```python
 from peft import AutoPeftModelForCausalLM
@@ -38,19 +40,19 @@ with torch.inference_mode():
 labels = [about["labels"][i] for i in logits.argmax(1)]
 ```"""
 _READ = {
-    "text-classification": 'reader.padding_side, reader.pad_token = "right", reader.pad_token or '
+    "texts": 'reader.padding_side, reader.pad_token = "right", reader.pad_token or '
     "reader.eos_token\n"
     '    batch = reader(texts, padding=True, truncation=True, max_length=about["max_tokens"], '
     'return_tensors="pt")',
-    "image-classification": 'batch = reader(pictures, return_tensors="pt")',
+    "images": 'batch = reader(pictures, return_tensors="pt")',
 }
 _POOL = {
-    ("text-classification", "mean"): 'mask = batch["attention_mask"].unsqueeze(-1)\n'
+    ("texts", "mean"): 'mask = batch["attention_mask"].unsqueeze(-1)\n'
     "    vectors = (hidden * mask).sum(1) / mask.sum(1)",
-    ("text-classification", "last"): 'last = batch["attention_mask"].sum(1) - 1\n'
+    ("texts", "last"): 'last = batch["attention_mask"].sum(1) - 1\n'
     "    vectors = hidden[torch.arange(len(hidden)), last]",
-    ("image-classification", "first"): "vectors = hidden[:, 0]",
-    ("image-classification", "mean"): "vectors = hidden.flatten(2).mean(2) if hidden.dim() == 4 "
+    ("images", "first"): "vectors = hidden[:, 0]",
+    ("images", "mean"): "vectors = hidden.flatten(2).mean(2) if hidden.dim() == 4 "
     "else hidden.mean(1)",
 }
 
@@ -64,12 +66,13 @@ def usage(task: str, written: Mapping[str, Any]) -> str:
     """
     if "head" not in written:
         return f"`folder` is where this file lies.\n\n{_CAUSAL.format(base=written['base'])}"
-    is_text = task == "text-classification"
+    holds = KINDS[task].holds
+    is_text = holds == "texts"
     code = _HEAD.format(
         base=written["base"],
         companion="AutoTokenizer" if is_text else "AutoImageProcessor",
-        read=_READ[task],
-        pool=_POOL[task, written["head"]["pooling"]],
+        read=_READ[holds],
+        pool=_POOL[holds, written["head"]["pooling"]],
     )
     given = "`texts` a list of texts" if is_text else "`pictures` a list of RGB pictures"
     return (

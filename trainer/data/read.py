@@ -33,10 +33,6 @@ from trainer.spec import RunSpec
 
 LABELS = {"label": (), "answer": (ANSWER,), "pair": SIDES}
 """What a kind of fine-tuning asks about -> its labels; none where the pool brings its own."""
-TASKS = {
-    "texts": ("text-classification", "causal-lm", "preference"),
-    "images": ("image-classification",),
-}
 ALSO = {"causal-lm": ("messages",)}
 """Task -> keys that may name a column instead."""
 HOLDS = {"builtin:stdlib": "texts", "builtin:digits": "images", "imagefolder": "images"}
@@ -69,8 +65,8 @@ def _read(spec: RunSpec, source: str, split: str, seed: int, skipped: Skipped) -
     data = spec.data
     reader, _, where = source.partition(":")
     kind = HOLDS.get(source) or HOLDS.get(reader)
-    if kind and spec.task not in TASKS[kind]:
-        fitting = " or ".join(TASKS[kind])
+    if kind and KINDS[spec.task].holds != kind:
+        fitting = " or ".join(task for task, known in KINDS.items() if known.holds == kind)
         raise DataError(f"{source} holds {kind}; set task: {fitting}, or name another source")
     if source == "builtin:digits":
         return read_digits(split, seed=seed, limit=data.limit, dirt=data.dirt)
@@ -139,7 +135,7 @@ def _labelled_rows(
     spec: RunSpec, source: str, split: str, skipped: Skipped, draw: Draw | None
 ) -> Iterator[Sample]:
     data = spec.data
-    shows_text = spec.task == "text-classification"
+    shows_text = KINDS[spec.task].holds == "texts"
     what = {"text": data.text} if shows_text else {"image": data.image}
     folders = folders_of(source)
     for sample_id, row in _rows(spec, source, split, {**what, "label": data.label}, draw):
