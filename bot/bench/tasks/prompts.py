@@ -197,7 +197,7 @@ async def trained(
         found |= {"people_s": crew.seconds, "answers": len(crew.votes)}
     report = await arm.segment(1.0, heard)
     if report.selection is not None:
-        found["note"] = report.selection.note
+        found["note"] = report.selection.note or report.selection.undone
     return {**arm.found(), **found, **await asyncio.to_thread(_kept, arm.folder, pool)}
 
 
