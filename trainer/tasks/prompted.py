@@ -148,7 +148,10 @@ class Prompted(Counting, ABC):
         try:
             read = [self.reader.read(messages, answer) for answer in sample.answers]
         except TemplateError as err:  # roles out of order, or ones that it does not know
-            skipped.add(f"{split} chat is not one the model's template takes ({err})", sample.shown)
+            skipped.add(
+                f"{split} chat is not one the model's template takes ({str(err)[:80]})",
+                sample.shown,
+            )
             return False
         whole = tuple(one for one in read if one is not None)
         if len(whole) < len(read):
