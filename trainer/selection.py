@@ -288,15 +288,16 @@ def by_votes(
 def _is_too_low(score: float, model: VoteModel) -> bool:
     """Whether votes rank too badly to be followed where nobody was asked.
 
-    Where label names speak for the ranking too, it has to be surely bad: more than chance would make
-    of a good one. Else nothing but this would show that votes tell little.
+    Where samples have labels it has to be surely bad: more than chance would make of a good one. Votes
+    on prompts and pairs are turned down as soon as it is: nothing but this would show, before any
+    training, that they tell little.
 
     Careless votes cannot deny much: who is right with probability a agrees with a good ranking, and
     with a bad one, only (2a - 1) times as clearly.
     """
     evidence = model.evidence
     clear = float(np.abs(2 * evidence.keep - 1).mean())
-    slack = 0.0 if model.pool.names is None else auc_slack(score, evidence.target > 0)
+    slack = auc_slack(score, evidence.target > 0) if model.pool.hints is None else 0.0
     return score + slack < 0.5 + clear * (MIN_AUC - 0.5)
 
 
