@@ -163,7 +163,7 @@ class _Reader:
         if not colon or label is None:
             return [], hint if colon else ""
         text = " ".join(words.split())[:MAX_TEXT]
-        if text and any(self._ballot.view.get(key) for key in ("image_path", "pictures", "grid")):
+        if text and self._ballot.shows_pictures:
             return [], PICTURES_ALONE
         return ([Said(f"{verb}.{label}", None, text)] if text else []), ""
 

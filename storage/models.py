@@ -270,6 +270,11 @@ class Ballot(Value):
         return self.ask == "fits" and len(self.subjects) > 1
 
     @property
+    def shows_pictures(self) -> bool:
+        """Whether what it asks about is seen, not read."""
+        return any(self.view.get(key) for key in ("image_path", "pictures", "grid"))
+
+    @property
     def cards(self) -> int:
         """What it costs people, in cards: a picture on a sheet is answered like one of its own."""
         return len(self.subjects) if self.is_sheet else 1

@@ -87,6 +87,11 @@ class ArmInTraining:
         self._book(report)
         return report
 
+    def goes_to_its_end(self) -> None:
+        """From here on it is trained as long as a control, however flat its dev set is."""
+        train = self.spec.train.model_copy(update={"patience": 0})
+        self.spec = self.spec.model_copy(update={"train": train})
+
     def branch(self, folder: Path) -> ArmInTraining:
         """The same arm as it stands, to be trained on apart from this one."""
         shutil.copytree(self.folder, folder)

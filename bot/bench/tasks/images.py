@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -144,8 +144,8 @@ class _Run:
         )
         is_worth_it, _ = await ask(arm, jury, ballots, GO_ABOVE)
         opinions = jury.told() if is_worth_it else Opinions()
-        if not is_worth_it:  # it is the control from here on
-            arm.spec = spec_of(replace(cell, arm="control"), self._pool, self._body)
+        if not is_worth_it:
+            arm.goes_to_its_end()
         report = await arm.segment(1.0, opinions)
         found: Row = {
             **arm.found(), "people_s": jury.votes * SECONDS_PER_VOTE, "answers": jury.votes,

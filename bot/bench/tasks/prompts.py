@@ -191,9 +191,8 @@ async def trained(
             bound = THUMBS[KINDS[spec.task].asks].go_above
             planned = partial(ballots, cell.votes, AT_FIRST)
             is_worth_it, _ = await ask(arm, Judging(crew, arm.folder), planned, bound)
-            if not is_worth_it:  # it is the control from here on
-                train = spec.train.model_copy(update={"patience": 0})
-                arm.spec = spec.model_copy(update={"train": train})
+            if not is_worth_it:
+                arm.goes_to_its_end()
             heard = crew.opinions if is_worth_it else Opinions()
             found |= await _known(arm, crew, folder / "measured")
             found["decision"] = "go" if is_worth_it else "no-go"
