@@ -50,6 +50,16 @@ def asleep_items(
     return outgoing.in_thread(channels, run.run_id, f"night:{segment.segment_id}", said)
 
 
+def answers_items(
+    channels: Mapping[str, str], run: Run, segment: Segment, report: SegmentReport
+) -> list[OutboxItem]:
+    """What the model answers by now, for a pause at which nobody is asked anything."""
+    if not report.generations:
+        return []
+    said = messages.own_answers(report.generations)
+    return outgoing.in_thread(channels, run.run_id, f"answers:{segment.segment_id}", said)
+
+
 def thread_items(
     channels: Mapping[str, str],
     run: Run,

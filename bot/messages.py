@@ -41,6 +41,8 @@ from trainer.spec import RunSpec
 MAX_SAMPLE_TEXT = 1500
 MAX_PARTS_TEXT = 2400
 """All parts of a card together: each of three may have 800 characters, or what others leave."""
+MAX_OWN_ANSWER = 500
+"""A prompt and what the model answers, in a thread: three of them must fit into one message."""
 MAX_RANKED = 6
 """Features per label that a thread is told of."""
 
@@ -411,6 +413,15 @@ def not_all_seen(run_id: str, n: int) -> str:
         f"Round {n} of run {run_id} closed, but not every card could be looked at once more: votes "
         "given while the chat was away may not count."
     )
+
+
+def own_answers(shown: Sequence[SampleView]) -> str:
+    """What the model answers by itself, where it stands on no card."""
+    lines = ["What the model answers by now to held-out prompts:"]
+    for view in shown:
+        texts = cut_all([text.strip() or "(empty)" for _, text in view.parts], MAX_OWN_ANSWER)
+        lines += [f"{name}: {text}" for (name, _), text in zip(view.parts, texts, strict=True)]
+    return "\n".join((*lines, "If that is good enough, say `stop` to end here."))
 
 
 def pleased_said(now: Pleased, before: Pleased | None) -> str:

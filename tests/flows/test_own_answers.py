@@ -1,10 +1,12 @@
 """What people say of the model's own answers: heard, told, in nobody's way, and never trained on."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bot.pleased import OUTCOME
 from storage.models import RoundState, RunState, SampleView
-from tests.flows.people import head, open_cards, thread
+from tests.flows.people import ended, head, open_cards, thread
 from tests.flows.untrained import ask_of, untrained
 from trainer.segment import Candidate
 from trainer.spec import RunSpec
@@ -102,3 +104,30 @@ async def test_a_round_without_a_word_on_the_model_s_answers_says_nothing_of_the
 
     assert OUTCOME not in found.outcome
     assert "own answers: the team" not in asked.said()
+
+
+async def test_where_nobody_is_asked_the_thread_shows_what_the_model_answers(
+    open_bot, answers_spec, chat
+):
+    async with open_bot(timezone="Europe/Berlin", quiet_hours="22-7") as bot:
+        bot.house.now = lambda: datetime(2026, 11, 21, 22, 30, tzinfo=UTC)
+        spec = answers_spec(ask={"at": [0.5], "at_night": "continue"})
+        run = await bot.rounds.begin(spec, who="memory:ana")
+        await ended(bot, run)
+
+        [said] = [t for t in thread(chat, head(chat, run).ref) if "the model answers by now" in t]
+        assert said.count("Prompt: ") == said.count("Model's answer: ") == 3
+        assert "say `stop` to end here" in said
+
+
+async def test_a_pause_with_nothing_left_to_ask_shows_what_the_model_answers_and_goes_on(
+    open_bot, answers_spec, chat
+):
+    async with open_bot() as bot:
+        spec = answers_spec(ask={"at": [0.3, 0.6], "cards": 0})  # and its pool has no topics
+        run = await bot.rounds.begin(spec, who="memory:ana")
+        await ended(bot, run)
+
+        assert bot.house.store.votes.rounds(run.run_id) == []
+        texts = thread(chat, head(chat, run).ref)
+        assert sum("What the model answers by now" in text for text in texts) == 2
