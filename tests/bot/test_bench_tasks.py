@@ -110,6 +110,16 @@ def test_what_nobody_planted_is_not_voted_down():
     assert said.rank_of(cards, "cat", "A1") is None
 
 
+def test_praise_is_for_what_is_good_wherever_it_is_shown_and_silent_on_the_rest():
+    cards = [card("cat", ("A1", 0.3), ("B2", 0.2)), card("bird", ("C3", 0.4), ("B2", 0.1))]
+
+    levels = said.praise(cards, ("B2", "C3"), 5)
+    found = said.opinions(levels)
+
+    assert {(o.label, o.feature) for o in found} == {("cat", "B2"), ("bird", "C3"), ("bird", "B2")}
+    assert all(o.value > 0.5 and o.votes == 5 for o in found)
+
+
 def test_words_people_marked_matter_and_others_mislead():
     marks = {"happy": {"love": [True] * 9, "the": [False] * 9, "so": [True, False, False] * 20}}
     cards = [card("happy", ("love", 0.3), ("the", 0.2), ("so", 0.1), ("unheard", 0.1))]
@@ -178,6 +188,23 @@ def test_a_planted_feature_on_no_card_is_said_to_be_unseen():
     (note,) = features.section([planted_row(2, (0.5, 0.5), rank=None)]).notes
 
     assert "on no card in 1 of 1 seeds" in note
+
+
+def test_praise_is_told_by_what_the_model_leans_on_and_what_that_was_good_for():
+    row = planted_row(2, (0.50, 0.55), plain=(0.9, 0.895), train_s=(10.0, 10.2)) | {
+        "kind": "middle",
+        "rank": None,
+    }
+    for name, share in (("before", 0.2), ("plain", 0.2), ("voted", 0.3)):
+        row["looked"][name] = row["looked"][name] | {
+            "shares": {"cat": {"B2": share, "C2": 0.1}, "dog": {"B2": 0.1}, "bird": {}}
+        }
+
+    found = features.section([row])
+
+    assert [f.value for f in found.figures] == pytest.approx([5.0, 5.0, -0.5, 1.02])
+    assert found.tables[0][1][6:9] == ("20.0 %", "20.0 %", "25.0 %")
+    assert found.notes == ()
 
 
 def marked_row(kind, accuracy, marked):

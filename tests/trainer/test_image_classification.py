@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from trainer.data.images import ImageFile
 from trainer.data.samples import Sample, Skipped, Splits
 from trainer.image_backbone import load_image_backbone
 from trainer.marks import Marks
-from trainer.pictures import Pictures, cell_name
+from trainer.pictures import LENT, Pictures, Retouched, cell_name, lending
 from trainer.segment import FeatureOpinion, Opinions
 from trainer.selection import whole_pool
 from trainer.spec import LoraSpec, TrainSpec, parse_spec
@@ -174,7 +175,7 @@ def test_the_cell_that_is_looked_at_has_the_largest_share(splits, tmp_path):
             noise = np.random.default_rng(0).random((len(opened), 3, 32, 32))
             return torch.from_numpy(noise).float()
 
-    pictures._backbone = Bright()
+    pictures.backbone = Bright()
     pictures._read = {}
 
     shares = pictures.cell_shares(np.arange(4), lambda z: z.sum(dim=1))
@@ -232,35 +233,93 @@ def planted(folder: Path, split: str, n: int, *, swapped: bool = False) -> list[
     return samples
 
 
-def test_a_cell_voted_idle_is_covered_in_training_and_no_longer_leant_on(tmp_path):
-    """The patch stands on nine bars in ten; in the test it stands on the posts."""
+def trained(data: Splits, folder: Path, said: Opinions) -> tuple[float, np.ndarray]:
+    """(accuracy on the test set, share of each cell in what speaks for a bar) after some training."""
+    learner = ready(learner_of("vit", data, folder, opinions=said, top_layers=3))
+    optimizer = torch.optim.AdamW(
+        [p for group in learner.trainable().values() for p in group.values()], lr=1e-2
+    )
+    rng, pool = np.random.default_rng(0), whole_pool(learner.view(np.arange(120)))
+    for _ in range(60):
+        loss = learner.losses(rng.integers(120, size=32), pool).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    shares = learner._pictures.cell_shares(np.arange(0, 120, 2), lambda z: learner.head(z)[:, 0])
+    return learner.evaluate("test"), shares.mean(axis=0)
+
+
+MIDDLE = ("B2", "C2", "B3", "C3")
+
+
+@pytest.mark.parametrize(
+    ("value", "cells"),
+    [pytest.param(0.0, ("A1",), id="idle"), pytest.param(1.0, MIDDLE, id="favoured")],
+)
+def test_votes_on_cells_move_what_a_model_leans_on(tmp_path, value, cells):
+    """A patch stands on nine bars in ten; in the test it stands on the posts."""
     pool, dev = planted(tmp_path, "pool", 120), planted(tmp_path, "dev", 20)
     test = planted(tmp_path, "test", 100, swapped=True)
     data = Splits(tuple(pool), tuple(dev), tuple(test), ("bar", "post"), Skipped())
-    idle = Opinions(features=(FeatureOpinion(label="bar", feature="A1", value=0.0, votes=5),))
-    accuracy, share = {}, {}
-    for name, said in (("plain", NOBODY), ("voted", idle)):
-        learner = ready(learner_of("vit", data, tmp_path, opinions=said, top_layers=3))
-        optimizer = torch.optim.AdamW(
-            [p for group in learner.trainable().values() for p in group.values()], lr=1e-2
-        )
-        rng = np.random.default_rng(0)
-        for _ in range(60):
-            loss = learner.losses(
-                rng.integers(120, size=32),
-                whole_pool(learner.view(np.arange(len(learner.splits.pool)))),
-            ).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        accuracy[name] = learner.evaluate("test")
-        shares = learner._pictures.cell_shares(
-            np.arange(0, 120, 2), lambda z, head=learner.head: head(z)[:, 0]
-        )
-        share[name] = float(shares[:, 0, 0].mean())
+    votes = [FeatureOpinion(label="bar", feature=cell, value=value, votes=5) for cell in cells]
 
-    assert accuracy["voted"] > accuracy["plain"] + 0.08
-    assert share["voted"] < share["plain"]
+    before, plain = trained(data, tmp_path, NOBODY)
+    after, voted = trained(data, tmp_path, Opinions(features=tuple(votes)))
+
+    assert after > before + 0.08
+    if value > 0:
+        assert voted[1:3, 1:3].sum() > plain[1:3, 1:3].sum()
+    else:
+        assert voted[0, 0] < plain[0, 0]
+
+
+def test_cells_are_retouched_by_what_people_said_of_them(splits):
+    model = load_image_backbone(
+        saved(Path(splits.pool[0].fields["image"].path).parent / "m", "vit"),
+        None,
+        LoraSpec(),
+        seed=0,
+    )
+    files = [s.fields["image"] for s in splits.pool]
+    plain = Pictures(model, files, compute.set_up(CPU))
+    every = np.arange(len(files))
+    before = plain.pixels(every)
+
+    found = Retouched(plain, {"A1"}, {"B1"})
+    after = found.pixels(every)
+
+    side = before.shape[-1] // 4
+    covered, favoured = after[:, :, :side, :side], after[:, :, :side, side : 2 * side]
+    assert torch.allclose(covered, before.mean(dim=(2, 3), keepdim=True).expand_as(covered))
+    assert torch.equal(favoured, before[:, :, :side, side : 2 * side])
+    assert not found.lent[:, 0, :2].any()
+    i, row, column = np.argwhere(found.lent)[0]
+    cell = np.s_[:, row * side : (row + 1) * side, column * side : (column + 1) * side]
+    assert torch.equal(after[i][cell], before[found.lender[i]][cell])
+    assert torch.equal(plain.pixels(every), before)
+    assert not Retouched(plain, {"A1"}).lent.any()
+
+
+def test_a_tenth_of_the_pictures_borrow_a_cell_the_same_ones_each_time():
+    digests = [hashlib.sha256(bytes([i])).hexdigest() for i in range(256)]
+
+    lent, lender = lending(digests, {"C2"})
+    again, _ = lending(digests[::-1], {"C2"})
+
+    assert lent.sum() == lent[:, 1, 2].sum() == pytest.approx(LENT * 256, rel=0.4)
+    assert (again[::-1] == lent).all()
+    assert len(set(lender.tolist())) > 100
+
+
+def test_favoured_cells_leave_what_steers_a_run_as_it_is(splits, tmp_path):
+    def of(value):
+        said = Opinions(features=(FeatureOpinion(label="red", feature="B2", value=value, votes=5),))
+        return learner_of("vit", splits, tmp_path, opinions=said)
+
+    assert of(0.0).is_covering
+    assert not of(1.0).is_covering
+    assert of(1.0)._covered is not None
+    assert of(0.3)._covered is None
 
 
 def test_a_text_model_is_refused_with_a_remedy(tiny_model):

@@ -53,8 +53,8 @@ class Classification(Counting, ABC):
         inputs: the samples of `pool`, `dev` and `test` as the model reads them.
         compute: where and how precisely.
         folder: where what the frozen layers make of the samples is kept.
-        covered: pool and dev set without what people said misleads, where there is any: what is
-            trained on, and what the run is steered by. A test set is never covered.
+        covered: pool and dev set as people's votes on features have them, where there are any: what
+            is trained on, and what the run is steered by. A test set is never covered.
     """
 
     is_two_sided = thins = writes = False
@@ -269,8 +269,8 @@ class Classification(Counting, ABC):
 
     @property
     def is_covering(self) -> bool:
-        """Whether something that people said misleads is kept from training."""
-        return self._covered is not None
+        """Whether something that people said misleads is kept from what steers the run."""
+        return self._seen["dev"] is not self._held_out["dev"]
 
     @torch.inference_mode()
     def evaluate(self, split: Literal["dev", "test"]) -> float:

@@ -15,7 +15,7 @@ from trainer.cut import ModelError
 from trainer.data.images import longer_side, opened
 from trainer.data.samples import Splits
 from trainer.image_backbone import ImageBackbone, load_image_backbone
-from trainer.pictures import GRID, Pictures, all_cells, cell_name
+from trainer.pictures import GRID, Pictures, Retouched, all_cells, cell_name
 from trainer.segment import FeatureOpinion, Opinions
 from trainer.selection import Selection
 from trainer.spec import RunSpec
@@ -25,8 +25,9 @@ from trainer.tasks.registry import NOBODY, Task
 
 CELLS_PER_CARD = 6
 PICTURES_PER_CARD = 4
-IDLE = 0.15
-"""Importance below which a cell the model looks at is covered: it sees something beside the point."""
+IDLE, FAVOURED = 0.15, 0.5
+"""Importance below which a cell is covered, as what is seen there is beside the point, and from which
+on it is favoured: what the others show is then exchanged now and then."""
 
 
 class ImageClassification(Classification):
@@ -50,15 +51,14 @@ class ImageClassification(Classification):
         )
         inputs: dict[Literal["pool", "dev", "test"], Inputs]
         inputs = {"pool": self._pictures, "dev": dev, "test": test}
-        cells = below(IDLE, opinions.features) & {cell_name(*cell) for cell in all_cells()}
-        covered = None
-        if cells:
-            pool, dev = (
-                Pictures(model, [s.fields["image"] for s in split], compute, cells)
-                for split in (splits.pool, splits.dev)
-            )
-            covered = (pool, dev)
-        super().__init__(splits, model, inputs, compute, folder, covered)
+        cells = {cell_name(*cell) for cell in all_cells()}
+        said = [o for o in opinions.features if o.feature in cells]
+        idle, favoured = below(IDLE, said), {o.feature for o in said} - below(FAVOURED, said)
+        retouched = None
+        if idle or favoured:
+            pool = Retouched(self._pictures, idle, favoured)
+            retouched = (pool, Retouched(dev, idle) if idle else dev)
+        super().__init__(splits, model, inputs, compute, folder, retouched)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Nothing that is said in words can be compared with pictures."""
@@ -113,7 +113,7 @@ class ImageClassification(Classification):
         return [{cell_name(*cell): float(one[cell]) for cell in all_cells()} for one in shares]
 
     def lean(self, opinions: Sequence[FeatureOpinion]) -> np.ndarray | None:
-        """None: cells are covered in training, no sample weighs more for them."""
+        """None: cells act by what is covered in training, no sample weighs more for them."""
         return None
 
 

@@ -35,18 +35,24 @@ PEOPLE = 5
 READERS = 3
 """One vote each on every word of the cards, by recorded reasons."""
 CHANCE = 50.0  # % right by chance where people marked words: two classes, of one size
-PLANTED, MARKED = ("word", "patch"), ("tweets", "cos_e")
+PLANTED, PRAISED, MARKED = ("word", "patch"), ("middle",), ("tweets", "cos_e")
+MIDDLE = ("B2", "C2", "B3", "C3")
+"""What people praise who say nothing of the patch in the corner: there the animals and things are."""
+PICTURES = (
+    "cifar10_train_n/cifar10_train_0_9999.parquet", "cifar10_test_h/cifar10_test.parquet",
+)  # fmt: skip
 NEEDS = {
     "word": ("tweet_spans/train.parquet",),
     "tweets": ("tweet_spans/train.parquet",),
     "cos_e": ("cos_e/cose.jsonl",),
-    "patch": (
-        "cifar10_train_n/cifar10_train_0_9999.parquet", "cifar10_test_h/cifar10_test.parquet",
-    ),
-}  # fmt: skip
-NOT_QUICK = ("cos_e",)
-"""Nothing learns these questions in a few epochs: what a model leans on there means nothing."""
-SAMPLES = {"word": 1500, "patch": 2000, "tweets": 1500, "cos_e": 1500}
+    "patch": PICTURES,
+    "middle": PICTURES,
+}
+POOLS = {"middle": "patch"}
+"""Kinds with the pools of another."""
+NOT_QUICK = ("cos_e", "middle")
+"""Nothing learns the questions of CoS-E in a few epochs: what a model leans on there means nothing."""
+SAMPLES = {"word": 1500, "patch": 2000, "middle": 2000, "tweets": 1500, "cos_e": 1500}
 """Of a pool; two thirds of it where it is quick."""
 
 
@@ -62,6 +68,11 @@ class Cell:
     def key(self) -> str:
         """Its name; equal cells give equal results."""
         return f"features-{self.kind}-{self.n}-{self.seed}"
+
+    @property
+    def pool(self) -> tuple[str, int, int]:
+        """What its pool is cooked from."""
+        return POOLS.get(self.kind, self.kind), self.n, self.seed
 
 
 class Features:
@@ -95,7 +106,7 @@ class Features:
         """Cook the pools of some cells."""
         cells = [self._cells[key] for key in keys]
         order = {
-            "source": str(self._setting.source), "pools": [(c.kind, c.n, c.seed) for c in cells],
+            "source": str(self._setting.source), "pools": list(dict.fromkeys(c.pool for c in cells)),
             "out": str(self._setting.pools),
         }  # fmt: skip
         await run_module("trainer.bench.plants", order)
@@ -117,7 +128,7 @@ class Features:
 
 
 async def _carried_out(cell: Cell, pools: Path, folder: Path, launcher: LocalLauncher) -> Row:
-    pool = pools / f"{cell.kind}-{cell.n}-{cell.seed}"
+    pool = pools / "-".join(map(str, cell.pool))
     about = json.loads((pool / "about.json").read_text(encoding="utf-8"))
     asked = ArmInTraining(cell.key, "human", _spec(cell, pool, about), folder / "asked", launcher)
     asked.folder.mkdir(parents=True)
@@ -159,6 +170,8 @@ def _answers(
 ) -> list[said.Level]:
     if cell.kind in PLANTED:
         return said.against(cards, about["feature"], PEOPLE)
+    if cell.kind in PRAISED:
+        return said.praise(cards, MIDDLE, PEOPLE)
     marks = json.loads((pool / "marks.json").read_text(encoding="utf-8"))
     return said.by_marks(cards, marks, READERS, np.random.default_rng([cell.seed, 45]))
 
@@ -171,7 +184,7 @@ def _step_cost(report: SegmentReport) -> dict[str, float]:
 
 def _spec(cell: Cell, pool: Path, about: dict[str, Any]) -> RunSpec:
     ending = about["ending"]
-    images = cell.kind == "patch"
+    images = about["ending"] == "parquet"
     return parse_spec(
         {
             "name": "bench", "model": about["body"] if images else "minilm",
@@ -208,12 +221,17 @@ def section(rows: Sequence[Row]) -> Section:
                 notes.append(
                     f"{kind}: on no card in {unseen} of {len(mine)} seeds, so not voted on."
                 )
+    for kind in PRAISED:
+        mine = [row for row in rows if row["kind"] == kind]
+        if mine:
+            figures += _praised_figures(kind, mine)
+            tables.append(_praised_table(kind, mine))
     for kind in MARKED:
         mine = [row for row in rows if row["kind"] == kind]
         if mine:
             figures += _marked_figures(kind, mine)
             tables.append(_marked_table(kind, mine))
-    tables += [shifts_table(shifts_of(row)[:6]) for row in rows[: len(PLANTED) + len(MARKED)]]
+    tables += [shifts_table(shifts_of(row)[:6]) for row in rows[: len(PLANTED + PRAISED + MARKED)]]
     return Section(tuple(gates(rows)), tuple(figures), tuple(tables), tuple(notes))
 
 
@@ -291,6 +309,44 @@ def _planted_table(kind: str, rows: Sequence[Row]) -> Table:
             f"{row['cpu_s']['voted']:.1f} / {row['cpu_s']['plain']:.1f}",
         ))  # fmt: skip
     return table
+
+
+def _praised_figures(kind: str, rows: Sequence[Row]) -> list[Figure]:
+    swapped, plain = _points(rows, "swapped"), _points(rows, "plain")
+    share = [100 * (_praised_share(row, "voted") - _praised_share(row, "plain")) for row in rows]
+    return [
+        Figure(f"{kind}: attribution on praised cells, with votes over without, {interval(share)}",
+               _mean(share), "points", ">= 0"),
+        Figure(f"{kind}: {PEOPLE} people's praise, shortcut on all other classes, "
+               f"{interval(swapped)}", _mean(swapped), "points", ">= 0"),
+        Figure(f"{kind}: the same without the shortcut, {interval(plain)}", _mean(plain),
+               "points", ">= -1"),
+        Figure(f"{kind}: a training step with votes, CPU time",
+               _mean([step_ratio(row) for row in rows]), "of one without", "<= 1.05"),
+    ]  # fmt: skip
+
+
+def _praised_table(kind: str, rows: Sequence[Row]) -> Table:
+    table: Table = [(
+        kind, "seed", "swapped: without votes", "with", "plain: without votes", "with",
+        "share on praised cells: before", "without votes", "with", "per step",
+    )]  # fmt: skip
+    for row in rows:
+        accuracy = [
+            100 * row["looked"][name]["accuracy"][test]
+            for test in ("swapped", "plain") for name in ("plain", "voted")
+        ]  # fmt: skip
+        share = [100 * _praised_share(row, name) for name in ("before", "plain", "voted")]
+        table.append((
+            kind, str(row["seed"]), *(f"{x:.1f}" for x in accuracy),
+            *(f"{x:.1f} %" for x in share), f"{step_ratio(row):.2f}",
+        ))  # fmt: skip
+    return table
+
+
+def _praised_share(row: Row, name: str) -> float:
+    """Of a label's attribution, what lies on what was praised for it; mean over labels."""
+    return _mean([sum(share.values()) for share in row["looked"][name]["shares"].values() if share])
 
 
 def _marked_figures(kind: str, rows: Sequence[Row]) -> list[Figure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -36,6 +36,17 @@ def against(cards: Sequence[FeatureView], planted: str, voters: int) -> list[Lev
     label, feature, _ = max(odd or shown, key=lambda one: one[2])
     value = MISLEADS if odd else SOMEWHAT
     return [(label, feature, f"p{i}", value) for i in range(voters)]
+
+
+def praise(cards: Sequence[FeatureView], good: Collection[str], voters: int) -> list[Level]:
+    """One vote of each of some people on everything shown that matters; nothing about the rest."""
+    return [
+        (card.label, feature, f"p{i}", MATTERS)
+        for card in cards
+        for feature in card.features
+        if feature in good
+        for i in range(voters)
+    ]
 
 
 def rank_of(cards: Sequence[FeatureView], label: str, feature: str) -> int | None:
