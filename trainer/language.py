@@ -68,7 +68,8 @@ class LanguageModel(CutModel):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """What the head makes of last hidden states: float32 (..., vocabulary)."""
-        logits: Tensor = self.lm_head(hidden).float()
+        weight = cast(Tensor, self.lm_head.weight)  # of fewer bits beside frozen weights of four
+        logits: Tensor = self.lm_head(hidden.to(weight.dtype)).float()
         return self._cap * torch.tanh(logits / self._cap) if self._cap else logits
 
     @torch.inference_mode()
@@ -278,18 +279,23 @@ def load_language_model(
 
 
 def _four_bits() -> dict[str, Any]:
-    """Options of a model whose frozen weights take four bits each (QLoRA, Dettmers et al. 2023)."""
+    """Those options, where they can be had."""
     if not torch.cuda.is_available():
         raise ModelError(
             "quantize = '4bit' needs a CUDA device, and there is none here; set quantize: none"
         )
     if find_spec("bitsandbytes") is None:
         raise ModelError("quantize = '4bit' needs bitsandbytes; run: pip install 'joulery[cuda]'")
+    return nf4({"": 0})
+
+
+def nf4(device_map: dict[str, int | str]) -> dict[str, Any]:
+    """Options of a model whose frozen weights take four bits each (QLoRA, Dettmers et al. 2023)."""
     config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )  # fmt: skip
-    return {"quantization_config": config, "dtype": torch.bfloat16, "device_map": {"": 0}}
+    return {"quantization_config": config, "dtype": torch.bfloat16, "device_map": device_map}
 
 
 def _head_of(whole: PreTrainedModel) -> nn.Module:

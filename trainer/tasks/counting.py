@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from torch import nn
 
@@ -46,7 +48,13 @@ class Counting:
 def weights_of(model: nn.Module) -> int:
     """Weights that a token is multiplied with."""
     return sum(
-        p.numel()
+        _count(p)
         for name, p in model.named_parameters()
         if not any(part in name for part in IS_LOOKED_UP)
     )
+
+
+def _count(parameter: nn.Parameter) -> int:
+    """How many numbers it stands for: in four bits two of them share a byte."""
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else math.prod(state.shape)
