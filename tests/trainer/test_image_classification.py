@@ -311,15 +311,11 @@ def test_a_tenth_of_the_pictures_borrow_a_cell_the_same_ones_each_time():
     assert len(set(lender.tolist())) > 100
 
 
-def test_favoured_cells_leave_what_steers_a_run_as_it_is(splits, tmp_path):
-    def of(value):
-        said = Opinions(features=(FeatureOpinion(label="red", feature="B2", value=value, votes=5),))
-        return learner_of("vit", splits, tmp_path, opinions=said)
+@pytest.mark.parametrize(("value", "acts"), [(-1.0, True), (0.0, True), (0.3, False), (1.0, True)])
+def test_cells_act_that_matter_much_or_not_at_all(splits, tmp_path, value, acts):
+    said = Opinions(features=(FeatureOpinion(label="red", feature="B2", value=value, votes=5),))
 
-    assert of(0.0).is_covering
-    assert not of(1.0).is_covering
-    assert of(1.0)._covered is not None
-    assert of(0.3)._covered is None
+    assert learner_of("vit", splits, tmp_path, opinions=said).is_covering is acts
 
 
 def test_a_text_model_is_refused_with_a_remedy(tiny_model):

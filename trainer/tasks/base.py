@@ -90,7 +90,7 @@ class Learner(Protocol):
 
     @property
     def is_covering(self) -> bool:
-        """Whether something that people said misleads is kept from what steers the run."""
+        """Whether votes on features change what is trained on, and what steers the run."""
 
     def prepare(self, first: np.ndarray, rows: np.ndarray, marks: Marks) -> None:
         """Compute what the frozen layers make of `rows`, unless it is known.

@@ -269,8 +269,8 @@ class Classification(Counting, ABC):
 
     @property
     def is_covering(self) -> bool:
-        """Whether something that people said misleads is kept from what steers the run."""
-        return self._seen["dev"] is not self._held_out["dev"]
+        """Whether votes on features change what is trained on, and what steers the run."""
+        return self._covered is not None
 
     @torch.inference_mode()
     def evaluate(self, split: Literal["dev", "test"]) -> float:

@@ -25,9 +25,9 @@ from trainer.tasks.registry import NOBODY, Task
 
 CELLS_PER_CARD = 6
 PICTURES_PER_CARD = 4
-IDLE, FAVOURED = 0.15, 0.5
-"""Importance below which a cell is covered, as what is seen there is beside the point, and from which
-on it is favoured: what the others show is then exchanged now and then."""
+IDLE, FAVOURED = 0.15, 0.85
+"""Importance below which a cell is covered, as what is seen there is beside the point; and from which
+on it is favoured: what the others show is then exchanged now and then. Neutral is .5."""
 
 
 class ImageClassification(Classification):
@@ -56,8 +56,10 @@ class ImageClassification(Classification):
         idle, favoured = below(IDLE, said), {o.feature for o in said} - below(FAVOURED, said)
         retouched = None
         if idle or favoured:
-            pool = Retouched(self._pictures, idle, favoured)
-            retouched = (pool, Retouched(dev, idle) if idle else dev)
+            retouched = (
+                Retouched(self._pictures, idle, favoured),
+                Retouched(dev, idle, favoured),
+            )
         super().__init__(splits, model, inputs, compute, folder, retouched)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

@@ -29,7 +29,12 @@ from trainer.spec import RunSpec, parse_spec
 FILES = ("cifar10_train_n/cifar10_train_0_9999.parquet", "cifar10_test_h/cifar10_test.parquet")
 RECIPES = ("sys", "enr", "h1")
 ARMS = ("control", "oracle", "frozen-lr", "cleanlab", "human")
-NOT_QUICK = ("cleanlab",)
+QUICK_ARMS = {
+    "sys": ("control", "oracle", "frozen-lr", "human"),
+    "enr": ("control", "oracle", "human"),
+    "h1": ("control", "human"),
+}
+"""What the rows of a recipe need, gates included."""
 VOTES = 200
 ROUNDS = 3
 """Ballots after the audit; before the first step they cost next to nothing."""
@@ -70,12 +75,11 @@ class Images:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         n = 2000 if setting.is_quick else 3000
-        arms = [arm for arm in ARMS if not (setting.is_quick and arm in NOT_QUICK)]
         cells = [
             Cell(recipe, n, seed, arm)
             for seed in setting.seeds
             for recipe in RECIPES
-            for arm in arms
+            for arm in (QUICK_ARMS[recipe] if setting.is_quick else ARMS)
         ]
         self._cells = {cell.key: cell for cell in cells}
 

@@ -39,12 +39,11 @@ def against(cards: Sequence[FeatureView], planted: str, voters: int) -> list[Lev
 
 
 def praise(cards: Sequence[FeatureView], good: Collection[str], voters: int) -> list[Level]:
-    """One vote of each of some people on everything shown that matters; nothing about the rest."""
+    """One vote of each of some people on all that is shown: what is good matters, the rest somewhat."""
     return [
-        (card.label, feature, f"p{i}", MATTERS)
+        (card.label, feature, f"p{i}", MATTERS if feature in good else SOMEWHAT)
         for card in cards
         for feature in card.features
-        if feature in good
         for i in range(voters)
     ]
 
