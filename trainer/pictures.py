@@ -134,7 +134,7 @@ def lending(digests: Sequence[str], cells: Collection[str]) -> tuple[np.ndarray,
     """
     lent = np.zeros((len(digests), GRID, GRID), bool)
     lender = np.zeros(len(digests), np.int64)
-    for i, digest in enumerate(digests):
+    for i, digest in enumerate(digests if cells else ()):
         rng = np.random.default_rng(int(digest, 16))
         lent[i] = rng.random((GRID, GRID)) < LENT
         lender[i] = rng.integers(len(digests))
