@@ -417,11 +417,21 @@ def not_all_seen(run_id: str, n: int) -> str:
 
 def own_answers(shown: Sequence[SampleView]) -> str:
     """What the model answers by itself, where it stands on no card."""
-    lines = ["What the model answers by now to held-out prompts:"]
+    said = []
     for view in shown:
-        texts = cut_all([text.strip() or "(empty)" for _, text in view.parts], MAX_OWN_ANSWER)
-        lines += [f"{name}: {text}" for (name, _), text in zip(view.parts, texts, strict=True)]
-    return "\n".join((*lines, "If that is good enough, say `stop` to end here."))
+        names = [name for name, _ in view.parts]
+        texts = cut_all(
+            [" ".join(text.split()) or "(empty)" for _, text in view.parts], MAX_OWN_ANSWER
+        )
+        lines = [f"{name}: {text}" for name, text in zip(names, texts, strict=True)]
+        said.append("• " + "\n  ".join(lines))
+    return "\n".join(
+        (
+            "What the model answers by now to held-out prompts:",
+            *said,
+            "If that is good enough, say `stop` to end here.",
+        )
+    )
 
 
 def pleased_said(now: Pleased, before: Pleased | None) -> str:

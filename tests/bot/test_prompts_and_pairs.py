@@ -10,7 +10,7 @@ from bot.ask import questions, to_repeat
 from bot.dirt import is_audit
 from bot.grammar import read_reply
 from bot.jury import HAPPY_WITH, Colleague, answer, better_label, levels, prefer
-from bot.messages import cut_all, question, round_closed, with_tally
+from bot.messages import cut_all, own_answers, question, round_closed, with_tally
 from bot.opinions import opinions
 from bot.votes import hear
 from storage.models import Arm, ArmState, FeatureView, Run, RunState, SampleView, SubjectKind
@@ -291,6 +291,25 @@ def test_the_model_s_own_answers_can_be_answered_in_words():
 def test_an_audit_stays_one_beside_the_model_s_own_answers():
     assert is_audit(asked("causal-lm", answered(role="audit"), generations=(OWN,)).ballots)
     assert not is_audit(asked("causal-lm", answered(), generations=(OWN,)).ballots)
+
+
+def test_own_answers_in_a_thread_are_short_and_one_line_each():
+    long = SampleView(
+        sample_id="d2", parts=(("Prompt", "Why?\n\nTell me."), ("Model's answer", "so " * 900))
+    )
+    empty = SampleView(sample_id="d3", parts=(("Prompt", "And?"), ("Model's answer", " ")))
+
+    first, *lines, last = own_answers([OWN, long, empty]).splitlines()
+
+    assert first == "What the model answers by now to held-out prompts:"
+    assert [line.strip(" •").partition(":")[0] for line in lines] == [
+        "Prompt",
+        "Model's answer",
+    ] * 3
+    assert lines[2] == "• Prompt: Why? Tell me."
+    assert lines[5] == "  Model's answer: (empty)"
+    assert sum(map(len, lines)) < 1800
+    assert "`stop`" in last
 
 
 def test_labels_are_asked_about_in_the_words_they_always_were():
