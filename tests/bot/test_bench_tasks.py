@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from bot import sheets
 from bot.bench.figures import Figure
 from bot.bench.learning.summary import Results
-from bot.bench.tasks import features, images, report, said, suite
+from bot.bench.tasks import features_summary, images, report, said, suite
 from bot.bench.tasks import sheets as read_sheets
 from bot.bench.tasks.groups import Section, Setting, not_there
 from bot.bench.tasks.recorded import RecordedJury
@@ -178,7 +178,7 @@ def test_votes_against_a_shortcut_are_held_to_the_same_training_without_them():
         planted_row(3, (0.50, 0.58), plain=(0.9, 0.88), train_s=(10.0, 10.2), rank=3),
     ]
 
-    first, swapped, plain, step = features.section(rows).figures
+    first, swapped, plain, step = features_summary.section(rows).figures
 
     assert (first.value, first.holds) == (1.0, False)
     assert swapped.value == pytest.approx(9.0)
@@ -187,7 +187,7 @@ def test_votes_against_a_shortcut_are_held_to_the_same_training_without_them():
 
 
 def test_a_planted_feature_on_no_card_is_said_to_be_unseen():
-    (note,) = features.section([planted_row(2, (0.5, 0.5), rank=None)]).notes
+    (note,) = features_summary.section([planted_row(2, (0.5, 0.5), rank=None)]).notes
 
     assert "on no card in 1 of 1 seeds" in note
 
@@ -202,7 +202,7 @@ def test_praise_is_told_by_what_the_model_leans_on_and_what_that_was_good_for():
             "shares": {"cat": {"B2": share, "C2": 0.1}, "dog": {"B2": 0.1}, "bird": {}}
         }
 
-    found = features.section([row])
+    found = features_summary.section([row])
 
     assert [f.value for f in found.figures] == pytest.approx([5.0, 5.0, -0.5, 1.02])
     assert found.tables[0][1][6:9] == ("20.0 %", "20.0 %", "25.0 %")
@@ -225,7 +225,7 @@ def test_what_a_model_leans_on_means_nothing_where_it_is_right_by_chance():
         marked_row("tweets", (0.90, 0.91), (0.36, 0.37)), marked_row("cos_e", (0.51, 0.5), (0.2, 0.3))
     ]  # fmt: skip
 
-    found = features.section(rows)
+    found = features_summary.section(rows)
 
     assert [said[:6] for said in found.void] == ["cos_e:"]
     assert [f.value for f in found.figures[:2]] == pytest.approx([1.0, 1.0])
