@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.messages import cut
+from bot.cutting import cut
 from bot.votes import CONFLICT
 from storage.models import Ballot, FeatureView, SampleView, SheetView, Subject
 

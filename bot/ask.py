@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot import messages, outgoing
+from bot import cards, messages, outgoing
 from bot.dirt import is_audit
 from bot.quiet import ALWAYS_DAY, Quiet
 from bot.together import drawn, options, together
@@ -90,12 +90,12 @@ def questions(
     )
     kind = KINDS[spec.task]
     words_for = report.labels if kind.asks == "label" else ()  # labels people can explain
-    cards = together(report.candidates, kind, round_.round_id)
+    groups = together(report.candidates, kind, round_.round_id)
     ballots = [
         _sample_ballot(round_, i, shown[0], report.labels, spec)
         if len(shown) == 1
         else _sheet_ballot(round_, i, shown, report.labels, run.folder, spec)
-        for i, shown in enumerate(cards)
+        for i, shown in enumerate(groups)
     ]
     ballots += [
         _own_ballot(round_, len(ballots) + i, view, spec.ask)
@@ -117,7 +117,7 @@ def questions(
     items += [
         outgoing.post(
             outgoing.card_key(ballot.ballot_id, platform), platform, channel,
-            messages.question(
+            cards.question(
                 ballot, spec, closes=closes, experts=_known_by(ballot, experts),
                 until=round_.closes_at,
             ),
@@ -279,7 +279,7 @@ def _question(
     if kind.asks == "pair":
         return "prefer", prefer(given)
     offered = options(candidate, labels)
-    return ("which", messages.which(offered, given)) if offered else ("fits", FITS)
+    return ("which", cards.which(offered, given)) if offered else ("fits", FITS)
 
 
 def _own_ballot(round_: Round, number: int, view: SampleView, ask: AskSpec) -> Ballot:

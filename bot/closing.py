@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.base import Ref
-from bot import accounts, alerts, digest, messages, outgoing, pleased, safety, weighing
+from bot import accounts, alerts, cards, digest, messages, outgoing, pleased, safety, weighing
 from bot.house import House
 from bot.opinions import counted, opinions
 from bot.wording import kind_of
@@ -80,8 +80,8 @@ def final_cards(
     """The cards as they look once nobody can answer them any more."""
     spec, items = RunSpec.model_validate(run.spec), []
     for ballot in ballots:
-        card = messages.question(ballot, spec, closes="closed")
-        card = messages.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
+        card = cards.question(ballot, spec, closes="closed")
+        card = cards.with_tally(card, ballot, answers[ballot.ballot_id], is_closed=True)
         items += [
             outgoing.edit(outgoing.card_key(ballot.ballot_id, platform), platform, channel, card)
             for platform, channel in house.channels.items()

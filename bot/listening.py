@@ -15,7 +15,7 @@ from adapters.base import (
     Ref,
     ReplyDeleted,
 )
-from bot import ask, closing, members, messages, outgoing, post, votes
+from bot import ask, cards, closing, members, outgoing, post, votes
 from bot.access import Access
 from bot.house import House
 from storage.models import (
@@ -133,7 +133,7 @@ class Listening:
         key = f"extended:{round_.round_id}:{round_.closes_at.isoformat()}"
         items = outgoing.in_thread(house.channels, run.run_id, key, said)
         for ballot in house.store.votes.ballots(round_id=round_.round_id):
-            card = messages.question(
+            card = cards.question(
                 ballot, spec, closes=f"closes by {closes}", until=round_.closes_at
             )
             items += [

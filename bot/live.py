@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.base import Board, ChatError, HasBoard, Series
-from bot import messages, metrics, outgoing, words
+from bot import cards, metrics, outgoing, words
 from bot.energy.outlook import Foreteller
 from bot.history import ArmHistory, Point, histories, is_of
 from bot.house import House
@@ -115,7 +115,7 @@ class Live:
         is_estimated = any(curve.total.measured_share < 0.5 for curve in curves)
         outlook = await self._foreteller.lines(run, is_estimated=is_estimated)
         note = await self._note(run)
-        card = messages.head(run, spec, shown, note, outlook, house.probe.lines)
+        card = cards.head(run, spec, shown, note, outlook, house.probe.lines)
         text = card.model_dump_json()
         if self._shown.get(run_id) == text:
             return

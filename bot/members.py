@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from adapters.base import ChatError, ForgetsPeople, Inbound
 from bot.clocks import language_named, zone_named
+from bot.cutting import plain_name
 from bot.house import House
-from bot.messages import plain_name
 from storage.database import StoreError
 from storage.models import Member
 from storage.store.members import GONE

@@ -29,7 +29,7 @@ from adapters.base import (
     Ref,
     ReplyCtx,
 )
-from bot import messages
+from bot import cards
 from bot.showable import is_readable, showable
 from storage.database import StoreError
 from storage.models import ClaimedItem, OutboxItem, OutboxKind
@@ -155,7 +155,7 @@ class Sender:
             case OutboxKind.SAY:
                 where = Ref.parse(item.target_ref) if item.target_ref else item.channel
                 pictures, lost = await _readable(payload["pictures"])
-                text = messages.without_lost(payload["text"], lost)
+                text = cards.without_lost(payload["text"], lost)
                 return await platform.say(where, text, item.key, pictures=pictures)
             case OutboxKind.WHISPER:
                 assert item.target is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from adapters.base import MAX_PICTURE, Card
-from bot import messages
+from bot import cards
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def showable(card: Card) -> Card:
     lost = [picture for picture in card.pictures if not is_readable(Path(picture.path))]
     for picture in lost:
         log.warning("picture not shown", extra={"picture": picture.path, "card": card.title})
-    return messages.without_pictures(card, lost)
+    return cards.without_pictures(card, lost)
 
 
 def is_readable(path: Path) -> bool:

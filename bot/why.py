@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot import ask, messages, safety, words
+from bot import ask, cutting, safety, words
 from bot.answered import answer_said, sample_said, subject_of, view_of
 from bot.house import House
 from bot.members import shown_name
@@ -107,7 +107,7 @@ async def about_sample(
     story = await house.call(read_story, store, run, sample_id)
     if not story.cards and story.fate is None and story.segment is not None:
         raise WhyError(
-            f"no sample “{messages.cut(sample_id, 40)}” was looked at in run {run.run_id} so far; "
+            f"no sample “{cutting.cut(sample_id, 40)}” was looked at in run {run.run_id} so far; "
             "cards show a sample's id at their foot"
         )
     members = await house.call(store.votes.members)
@@ -208,11 +208,11 @@ def told(story: Story, kind: Kind, members: Mapping[str, Member], house: House) 
 def _introduced(story: Story) -> str:
     """Which sample it is, and how many it stands for."""
     known = story.fate
-    shown = [messages.cut(story.sample_id, 80)]
+    shown = [cutting.cut(story.sample_id, 80)]
     if story.cards:
         shown.append(sample_said(view_of(story.cards[-1].ballot, story.cards[-1].subject.key)))
     if known is not None and not any(card.is_open for card in story.cards):
-        shown.append(f"filed under “{messages.cut(known.given, 40)}”")
+        shown.append(f"filed under “{cutting.cut(known.given, 40)}”")
     said = f"Sample {', '.join(shown)}."
     if known is not None and known.copies > 1:
         said += f" {words.count(known.copies)} samples say the same, or nearly so."
@@ -251,7 +251,7 @@ def _fate(story: Story, kind: Kind) -> list[str]:
     found = story.fate
     if found is None:
         return ["It was not looked at yet: only a part of the pool is, and more where that helps."]
-    under = messages.cut(found.label, 40)
+    under = cutting.cut(found.label, 40)
     place = (
         f"no. {words.count(found.place)} of {words.count(found.of)} under “{under}” by how sure we "
         f"are, of which {words.count(found.kept)} are trained on"

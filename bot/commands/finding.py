@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import messages
+from bot import cutting
 from bot.commands.grammar import Command, CommandError, is_about_time, is_run
 from bot.verbs import BY_NAME
 from storage.models import Run
@@ -28,7 +28,7 @@ def run_of(store: RunStore, command: Command, here: str | None) -> Run | None:
     if name is not None:
         run = store.get(name)
         if run is None:
-            raise CommandError(f"there is no run {messages.cut(name, 30)}; say status")
+            raise CommandError(f"there is no run {cutting.cut(name, 30)}; say status")
         return run
     runs = store.all()
     moving = [run for run in runs if not run.state.is_final]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot import messages
+from bot import cutting
 from bot.energy.budget import KINDS as UNITS
 from bot.verbs import ALL, BY_NAME
 
@@ -56,14 +56,14 @@ def parse(text: str) -> Command:
     verb, *rest = parts
     spoken = BY_NAME.get(verb.lower())
     if spoken is None:
-        raise CommandError(f"I don't know “{messages.cut(verb, 30)}”; say {', '.join(BY_NAME)}")
+        raise CommandError(f"I don't know “{cutting.cut(verb, 30)}”; say {', '.join(BY_NAME)}")
     rest = _joined(rest)
     flags = frozenset(p.lstrip(DASHES).lower() for p in rest if p[0] in DASHES and "=" not in p)
     options = dict(p.lstrip(DASHES).split("=", 1) for p in rest if "=" in p)
     names = tuple(p for p in rest if "=" not in p and p[0] not in DASHES)
     too_long = next((name for name in names if len(name) > MAX_CONFIRMED), None)
     if too_long is not None and (spoken.confirms or spoken.confirms_others):
-        raise CommandError(f"“{messages.cut(too_long, 30)}” is too long")
+        raise CommandError(f"“{cutting.cut(too_long, 30)}” is too long")
     known_flags = {o.name for o in spoken.shown.options if o.kind == "flag"}
     known_options = {o.name for o in spoken.shown.options if o.is_named}
     unknown = [*(flags - known_flags - {"yes"}), *(options.keys() - known_options)]
@@ -71,11 +71,11 @@ def parse(text: str) -> Command:
         there_is = [f"--{f}" for f in sorted(known_flags)]
         there_is += [f"{o}=..." for o in sorted(known_options)]
         there = f"there is {', '.join(there_is)}" if there_is else f"{verb.lower()} takes none"
-        raise CommandError(f"I don't know “{messages.cut(unknown[0], 30)}”; {there}")
+        raise CommandError(f"I don't know “{cutting.cut(unknown[0], 30)}”; {there}")
     if len(names) > spoken.most_names:
         extra = names[spoken.most_names]
         hint = f"; did you mean --{extra}?" if extra.lower() in FLAGS else ""
-        raise CommandError(f"I don't know what “{messages.cut(extra, 30)}” means there{hint}")
+        raise CommandError(f"I don't know what “{cutting.cut(extra, 30)}” means there{hint}")
     return Command(verb.lower(), names, options, flags)
 
 
@@ -141,5 +141,5 @@ def read_seed(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise CommandError(f"seed={messages.cut(text, 20)}: give a whole number, e.g. seed=1")
+        raise CommandError(f"seed={cutting.cut(text, 20)}: give a whole number, e.g. seed=1")
     return int(text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from adapters.base import ButtonPressed, CommandInvoked, Picture, ThreadReply
-from bot import confirming, messages, outgoing
+from bot import confirming, cutting, outgoing
 from bot.access import Access
 from bot.commands import life, people, telling, voting
 from bot.commands.asked import Asked, Desk, Do, Shown
@@ -205,7 +205,7 @@ class Commands:
             house.store.upkeep.audit,
             at=house.now(),
             member_id=user,
-            words=messages.cut(text, 200),
+            words=cutting.cut(text, 200),
             run_id=run_id,
             is_allowed=is_allowed,
             answer=answer,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bot import messages
+from bot import cutting
 from bot.commands.asked import Asked, Desk, Do, Shown
 from bot.commands.grammar import CommandError, amount_of, read_seed
 from trainer.spec import RUN_NAME, read_spec
@@ -88,7 +88,7 @@ def _is_at_work(desk: Desk, run_id: str) -> bool:
 def _spec_path(folder: Path, name: str) -> Path:
     """The spec called `name`; names are no paths."""
     if RUN_NAME.match(name) is None:
-        raise CommandError(f"“{messages.cut(name, 40)}” is no spec's name; say start for the list")
+        raise CommandError(f"“{cutting.cut(name, 40)}” is no spec's name; say start for the list")
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(known_specs(folder)) or "none"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot import messages, outgoing
+from bot import cutting, outgoing
 from bot.house import House
 from storage.models import OutboxItem
 
@@ -100,7 +100,7 @@ class Notes:
 
 def spelt(text: str) -> str:
     """A command as it was typed, in a line."""
-    return f"“{messages.cut(' '.join(text.split()), MAX_WORDS)}”"
+    return f"“{cutting.cut(' '.join(text.split()), MAX_WORDS)}”"
 
 
 def said(name: str, all_said: Sequence[str]) -> str:

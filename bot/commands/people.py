@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from bot import members, messages, noise
+from bot import cutting, members, noise
 from bot.clocks import clock_of, language_named, zone_named
 from bot.commands.asked import Asked, Desk, Do
 from bot.commands.grammar import CommandError
@@ -59,7 +59,7 @@ async def clock(desk: Desk, asked: Asked) -> str:
             said["locale"] = language
         else:
             raise CommandError(
-                f"“{messages.cut(name, 30)}” is neither a time zone nor a language; say clock "
+                f"“{cutting.cut(name, 30)}” is neither a time zone nor a language; say clock "
                 "Europe/Berlin, clock de, or clock auto for what your chat says"
             )
     if names:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bot import accounts, messages, metrics, words
+from bot import accounts, cutting, metrics, words
 from bot.commands.asked import Asked, Desk, Do
 from bot.commands.grammar import TIMES, CommandError, is_run
 from bot.energy import summaries
@@ -77,7 +77,7 @@ async def energy(desk: Desk, asked: Asked) -> str:
     """Joules of a run, a day or a week."""
     name = next(iter(asked.command.names), "run")
     if not is_run(name) and name.lower() not in PERIODS:
-        raise CommandError(f"there is no run {messages.cut(name, 30)}; say status")
+        raise CommandError(f"there is no run {cutting.cut(name, 30)}; say status")
     if name.lower() == "day":
         return await summaries.about_day(desk.house)
     if name.lower() == "week":

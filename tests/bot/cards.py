@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters import base
-from bot.messages import which
+from bot.cards import which
 from bot.wording import FITS
 from storage.models import Ballot, Subject, SubjectKind, Vote
 from trainer.kinds import KINDS

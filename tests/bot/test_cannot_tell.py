@@ -6,8 +6,8 @@ import pytest
 
 from adapters import base
 from bot.ask import _feature_ballot
+from bot.cards import question, which, with_tally
 from bot.grammar import read_reply
-from bot.messages import question, which, with_tally
 from bot.opinions import counted, opinions
 from bot.votes import hear
 from bot.wording import CANNOT, FITS, HAPPY, WORTH, prefer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot import messages
+from bot import cards
 from bot.ask import questions
 from bot.wording import FITS, NUMBERS
 from storage.models import Arm, ArmState, Run, RunState, SampleView
@@ -41,7 +41,7 @@ def ballot_for(found, style="reactions"):
 
 
 def card(ballot, style="reactions", **more):
-    return messages.question(ballot, spec(style), closes="closes by 12:00", **more)
+    return cards.question(ballot, spec(style), closes="closes by 12:00", **more)
 
 
 def test_labels_to_choose_from_make_which_of_these_else_the_given_label_is_asked_about():
@@ -69,15 +69,15 @@ def test_a_label_has_one_button_and_counts_for_the_given_one_alone():
 
 @pytest.mark.parametrize("style", ["reactions", "buttons", "both"])
 def test_the_card_does_not_tell_which_label_was_given(style):
-    cards, counted = set(), set()
+    seen, counted = set(), set()
     for given in LABELS[:4]:
         ballot = ballot_for(candidate(given, *reversed(LABELS[:4]), label=given), style)
         shown = card(ballot, style, experts=("Ana",))
-        cards.add(shown.model_dump_json())
-        tally = messages.with_tally(shown, ballot, {"#1": 2}, is_closed=False)
+        seen.add(shown.model_dump_json())
+        tally = cards.with_tally(shown, ballot, {"#1": 2}, is_closed=False)
         counted.add(tally.model_dump_json())
 
-    assert (len(cards), len(counted)) == (1, 1)
+    assert (len(seen), len(counted)) == (1, 1)
 
 
 def test_a_given_label_that_is_not_offered_is_not_told_either():
@@ -102,7 +102,7 @@ def test_buttons_alone_are_blind_and_have_no_seeds():
 
 
 def test_a_long_name_is_cut_on_its_button_and_kept_whole_in_the_ballot():
-    (long, _, *_rest) = messages.which(("x" * 200, "y"), "y")
+    (long, _, *_rest) = cards.which(("x" * 200, "y"), "y")
 
     assert len(long.label) <= 75  # what the strictest platform takes
     assert long.names == "x" * 200
@@ -151,7 +151,7 @@ def test_the_final_count_of_which_of_these_is_by_label_as_it_is_spelt():
     ballot = which_ballot(options=("Maths", "lost_card"), given="Maths")
     answers = {"#2": 2, "none": 1, "unsure": 1, "label: card arrival": 1, "nonsense": 4}
 
-    closed = messages.with_tally(card(ballot), ballot, answers, is_closed=True)
+    closed = cards.with_tally(card(ballot), ballot, answers, is_closed=True)
 
     assert closed.tally == "lost_card 2 · none of these 1 · can't tell 1 · label: card arrival 1"
     assert closed.is_closed
@@ -162,7 +162,7 @@ def test_the_final_count_of_which_of_these_is_by_label_as_it_is_spelt():
 def test_a_label_called_like_a_choice_is_not_counted_for_it():
     ballot = sample_ballot(labels=("yes", "no"))
 
-    closed = messages.with_tally(card(ballot), ballot, {"no": 1, "label: no": 2}, is_closed=True)
+    closed = cards.with_tally(card(ballot), ballot, {"no": 1, "label: no": 2}, is_closed=True)
 
     assert closed.tally == "does not fit 1 · label: no 2"
 
@@ -170,8 +170,8 @@ def test_a_label_called_like_a_choice_is_not_counted_for_it():
 def test_a_blind_card_shows_no_count_before_its_close():
     ballot = which_ballot(is_blind=True)
 
-    assert messages.with_tally(card(ballot), ballot, {"#1": 2}, is_closed=False).tally == ""
-    assert messages.with_tally(card(ballot), ballot, {"#1": 2}, is_closed=True).tally == "maths 2"
+    assert cards.with_tally(card(ballot), ballot, {"#1": 2}, is_closed=False).tally == ""
+    assert cards.with_tally(card(ballot), ballot, {"#1": 2}, is_closed=True).tally == "maths 2"
 
 
 def test_a_blind_card_asks_for_no_reply_that_would_not_count():
@@ -187,7 +187,7 @@ def test_a_blind_card_asks_for_no_reply_that_would_not_count():
 
 def test_a_closed_feature_card_tells_nobody_how_to_reply():
     ballot = feature_ballot("sum")
-    closed = messages.with_tally(card(ballot), ballot, {}, is_closed=True)
+    closed = cards.with_tally(card(ballot), ballot, {}, is_closed=True)
 
     assert "reply" in card(ballot).footer
     assert "reply" not in closed.footer

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot import words
+from bot.cards import head
 from bot.days import LocalDay
 from bot.energy import daily, foresight, joules
 from bot.energy.breakeven import BreakEven
@@ -20,7 +21,7 @@ from bot.energy.effort import People
 from bot.energy.foresight import Band, Outlook
 from bot.energy.grid import Grid
 from bot.energy.prices import Prices
-from bot.messages import decided, head
+from bot.messages import decided
 from bot.pictures import metric_over_energy
 from bot.report import comparison_report, curves, run_report, table
 from bot.verdict import verdict

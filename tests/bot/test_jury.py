@@ -9,6 +9,7 @@ import pytest
 from adapters.web.client import Guest
 from adapters.web.platform import WebChat
 from bot import wording
+from bot.cards import question
 from bot.jury import (
     OFF_TOPIC,
     TEAM,
@@ -21,7 +22,6 @@ from bot.jury import (
     levels,
     texts,
 )
-from bot.messages import question
 from tests.bot.cards import feature_ballot, sample_ballot, spec, which_ballot
 from trainer.data.samples import OFF_TOPIC as THE_TRUTH_S_OFF_TOPIC
 

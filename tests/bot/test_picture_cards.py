@@ -10,7 +10,7 @@ from PIL import Image
 from adapters.base import MAX_PICTURE, Picture
 from adapters.memory import MemoryChat
 from adapters.web.platform import WebChat
-from bot import messages, outgoing
+from bot import cards, outgoing
 from bot.post import PostOffice
 from bot.showable import is_readable
 from tests.bot.cards import T0, sample_ballot, spec, which_ballot
@@ -23,7 +23,7 @@ def fits(**more):
 
 
 def card(ballot, **more):
-    return messages.question(ballot, spec(), closes="closes by 12:00", **more)
+    return cards.question(ballot, spec(), closes="closes by 12:00", **more)
 
 
 def picture(path, size=(32, 32)):
@@ -120,7 +120,7 @@ async def test_a_card_whose_picture_is_lost_is_posted_and_says_so(post, tmp_path
 
 async def test_what_was_lost_is_still_said_once_the_card_is_closed(post):
     ballot = fits(image_path="nowhere.png")
-    closed = messages.with_tally(card(ballot), ballot, {"yes": 1}, is_closed=True)
+    closed = cards.with_tally(card(ballot), ballot, {"yes": 1}, is_closed=True)
 
     shown = (await post(card(ballot), closed)).card
 

@@ -5,12 +5,14 @@ import random
 
 import pytest
 
-from bot import messages, wording
+from bot import cutting, messages, wording
 from bot.ask import questions, to_repeat
+from bot.cards import question, with_tally
+from bot.cutting import cut_all
 from bot.dirt import is_audit
 from bot.grammar import read_reply
 from bot.jury import HAPPY_WITH, Colleague, answer, better_label, levels, prefer
-from bot.messages import cut_all, own_answers, question, round_closed, with_tally
+from bot.messages import own_answers, round_closed
 from bot.opinions import opinions
 from bot.votes import hear
 from storage.models import Arm, ArmState, FeatureView, Run, RunState, SampleView, SubjectKind
@@ -94,7 +96,7 @@ def test_long_parts_are_cut_and_short_ones_leave_their_room_to_them():
     prompt, told = card("causal-lm", ballot_of("causal-lm", answered("p" * 9000, "a" * 300))).parts
 
     assert told.text == "a" * 300
-    assert len(prompt.text) == messages.MAX_PARTS_TEXT - 300
+    assert len(prompt.text) == cutting.MAX_PARTS_TEXT - 300
     assert prompt.text.endswith("…")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from adapters import base
-from bot import ask, messages, sheets
+from bot import ask, cards, sheets
 from bot.grammar import read_reply
 from bot.together import SMALL, together
 from bot.votes import CONFLICT, hear, reconcile
@@ -139,7 +139,7 @@ def test_every_sample_is_kept_and_a_round_says_what_is_on_its_cards():
 
 
 def card(ballot, style="reactions", **more):
-    return messages.question(ballot, spec(style), closes="closes by 12:00", **more)
+    return cards.question(ballot, spec(style), closes="closes by 12:00", **more)
 
 
 def test_a_sheet_card_shows_one_picture_and_says_its_numbers_in_words_too():
@@ -194,7 +194,7 @@ def test_a_sheet_fits_the_limits_of_a_card():
 
 
 def closed(ballot, answers):
-    return messages.with_tally(card(ballot), ballot, answers, is_closed=True)
+    return cards.with_tally(card(ballot), ballot, answers, is_closed=True)
 
 
 def test_the_tally_says_which_pictures_do_not_fit():

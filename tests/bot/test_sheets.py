@@ -5,7 +5,7 @@ import logging
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from bot import messages, sheets
+from bot import cards, sheets
 from bot.ask import questions
 from storage.models import FeatureView
 from tests.bot.cards import T0, feature_ballot, grid_ballot, spec
@@ -121,7 +121,7 @@ def test_a_grid_that_cannot_be_read_is_refused(pictures, tmp_path, count, grid):
 
 
 def test_a_card_about_cells_shows_its_sheet_and_says_the_numbers_in_words_too():
-    card = messages.question(grid_ballot(["1.png"], "s/9.png"), spec(), closes="closes by 12:00")
+    card = cards.question(grid_ballot(["1.png"], "s/9.png"), spec(), closes="closes by 12:00")
 
     (shown,) = card.pictures
     assert shown.path == "s/9.png"
@@ -135,7 +135,7 @@ def test_a_card_about_cells_shows_its_sheet_and_says_the_numbers_in_words_too():
 
 
 def test_a_card_about_words_has_no_sheet():
-    card = messages.question(feature_ballot("sum"), spec(), closes="closes by 12:00")
+    card = cards.question(feature_ballot("sum"), spec(), closes="closes by 12:00")
 
     assert card.pictures == ()
     assert card.menu.title == "How much does each word matter?"

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from adapters.web.client import Guest, GuestRefused
 from bot.ask import to_repeat
+from bot.cards import question
 from bot.cli import app
-from bot.messages import question
 from bot.settings import Settings, SettingsError
 from bot.study.answers import Given, given, groups, rows
 from bot.study.conditions import AGREE, CONDITIONS, condition_of, consent, shown
