@@ -17,7 +17,8 @@ from bot.bench.tasks.sheets import Sheets
 from trainer.files import write_whole
 from trainer.launch import LocalLauncher
 
-GROUPS: tuple[Callable[[Setting], Group], ...] = (Images, Features, Sheets, Language, Pairs)
+GROUPS: tuple[Callable[[Setting], Group], ...] = (Language, Pairs, Images, Features, Sheets)
+"""Those with the longest cells first, so that at the end no worker waits long for the other."""
 
 
 async def run(setting: Setting, progress: Callable[[int, int], None]) -> BenchReport:
