@@ -15,7 +15,8 @@ from bot.bench.tasks.prompts import Cell, Prompts, spec_of, trained
 from trainer.launch import LocalLauncher
 
 SYSTEMATIC, RANDOM = "pairs-sys", "pairs-rand"
-TRAIN = {"batch_size": 8, "epochs": 2.0, "evaluations": 10, "lora_lr": 1e-3, "beta": 0.1}
+TRAIN = {"batch_size": 8, "epochs": 2.0, "lora_lr": 1e-3, "beta": 0.1}
+EVALUATIONS, QUICK_EVALUATIONS = 10, 6
 AUTOMATIC = ("no_votes", "autorel", "rdpo")
 """Arms that ask nobody and do something about the labels."""
 HUMAN = "human:100"
@@ -29,8 +30,10 @@ class Pairs(Prompts):
     name = "pairs"
 
     async def _train(self, cell: Cell, key: str, folder: Path, launcher: LocalLauncher) -> Row:
-        spec = spec_of(cell, "preference", self._larder.pool(cell), self._larder.about(), TRAIN)
-        return await trained(cell, key, spec, self._larder.pool(cell), folder, launcher)
+        pool, is_quick = self._larder.pool(cell), self._larder.setting.is_quick
+        train = {**TRAIN, "evaluations": QUICK_EVALUATIONS if is_quick else EVALUATIONS}
+        spec = spec_of(cell, "preference", pool, self._larder.about(), train)
+        return await trained(cell, key, spec, pool, folder, launcher)
 
     def _cells_of(self, seed: int, is_quick: bool) -> list[Cell]:
         return cells_of(seed, is_quick)
