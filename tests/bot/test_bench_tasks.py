@@ -11,6 +11,7 @@ from bot.bench.figures import Figure
 from bot.bench.learning.summary import Results
 from bot.bench.tasks import features_summary, images, report, said, suite
 from bot.bench.tasks import sheets as read_sheets
+from bot.bench.tasks.features import NEEDS, Features
 from bot.bench.tasks.groups import Section, Setting, not_there
 from bot.bench.tasks.recorded import RecordedJury
 from bot.leaning import shifts, shifts_table
@@ -207,6 +208,23 @@ def test_praise_is_told_by_what_the_model_leans_on_and_what_that_was_good_for():
     assert [f.value for f in found.figures] == pytest.approx([5.0, 5.0, -0.5, 1.02])
     assert found.tables[0][1][6:9] == ("20.0 %", "20.0 %", "25.0 %")
     assert found.notes == ()
+
+
+@pytest.mark.parametrize(("is_quick", "said"), [(True, ["not in a quick round"] * 2), (False, [])])
+def test_a_quick_round_says_what_it_leaves_out(tmp_path, is_quick, said):
+    for files in NEEDS.values():
+        for file in files:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
+    group = Features(Setting(tmp_path, tmp_path / "bench", (2,), is_quick))
+
+    notes = group.section([]).notes
+
+    assert [note.partition(", ")[2].rstrip(".") for note in notes] == said
+    assert {note.partition(":")[0] for note in notes} == (
+        {"cos_e", "middle"} if is_quick else set()
+    )
+    assert len(group.names()) == (3 if is_quick else 5)
 
 
 def marked_row(kind, accuracy, marked):

@@ -117,7 +117,9 @@ class Features:
     def section(self, rows: Sequence[Row]) -> Section:
         """What the results come to."""
         found = section(rows)
-        notes = tuple(f"{kind}: not measured, {why}." for kind, why in self._lacking.items())
+        why_not = dict.fromkeys(NOT_QUICK, "not in a quick round") if self._setting.is_quick else {}
+        why_not |= self._lacking
+        notes = tuple(f"{kind}: not measured, {why}." for kind, why in why_not.items())
         return Section(found.void, found.figures, found.tables, found.notes + notes)
 
 
