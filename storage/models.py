@@ -161,7 +161,7 @@ class Evaluation(Value):
 
 
 class SampleView(Value):
-    """A sample as people see it; made by the task, turned into a card by `bot.messages`."""
+    """A sample as people see it; made by the task, turned into a card by `bot.cards`."""
 
     sample_id: str
     title: str = ""  # the question's object in short, e.g. the given label

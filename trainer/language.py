@@ -279,7 +279,7 @@ def load_language_model(
 
 
 def _four_bits() -> dict[str, Any]:
-    """Those options, where they can be had."""
+    """What `nf4` says, where it can be had."""
     if not torch.cuda.is_available():
         raise ModelError(
             "quantize = '4bit' needs a CUDA device, and there is none here; set quantize: none"

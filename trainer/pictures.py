@@ -87,28 +87,24 @@ class Pictures(Inputs):
 
 
 class Retouched(Pictures):
-    """Pictures as people's votes on cells have them; they are decoded once for both.
+    """Pictures as people's votes on cells have them; what `plain` keeps is not decoded again.
 
-    Idle cells are filled with the picture's mean colour. Where some are favoured, every other one
-    shows on a part of the pictures what another picture has there, so that it tells nothing, and
-    the favoured ones all the more: CutMix (Yun et al. 2019, 1905.04899) that leaves alone what
-    matters, as KeepAugment does (Gong et al. 2020, 2011.11778).
+    Idle cells are filled with the picture's mean colour. Lent ones show on a part of the pictures
+    what another picture has there, so that they tell less, and those that are left alone all the
+    more: CutMix (Yun et al. 2019, 1905.04899) that keeps what matters, as KeepAugment does (Gong et
+    al. 2020, 2011.11778).
 
     Args:
         plain: the pictures as they are.
         idle: cells that are covered on all of them.
-        favoured: cells that are never touched.
+        lent: cells that show another picture now and then.
     """
 
-    def __init__(
-        self, plain: Pictures, idle: Collection[str], favoured: Collection[str] = ()
-    ) -> None:
+    def __init__(self, plain: Pictures, idle: Collection[str], lent: Collection[str]) -> None:
         super().__init__(plain.backbone, plain.files, plain.compute)
         self._plain = plain
         self.covered = _is_among(idle)
-        others = {cell_name(*cell) for cell in all_cells()} - {*idle, *favoured}
-        digests = [file.digest for file in plain.files]
-        self.lent, self.lender = lending(digests, others if favoured else ())
+        self.lent, self.lender = lending([file.digest for file in plain.files], lent)
 
     def pixels(self, index: np.ndarray) -> Tensor:
         """Some pictures, where the model computes: float32 (batch, channels, height, width)."""
@@ -149,8 +145,8 @@ def _is_among(names: Collection[str]) -> np.ndarray:
 
 def _enlarged(cells: np.ndarray, pixels: Tensor) -> Tensor:
     """Cells as pixels: bool (batch, 4, 4) to (batch, 1, height, width)."""
-    small = torch.from_numpy(cells)[:, None].float().to(pixels.device)
-    return F.interpolate(small, pixels.shape[2:], mode="nearest").bool()
+    rows, columns = (torch.arange(side) * GRID // side for side in pixels.shape[2:])
+    return torch.from_numpy(cells)[:, None, rows][..., columns].to(pixels.device)
 
 
 def all_cells() -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ from trainer.data.images import ImageFile
 from trainer.data.samples import Sample, Skipped, Splits
 from trainer.image_backbone import load_image_backbone
 from trainer.marks import Marks
-from trainer.pictures import LENT, Pictures, Retouched, cell_name, lending
+from trainer.pictures import LENT, Pictures, Retouched, _enlarged, all_cells, cell_name, lending
 from trainer.segment import FeatureOpinion, Opinions
 from trainer.selection import whole_pool
 from trainer.spec import LoraSpec, TrainSpec, parse_spec
@@ -285,7 +285,8 @@ def test_cells_are_retouched_by_what_people_said_of_them(splits):
     every = np.arange(len(files))
     before = plain.pixels(every)
 
-    found = Retouched(plain, {"A1"}, {"B1"})
+    others = {cell_name(*cell) for cell in all_cells()} - {"A1", "B1"}
+    found = Retouched(plain, {"A1"}, others)
     after = found.pixels(every)
 
     side = before.shape[-1] // 4
@@ -297,7 +298,7 @@ def test_cells_are_retouched_by_what_people_said_of_them(splits):
     cell = np.s_[:, row * side : (row + 1) * side, column * side : (column + 1) * side]
     assert torch.equal(after[i][cell], before[found.lender[i]][cell])
     assert torch.equal(plain.pixels(every), before)
-    assert not Retouched(plain, {"A1"}).lent.any()
+    assert not Retouched(plain, {"A1"}, ()).lent.any()
 
 
 def test_a_tenth_of_the_pictures_borrow_a_cell_the_same_ones_each_time():
@@ -315,7 +316,37 @@ def test_a_tenth_of_the_pictures_borrow_a_cell_the_same_ones_each_time():
 def test_cells_act_that_matter_much_or_not_at_all(splits, tmp_path, value, acts):
     said = Opinions(features=(FeatureOpinion(label="red", feature="B2", value=value, votes=5),))
 
-    assert learner_of("vit", splits, tmp_path, opinions=said).is_covering is acts
+    learner = learner_of("vit", splits, tmp_path, opinions=said)
+
+    assert learner.is_covering is acts
+    if value > 0.5:
+        assert learner._seen["dev"].lent.any()
+        assert not learner._seen["dev"].lent[:, 1, 1].any()
+        assert learner._seen["test"] is learner._held_out["test"]
+
+
+def test_where_all_cells_matter_nothing_is_exchanged(splits, tmp_path):
+    said = [
+        FeatureOpinion(label="red", feature=cell_name(*cell), value=1.0, votes=5)
+        for cell in all_cells()
+    ]
+
+    learner = learner_of("vit", splits, tmp_path, opinions=Opinions(features=tuple(said)))
+
+    assert not learner.is_covering
+
+
+@pytest.mark.parametrize("side", [32, 50, 164, 224])
+def test_cells_part_a_picture_evenly(side):
+    cells = np.zeros((1, 4, 4), bool)
+    cells[0, 1, 2] = True
+
+    enlarged = _enlarged(cells, torch.zeros(1, 3, side, side))[0, 0]
+
+    rows, columns = torch.nonzero(enlarged).T
+    assert (rows.min(), columns.min()) == (-(-side // 4), -(-side // 2))
+    assert enlarged.sum() == (enlarged.any(dim=0).sum() * enlarged.any(dim=1).sum())
+    assert abs(int(enlarged.any(dim=1).sum()) - side / 4) < 1
 
 
 def test_a_text_model_is_refused_with_a_remedy(tiny_model):

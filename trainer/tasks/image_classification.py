@@ -25,9 +25,10 @@ from trainer.tasks.registry import NOBODY, Task
 
 CELLS_PER_CARD = 6
 PICTURES_PER_CARD = 4
-IDLE, FAVOURED = 0.15, 0.85
+IDLE, FAVOURED = 0.15, 0.7
 """Importance below which a cell is covered, as what is seen there is beside the point; and from which
-on it is favoured: what the others show is then exchanged now and then. Neutral is .5."""
+on it is favoured: what the others show is then exchanged now and then. Neutral is .5; what three people
+find to matter much, or two most, lies above."""
 
 
 class ImageClassification(Classification):
@@ -54,12 +55,10 @@ class ImageClassification(Classification):
         cells = {cell_name(*cell) for cell in all_cells()}
         said = [o for o in opinions.features if o.feature in cells]
         idle, favoured = below(IDLE, said), {o.feature for o in said} - below(FAVOURED, said)
+        lent = cells - idle - favoured if favoured else set()
         retouched = None
-        if idle or favoured:
-            retouched = (
-                Retouched(self._pictures, idle, favoured),
-                Retouched(dev, idle, favoured),
-            )
+        if idle or lent:
+            retouched = (Retouched(self._pictures, idle, lent), Retouched(dev, idle, lent))
         super().__init__(splits, model, inputs, compute, folder, retouched)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
