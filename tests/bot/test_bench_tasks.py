@@ -197,10 +197,19 @@ def test_praise_is_told_by_what_the_model_leans_on_and_what_that_was_good_for():
     row = planted_row(2, (0.50, 0.55), plain=(0.9, 0.895), train_s=(10.0, 10.2)) | {
         "kind": "middle",
         "rank": None,
+        "opinions": [
+            {"label": label, "feature": cell, "value": value, "votes": 5}
+            for label, cell, value in (
+                ("cat", "B2", 0.9),
+                ("cat", "C2", 0.9),
+                ("cat", "A1", 0.5),
+                ("dog", "B2", 0.9),
+            )
+        ],
     }
     for name, share in (("before", 0.2), ("plain", 0.2), ("voted", 0.3)):
         row["looked"][name] = row["looked"][name] | {
-            "shares": {"cat": {"B2": share, "C2": 0.1}, "dog": {"B2": 0.1}, "bird": {}}
+            "shares": {"cat": {"B2": share, "C2": 0.1, "A1": 0.6 - share}, "dog": {"B2": 0.1}}
         }
 
     found = features_summary.section([row])

@@ -45,7 +45,8 @@ NEEDS = {
 POOLS = {"middle": "patch"}
 """Kinds with the pools of another."""
 NOT_QUICK = ("cos_e", "middle")
-"""Nothing learns the questions of CoS-E in a few epochs: what a model leans on there means nothing."""
+"""Nothing learns the questions of CoS-E in a few epochs: what a model leans on there means nothing.
+What praise does takes a model that is trained to its end."""
 SAMPLES = {"word": 1500, "patch": 2000, "middle": 2000, "tweets": 1500, "cos_e": 1500}
 """Of a pool; two thirds of it where it is quick."""
 

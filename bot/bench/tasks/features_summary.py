@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from trainer.segment import FeatureOpinion
 PLANTED, PRAISED, MARKED = ("word", "patch"), ("middle",), ("tweets", "cos_e")
 PEOPLE = 5
 """One vote each against a planted feature, or for what matters."""
+PRAISE = 0.7
+"""Importance above which a feature was praised."""
 CHANCE = 50.0  # % right by chance where people marked words: two classes, of one size
 
 
@@ -159,7 +162,12 @@ def _praised_table(kind: str, rows: Sequence[Row]) -> Table:
 
 def _praised_share(row: Row, name: str) -> float:
     """Of a label's attribution, what lies on what was praised for it; mean over labels."""
-    return _mean([sum(share.values()) for share in row["looked"][name]["shares"].values() if share])
+    shares = row["looked"][name]["shares"]
+    of_label: dict[str, float] = defaultdict(float)
+    for o in row["opinions"]:
+        if o["value"] > PRAISE:
+            of_label[o["label"]] += shares[o["label"]][o["feature"]]
+    return _mean(list(of_label.values())) if of_label else 0.0
 
 
 def _marked_figures(kind: str, rows: Sequence[Row]) -> list[Figure]:

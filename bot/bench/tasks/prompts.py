@@ -108,7 +108,8 @@ class Prompts(ABC):
     def __init__(self, setting: Setting) -> None:
         self._larder = Larder(setting)
         cells = [cell for seed in setting.seeds for cell in self._cells_of(seed, setting.is_quick)]
-        self._cells = {cell.key(self.name): cell for cell in cells}
+        group = f"{self.name}-quick" if setting.is_quick else self.name  # other lengths, other rows
+        self._cells = {cell.key(group): cell for cell in cells}
 
     def missing(self) -> str | None:
         """Where there are no prompts."""
