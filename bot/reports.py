@@ -152,22 +152,32 @@ class Reports:
         report: SegmentReport,
         now: datetime,
     ) -> tuple[ask.Questions | None, Sequence[OutboxItem]]:
-        """What is asked at a pause, and what is said there; a person's wish is asked at any hour."""
+        """What is asked at a pause, and what is said there."""
+        asked, items = await self._asked_or_not(run, arm, spec, segment, report, now)
+        if asked is None or not asked.ballots:  # the model's own answers stand on no card
+            items = [*items, *booking.answers_items(self._house.channels, run, segment, report)]
+        return asked, items
+
+    async def _asked_or_not(
+        self,
+        run: Run,
+        arm: Arm,
+        spec: RunSpec,
+        segment: Segment,
+        report: SegmentReport,
+        now: datetime,
+    ) -> tuple[ask.Questions | None, Sequence[OutboxItem]]:
+        """The questions, or why there are none; a person's wish is asked at any hour."""
         house = self._house
         is_wished = is_extra(segment.until, pauses(arm.name, spec.ask))
-        answers = booking.answers_items(house.channels, run, segment, report)
         wakes_at = ask.asleep_until(spec.ask, house.settings.quiet, now)
         if wakes_at is not None and not is_wished:
-            asleep = booking.asleep_items(house.channels, run, segment, wakes_at)
-            return None, [*asleep, *answers]
+            return None, booking.asleep_items(house.channels, run, segment, wakes_at)
         asked = await self._asked(run, arm, spec, report, now, is_wished=is_wished)
         if asked is None and is_wished:
             key = f"nothing-to-ask:{segment.segment_id}"
-            nothing = outgoing.in_thread(house.channels, run.run_id, key, NOTHING_TO_ASK)
-            return None, [*nothing, *answers]
-        if asked is None or not asked.ballots:  # the model's own answers are on no card
-            return asked, [*(asked.items if asked else ()), *answers]
-        return asked, asked.items
+            return None, outgoing.in_thread(house.channels, run.run_id, key, NOTHING_TO_ASK)
+        return asked, asked.items if asked else ()
 
     def _prune(self, arm: Arm) -> None:
         """Keep the last checkpoints and the best; a folder that a kill left over goes with the next."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from adapters.base import Ref
 from adapters.memory import MemoryChat, Post
 from bot.app import Bot
 from storage.models import Ballot, Run
+from trainer.segment import SegmentPlan, SegmentReport
 
 
 def asking(chat: MemoryChat) -> list[Post]:
@@ -108,3 +110,25 @@ async def comes_true(look: Callable[[], object], timeout_s: float = 90) -> None:
     async with asyncio.timeout(timeout_s):
         while not look():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+def certain_of(bot: Bot, *, impurity: float, after: float) -> None:
+    """From now on every report of a child says how dirty what it trains on is."""
+    start = bot.house.launcher.start
+
+    async def started(plan: SegmentPlan, on_mark: Any) -> Any:
+        child = await start(plan, on_mark)
+        wait = child.wait
+
+        async def waited() -> int:
+            status = await wait()
+            report = SegmentReport.read(plan.report_path)
+            known = {"impurity": impurity, "impurity_after": after}
+            selection = report.selection.model_copy(update=known)
+            report.model_copy(update={"selection": selection}).write(plan.report_path)
+            return status
+
+        child.wait = waited
+        return child
+
+    bot.house.launcher.start = started

@@ -8,7 +8,15 @@ from bot.conclusion import read_report
 from bot.weighing import NOT_ASKED
 from storage.models import RoundState, RunState, SegmentState
 from tests.conftest import write_topics
-from tests.flows.people import answer_each, asking, ended, head, thread, vote_until_ended
+from tests.flows.people import (
+    answer_each,
+    asking,
+    certain_of,
+    ended,
+    head,
+    thread,
+    vote_until_ended,
+)
 from tests.flows.served import Ballots, Served, assert_all_stands_once, run_ended, until, write_spec
 from trainer.segment import SegmentPlan, SegmentReport
 
@@ -170,6 +178,20 @@ async def test_a_ballot_that_promises_too_little_is_not_asked_and_the_votes_so_f
         assert "training goes on with what you have said so far" in said_in(chat, run)
 
 
+async def test_where_a_ballot_is_not_worth_it_the_thread_still_shows_what_the_model_answers(
+    open_bot, chat, answers_spec
+):
+    async with open_bot() as bot:
+        certain_of(bot, impurity=0.2, after=0.199)
+        ask = {"at": [0.5], "audit": 12, "cards": 16, "feature_cards": 0}
+        run = await bot.rounds.begin(answers_spec(ask=ask), who="memory:ana")
+        run = await vote_by(chat, bot, run, itertools.cycle([False, False, True]))
+        rounds = bot.house.store.votes.rounds(run.run_id)
+
+        assert rounds[-1].closed_by == NOT_ASKED
+        assert said_in(chat, run).count("What the model answers by now") == 1
+
+
 async def test_who_fails_the_gold_cards_is_told_so_in_private_and_once(open_bot, chat, tiny_spec):
     """Six gold cards of sixty, all wrong; there is gold where the model knows what labels mean."""
     ask = {"at": [0], "audit": 60, "cards": 60, "feature_cards": 0, "quorum": 2}
@@ -195,28 +217,6 @@ async def test_what_matters_is_said_once_words_were_voted_on(open_bot, chat, tin
         run = await vote_until_ended(chat, bot, run)
 
         assert "What matters, from 0 = does not matter to 5 = matters most" in said_in(chat, run)
-
-
-def certain_of(bot, *, impurity, after):
-    """From now on every report of a child says how dirty what it trains on is."""
-    start = bot.house.launcher.start
-
-    async def started(plan, on_mark):
-        child = await start(plan, on_mark)
-        wait = child.wait
-
-        async def waited():
-            status = await wait()
-            report = SegmentReport.read(plan.report_path)
-            known = {"impurity": impurity, "impurity_after": after}
-            selection = report.selection.model_copy(update=known)
-            report.model_copy(update={"selection": selection}).write(plan.report_path)
-            return status
-
-        child.wait = waited
-        return child
-
-    bot.house.launcher.start = started
 
 
 @pytest.mark.slow
