@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 
 from bot import messages, outgoing
 from bot.ask import Questions
@@ -14,7 +15,17 @@ from bot.house import House
 from bot.opinions import opinions
 from bot.settings import Settings
 from bot.steps import cards_ahead
-from bot.worth import Decision, Effort, Forecast, Terms, audits, decide, forecast, next_ballot
+from bot.worth import (
+    Decision,
+    Effort,
+    Forecast,
+    Terms,
+    as_it_came,
+    audits,
+    decide,
+    forecast,
+    next_ballot,
+)
 from storage.consensus import Consensus
 from storage.models import Ballot, Round, RoundState, Run, SegmentState, Vote
 from trainer.kinds import KINDS
@@ -102,11 +113,29 @@ def before_ballot(
     if not spec.ask.has_audit or found is None or not found.votes or is_audit(asked.ballots):
         return None
     own = terms(house.settings, spec)
-    machine = _forecast(house, run, arm_id, [*_reports(house, arm_id), report])
+    reports = [*_reports(house, arm_id), report]
+    machine = _forecast(house, run, arm_id, reports)
     cards = sum(ballot.cards for ballot in asked.ballots)
     wait_s = cards * _wait_per_card_s(house, run, arm_id)
     effort = Effort.of(cards, spec.ask.quorum, own, wait_w=machine.wait_w, wait_s=wait_s)
-    return next_ballot(found.impurity, found.impurity_after, own, effort, machine)
+    after = as_it_came(found.impurity, found.impurity_after, cleared_so_far(reports))
+    return next_ballot(found.impurity, after, own, effort, machine)
+
+
+def cleared_so_far(reports: Sequence[SegmentReport]) -> list[tuple[float, float]]:
+    """(promised, cleared) of each ballot, as shares of dirt in what is trained on. Pure.
+
+    Args:
+        reports: of an arm, in order; one with more votes than the one before follows a ballot.
+    """
+    known = [r.selection for r in reports if r.selection is not None]
+    found = []
+    for before, now in pairwise(known):
+        dirt, promised, left = before.impurity, before.impurity_after, now.impurity
+        follows = now.votes > before.votes
+        if follows and dirt is not None and promised is not None and left is not None:
+            found.append((dirt - promised, dirt - left))
+    return found
 
 
 def not_asked(

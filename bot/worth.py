@@ -254,6 +254,30 @@ def decide(
     return Decision("audit", go, why, gain, unit, dirt, cards)
 
 
+def as_it_came(
+    impurity: float | None, after: float | None, earlier: Sequence[tuple[float, float]]
+) -> float | None:
+    """The dirt expected after a ballot, by what earlier ballots cleared beside what was promised.
+
+    A promise takes for granted what the model of the votes is like; but it learns from each ballot
+    what tells good from bad, and how far people can be trusted, so mostly more is cleared. The
+    promise itself counts as one ballot that cleared what it promised.
+
+    Args:
+        impurity: expected share of dirt in what is trained on now; None = not known.
+        after: the same after the ballot, as promised; None = not known.
+        earlier: (promised, cleared) of each ballot before, as shares of dirt.
+    """
+    if impurity is None or after is None:
+        return after
+    promise = max(0.0, impurity - after)
+    promised = promise + sum(max(0.0, p) for p, _ in earlier)
+    cleared = promise + sum(c for _, c in earlier)
+    if promised == 0:
+        return after
+    return min(impurity, max(0.0, impurity - promise * cleared / promised))
+
+
 def next_ballot(
     impurity: float | None, after: float | None, terms: Terms, effort: Effort, machine: Forecast
 ) -> Decision:

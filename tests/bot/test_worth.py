@@ -8,11 +8,13 @@ import pytest
 from bot.dirt import Dirt
 from bot.energy.prices import Prices
 from bot.messages import decided
+from bot.weighing import cleared_so_far
 from bot.worth import (
     Decision,
     Effort,
     Forecast,
     Terms,
+    as_it_came,
     asks_no_more,
     decide,
     forecast,
@@ -22,8 +24,8 @@ from bot.worth import (
     predicted_ratio,
 )
 from storage.models import EnergySum, Round, RoundState
-from tests.bot.cards import PAIRS, PROMPTS, TEXTS
-from trainer.segment import SegmentReport
+from tests.bot.cards import PAIRS, PROMPTS, T0, TEXTS
+from trainer.segment import SegmentReport, SelectionReport
 
 TERMS = Terms("quality-at-equal-energy", 0, 8.0, 30.0, Prices("EUR", 0.25, 40.0), TEXTS)
 VALUES = ("quality-at-equal-energy", "machine-energy", "energy-with-devices", "money")
@@ -293,3 +295,52 @@ def test_once_it_trained_the_forecast_rests_on_that():
 
 def test_nothing_read_is_nothing_forecast():
     assert forecast([], "human", [report(100, 0)]).control_j is None
+
+
+# --- what earlier ballots cleared ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("earlier", "after"),
+    [
+        ([], 0.31),  # nothing to hold it against: as promised
+        ([(0.02, 0.02)], 0.31),
+        ([(0.03, 0.11)], 0.278),  # .13 came of .05, the promise itself counted in: 2.6 times .02
+        ([(0.03, -0.01)], 0.326),  # .01 of .05
+        ([(0.03, -0.20)], 0.33),  # no ballot is expected to do harm
+        ([(0.001, 9.0)], 0.0),
+    ],
+)
+def test_what_a_ballot_promises_is_taken_by_what_earlier_ones_cleared(earlier, after):
+    """The promise is .02 of .33."""
+    promised = 0.31
+
+    assert as_it_came(0.33, promised, earlier) == pytest.approx(after)
+
+
+def test_what_is_not_known_stays_so():
+    assert as_it_came(None, None, [(0.1, 0.1)]) is None
+    assert as_it_came(0.3, None, [(0.1, 0.1)]) is None
+    assert as_it_came(0.3, 0.3, []) == 0.3
+
+
+def test_a_ballot_cleared_what_the_next_report_with_more_votes_says():
+    def report(votes, impurity, after):
+        selection = SelectionReport(
+            pool=9, kept=9, dropped=0, reweighted=0, votes=votes, impurity=impurity,
+            impurity_after=after,
+        )  # fmt: skip
+        return SegmentReport(
+            run_id="r1", arm="human", segment=0, attempt=1, lease_token="t", outcome="done",
+            selection=selection, started_at=T0, ended_at=T0,
+        )  # fmt: skip
+
+    reports = [
+        report(0, None, None), report(54, 0.39, 0.36), report(108, 0.33, 0.32),
+        report(108, 0.34, 0.33),  # it trained on, nobody was asked
+        report(288, 0.23, None),
+    ]  # fmt: skip
+
+    assert cleared_so_far(reports) == [
+        (pytest.approx(0.03), pytest.approx(0.06)), (pytest.approx(0.01), pytest.approx(0.11))
+    ]  # fmt: skip
