@@ -101,6 +101,8 @@ class Reports:
         is_pause = plan.questions is not None and report.outcome == "done"
         if is_pause:
             asked, more = await self._pause(run, arm, spec, segment, report, now)
+            if asked is None or not asked.ballots:  # the model's own answers stand on no card
+                more = [*more, *booking.answers_items(house.channels, run, segment, report)]
             if await self._may_ask(run):
                 items = [*more, *items]
             else:  # taken up again it asks then, from this checkpoint: nothing is trained on twice
@@ -152,22 +154,7 @@ class Reports:
         report: SegmentReport,
         now: datetime,
     ) -> tuple[ask.Questions | None, Sequence[OutboxItem]]:
-        """What is asked at a pause, and what is said there."""
-        asked, items = await self._asked_or_not(run, arm, spec, segment, report, now)
-        if asked is None or not asked.ballots:  # the model's own answers stand on no card
-            items = [*items, *booking.answers_items(self._house.channels, run, segment, report)]
-        return asked, items
-
-    async def _asked_or_not(
-        self,
-        run: Run,
-        arm: Arm,
-        spec: RunSpec,
-        segment: Segment,
-        report: SegmentReport,
-        now: datetime,
-    ) -> tuple[ask.Questions | None, Sequence[OutboxItem]]:
-        """The questions, or why there are none; a person's wish is asked at any hour."""
+        """What is asked at a pause, and what is said there; a person's wish is asked at any hour."""
         house = self._house
         is_wished = is_extra(segment.until, pauses(arm.name, spec.ask))
         wakes_at = ask.asleep_until(spec.ask, house.settings.quiet, now)
