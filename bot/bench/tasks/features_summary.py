@@ -103,6 +103,14 @@ def _planted_figures(kind: str, rows: Sequence[Row]) -> list[Figure]:
     ]  # fmt: skip
 
 
+def _accuracies(row: Row) -> list[str]:
+    """Of the swapped test, then of the plain one: without votes, and with."""
+    return [
+        f"{100 * row['looked'][name]['accuracy'][test]:.1f}"
+        for test in ("swapped", "plain") for name in ("plain", "voted")
+    ]  # fmt: skip
+
+
 def _planted_table(kind: str, rows: Sequence[Row]) -> Table:
     table: Table = [(
         kind, "seed", "rank", "swapped: without votes", "with", "plain: without votes", "with",
@@ -114,13 +122,9 @@ def _planted_table(kind: str, rows: Sequence[Row]) -> Table:
             100 * looked[name]["shares"].get(opinion["label"], {}).get(opinion["feature"], 0.0)
             for name in ("before", "plain", "voted")
         ]
-        accuracy = [
-            100 * looked[name]["accuracy"][test]
-            for test in ("swapped", "plain") for name in ("plain", "voted")
-        ]  # fmt: skip
         table.append((
             f"{opinion['label']}: {opinion['feature']}", str(row["seed"]), str(row["rank"] or "-"),
-            *(f"{x:.1f}" for x in accuracy), *(f"{x:.1f} %" for x in share),
+            *_accuracies(row), *(f"{x:.1f} %" for x in share),
             f"{step_ratio(row):.2f}",
             f"{row['cpu_s']['voted']:.1f} / {row['cpu_s']['plain']:.1f}",
         ))  # fmt: skip
@@ -148,13 +152,9 @@ def _praised_table(kind: str, rows: Sequence[Row]) -> Table:
         "share on praised cells: before", "without votes", "with", "per step",
     )]  # fmt: skip
     for row in rows:
-        accuracy = [
-            100 * row["looked"][name]["accuracy"][test]
-            for test in ("swapped", "plain") for name in ("plain", "voted")
-        ]  # fmt: skip
         share = [100 * _praised_share(row, name) for name in ("before", "plain", "voted")]
         table.append((
-            kind, str(row["seed"]), *(f"{x:.1f}" for x in accuracy),
+            kind, str(row["seed"]), *_accuracies(row),
             *(f"{x:.1f} %" for x in share), f"{step_ratio(row):.2f}",
         ))  # fmt: skip
     return table

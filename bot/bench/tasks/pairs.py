@@ -16,7 +16,7 @@ from trainer.launch import LocalLauncher
 
 SYSTEMATIC, RANDOM = "pairs-sys", "pairs-rand"
 TRAIN = {"batch_size": 8, "epochs": 2.0, "lora_lr": 1e-3, "beta": 0.1}
-EVALUATIONS, QUICK_EVALUATIONS = 10, 6
+WHOLE, QUICK = {"evaluations": 10}, {"evaluations": 6}
 AUTOMATIC = ("no_votes", "autorel", "rdpo")
 """Arms that ask nobody and do something about the labels."""
 HUMAN = "human:100"
@@ -30,9 +30,9 @@ class Pairs(Prompts):
     name = "pairs"
 
     async def _train(self, cell: Cell, key: str, folder: Path, launcher: LocalLauncher) -> Row:
-        pool, is_quick = self._larder.pool(cell), self._larder.setting.is_quick
-        train = {**TRAIN, "evaluations": QUICK_EVALUATIONS if is_quick else EVALUATIONS}
-        spec = spec_of(cell, "preference", pool, self._larder.about(), train)
+        pool = self._larder.pool(cell)
+        length = QUICK if self._larder.setting.is_quick else WHOLE
+        spec = spec_of(cell, "preference", pool, self._larder.about(), TRAIN | length)
         return await trained(cell, key, spec, pool, folder, launcher)
 
     def _cells_of(self, seed: int, is_quick: bool) -> list[Cell]:
